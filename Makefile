@@ -1,0 +1,54 @@
+# make demo: everything at once, without an account.   make test: all tests.   make check: before every commit.
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test check fast bench lock wheel docs clean
+.DEFAULT_GOAL := demo
+
+demo: $(VENV)/.runtime
+	@$(BIN)/python -m exporter demo $(ARGS)
+
+test: $(VENV)/.development
+	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+fast: $(VENV)/.development
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" -q $(ARGS)
+
+check: $(VENV)/.development
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" -q
+
+bench: $(VENV)/.development
+	@$(BIN)/python -m bench $(ARGS)
+
+docs: $(VENV)/.development
+	@$(BIN)/python -m tools.generate_docs
+
+wheel: $(VENV)/.development
+	@$(BIN)/python -m build --no-isolation --wheel
+
+# Run after changing dependencies; neither file names a registry.
+lock:
+	@$(BIN)/python -m pip install -q uv
+	@$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 --custom-compile-command "make lock" pyproject.toml -o requirements.lock
+	@$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 --custom-compile-command "make lock" --group dev pyproject.toml -o requirements-dev.lock
+
+$(BIN)/python:
+	@tools/make-venv $(VENV)
+
+$(VENV)/.runtime: requirements.lock | $(BIN)/python
+	@echo "Installing what the exporter needs into $(VENV) (under a minute the first time) ..."
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-warn-script-location --require-hashes -r requirements.lock
+	@touch $@
+
+$(VENV)/.development: requirements-dev.lock pyproject.toml | $(BIN)/python
+	@echo "Installing what the tests need into $(VENV) (about a minute the first time) ..."
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-warn-script-location --require-hashes -r requirements-dev.lock
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-warn-script-location --no-deps --no-build-isolation -e .
+	@touch $@ $(VENV)/.runtime
+
+clean:
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,1 @@
+"""Cloudflare Zero Trust user risk as Prometheus metrics."""

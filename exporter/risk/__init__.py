@@ -1,0 +1,1 @@
+"""What risk is, and how its memory moves."""

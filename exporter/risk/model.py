@@ -1,0 +1,187 @@
+"""The words of risk scoring, as values.
+
+Everything is frozen; nobody writes to the collections inside. Instants are Unix seconds. The
+values that exist once per user are msgspec structs, because a hundred thousand of them are
+built in one poll; the others are dataclasses.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+import msgspec
+
+
+class RiskLevel(IntEnum):
+    """How risky; the number is what gauges show.
+
+    `NONE` is a user the summary does not list, `UNKNOWN` a level this version has no word for.
+    """
+
+    UNKNOWN = -1
+    NONE = 0
+    LOW = 1
+    MEDIUM = 2
+    HIGH = 3
+
+    @property
+    def label(self) -> str:
+        """The level as a label value, as the API spells it."""
+        return self.name.lower()
+
+
+LISTED_LEVELS = (RiskLevel.LOW, RiskLevel.MEDIUM, RiskLevel.HIGH)
+"""The levels an event, a behavior or a listed user can have."""
+
+KNOWN_LEVELS = (RiskLevel.NONE, *LISTED_LEVELS)
+"""The levels a user moves between."""
+
+
+class UserSummary(msgspec.Struct, frozen=True, gc=False):
+    """One row of the summary: a user who has a risk level now."""
+
+    user_id: str
+    email: str
+    name: str
+    event_count: int
+    last_event: float
+    level: RiskLevel
+
+
+class RiskEvent(msgspec.Struct, frozen=True, gc=False):
+    """One risk event of a user. It is open whether `id` is unique to it."""
+
+    id: str
+    name: str
+    level: RiskLevel
+    timestamp: float
+
+
+class UserDetails(msgspec.Struct, frozen=True):
+    """What the API says of one user: all their current events, in the API's order.
+
+    `last_reset` is None where the score was never cleared; `level` where the API gave none.
+    """
+
+    email: str
+    name: str
+    events: tuple[RiskEvent, ...]
+    last_reset: float | None = None
+    level: RiskLevel | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryReading:
+    """A whole summary, as one poll read it.
+
+    `users` has at most one row a user. `unreadable` counts rows that could not be understood;
+    `kept` are the users among them who could at least be named. Where there are more unreadable
+    rows than named users, nobody's absence proves anything.
+    """
+
+    users: tuple[UserSummary, ...]
+    unreadable: int = 0
+    kept: frozenset[str] = frozenset()
+
+    @property
+    def absence_is_proof(self) -> bool:
+        """Whether a user who is neither in `users` nor in `kept` is truly not listed."""
+        return self.unreadable == len(self.kept)
+
+
+@dataclass(frozen=True, slots=True)
+class Behavior:
+    """One configured behavior; `key` is its place in the API's map."""
+
+    key: str
+    name: str
+    description: str
+    enabled: bool
+    level: RiskLevel
+
+
+@dataclass(frozen=True, slots=True)
+class BehaviorChange:
+    """What to set of one behavior; the API wants both."""
+
+    enabled: bool
+    level: RiskLevel
+
+
+@dataclass(frozen=True, slots=True)
+class Integration:
+    """One integration that receives risk levels, such as an Okta tenant."""
+
+    integration_id: str
+    integration_type: str
+    tenant_url: str
+    reference_id: str
+    active: bool
+    created_at: float
+    account_tag: str = ""
+    well_known_url: str = ""
+
+
+# What a scrape shows ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Exemplar:
+    """The newest event behind a counter: its id and when it happened."""
+
+    event_id: str
+    timestamp: float
+
+
+@dataclass(frozen=True, slots=True)
+class EventCount:
+    """How many events of one behavior and level were counted, and since when counting goes on."""
+
+    behavior: str
+    level: RiskLevel
+    count: int
+    created: float
+    exemplar: Exemplar | None = None
+
+
+class UserRow(msgspec.Struct, frozen=True, gc=False):
+    """What the series of one user show; `user_id` is already what may be shown."""
+
+    user_id: str
+    email: str
+    name: str
+    level: RiskLevel
+    current_events: int
+    last_event: float
+    last_reset: float | None
+    events: tuple[EventCount, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AccountGauges:
+    """The part of an account's snapshot that is true only as of its last good poll."""
+
+    users_by_level: Mapping[RiskLevel, int]
+    behaviors: tuple[Behavior, ...] = ()
+    integrations: tuple[Integration, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AccountSnapshot:
+    """All that a scrape shows of one account.
+
+    `gauges` is None before the first good poll and once the data are too old to be shown; then
+    `users` is empty. Counters are always there. `users` keys are the API's own user ids, in an
+    order that stays as it is while users come and go.
+    """
+
+    account: str
+    account_id: str
+    up: bool = False
+    gauges: AccountGauges | None = None
+    users: Mapping[str, UserRow] = field(default_factory=dict)
+    identity_shown: bool = True
+    created: float = 0.0
+    events: tuple[EventCount, ...] = ()
+    level_changes: Mapping[tuple[RiskLevel, RiskLevel], int] = field(default_factory=dict)
+    resets: int = 0
