@@ -1,0 +1,31 @@
+"""How memory moves: a ledger and an observation give changes, and counters grow nowhere else.
+
+Performs no I/O and reads no clock. The observing functions only read the ledger; what they
+return is first made durable by a store and then applied.
+"""
+
+from exporter.risk.ledger.behaviors import observe_behaviors
+from exporter.risk.ledger.details import observe_details, observe_missing
+from exporter.risk.ledger.memory import Changes, Ledger
+from exporter.risk.ledger.records import (
+    AccountRecord,
+    CountedEvent,
+    EventMark,
+    NameRecord,
+    UserRecord,
+)
+from exporter.risk.ledger.summary import SummaryFold
+
+__all__ = [
+    "AccountRecord",
+    "Changes",
+    "CountedEvent",
+    "EventMark",
+    "Ledger",
+    "NameRecord",
+    "SummaryFold",
+    "UserRecord",
+    "observe_behaviors",
+    "observe_details",
+    "observe_missing",
+]

@@ -1,0 +1,195 @@
+"""How a user's details move the ledger: events are counted here, and resets."""
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from math import floor
+
+from msgspec.structs import replace
+
+from exporter.risk.ledger.identity import behavior_label, event_key
+from exporter.risk.ledger.memory import Changes, Ledger
+from exporter.risk.ledger.records import (
+    AccountRecord,
+    CountedEvent,
+    EventMark,
+    NameRecord,
+    UserRecord,
+)
+from exporter.risk.model import EventCount, Exemplar, RiskEvent, RiskLevel, UserDetails
+
+MARKS_KEPT_SECONDS = 30 * 86_400.0
+"""An event the API stopped answering is remembered this long, in case it comes back."""
+
+STALE_ANSWERS_LIMIT = 3
+"""After so many answers in a row without the event the summary speaks of, it is not awaited
+any longer: the API may have cut its list short, and the age refresh asks again anyway."""
+
+
+def observe_details(
+    ledger: Ledger,
+    user_id: str,
+    details: UserDetails,
+    marks: Mapping[bytes, EventMark],
+    *,
+    now: float,
+) -> Changes:
+    """What a user's details change, given the `marks` remembered of that user's events.
+
+    - An event counts when its key was not seen before, or more of its key stand in this answer
+      than ever stood in one. Events of the baseline never count, however late they appear.
+    - An event that vanished and is back does not count again, unless it was gone for longer
+      than `MARKS_KEPT_SECONDS`. Its level having changed does not make it count again either.
+    - A later `last_reset` than the one known is one reset, however many there were.
+    - Details that lack the event the summary speaks of are older than it: what they say is
+      counted, and they stay wanted, `STALE_ANSWERS_LIMIT` times at most.
+    """
+    record = ledger.users.get(user_id, UserRecord())
+    names = {**ledger.names, **_unheard_of(details.events, ledger.names)}
+    answered = _by_key(details.events, names, after=record.counted_after)
+    counted = tuple(
+        CountedEvent(user_id, behavior_label(event, names), event)
+        for key, events in answered.items()
+        for event in events[_times_seen(marks.get(key)) :]
+    )
+    was_reset = _was_reset(record, ledger.account, details)
+    account = ledger.account
+    return Changes(
+        account=dataclasses.replace(account, resets=account.resets + 1) if was_reset else None,
+        users={user_id: _read(record, details, counted, now=now)},
+        totals=_grown(ledger.totals, counted, now=now),
+        names={name: names[name] for name in names if name not in ledger.names},
+        marks=_by_user(user_id, _moved_marks(answered, marks, now=now)),
+        counted=counted,
+    )
+
+
+def observe_missing(
+    ledger: Ledger, user_id: str, marks: Mapping[bytes, EventMark], *, now: float
+) -> Changes:
+    """What it changes that the API does not know the user (404): they are not asked again.
+
+    A user who is listed nevertheless stays listed. Totals stay; what was seen of their events
+    is forgotten as if they had just vanished.
+    """
+    record = ledger.users.get(user_id, UserRecord())
+    return Changes(
+        users={user_id: replace(record, details_at=now, due_since=None, stale_answers=0)},
+        marks=_by_user(user_id, _moved_marks({}, marks, now=now)),
+    )
+
+
+def _unheard_of(
+    events: Iterable[RiskEvent], names: Mapping[str, NameRecord]
+) -> dict[str, NameRecord]:
+    """Names counted under for the first time, so that they keep their identity from now on."""
+    return {
+        event.name: NameRecord(behavior=None, identity=event.name)
+        for event in events
+        if event.name not in names
+    }
+
+
+def _by_key(
+    events: Iterable[RiskEvent], names: Mapping[str, NameRecord], *, after: float | None
+) -> dict[bytes, list[RiskEvent]]:
+    found: defaultdict[bytes, list[RiskEvent]] = defaultdict(list)
+    for event in events:
+        if after is None or event.timestamp > after:
+            found[event_key(event, names)].append(event)
+    return dict(found)
+
+
+def _times_seen(mark: EventMark | None) -> int:
+    return 0 if mark is None else mark.count
+
+
+def _was_reset(record: UserRecord, account: AccountRecord, details: UserDetails) -> bool:
+    """Whether the score was cleared since we last knew.
+
+    A user listed in the baseline had triggered after any reset before it; of a user never
+    asked about, only a reset after the baseline is news.
+    """
+    if details.last_reset is None:
+        return False
+    if record.last_reset is not None:
+        return details.last_reset > record.last_reset
+    if record.details_at is not None:
+        return True
+    since = account.baseline_at if record.counted_after is None else record.counted_after
+    return since is not None and details.last_reset > since
+
+
+def _read(
+    record: UserRecord, details: UserDetails, counted: Sequence[CountedEvent], *, now: float
+) -> UserRecord:
+    """The user's record after their details were read."""
+    resets = [at for at in (record.last_reset, details.last_reset) if at is not None]
+    stale_answers = record.stale_answers + 1 if _is_stale(record, details) else 0
+    is_awaited = 0 < stale_answers < STALE_ANSWERS_LIMIT and record.due_since is not None
+    before = {(entry.behavior, entry.level): entry for entry in record.events}
+    return replace(
+        record,
+        last_reset=max(resets, default=None),
+        details_at=now,
+        due_since=record.due_since if is_awaited else None,
+        stale_answers=stale_answers if is_awaited else 0,
+        events=tuple({**before, **_grown(before, counted, now=now)}.values()),
+    )
+
+
+def _is_stale(record: UserRecord, details: UserDetails) -> bool:
+    """Whether the details lack the summary's last event, to the second.
+
+    Either of the two may carry fewer digits than the other.
+    """
+    if record.summary is None:
+        return False
+    newest = max((event.timestamp for event in details.events), default=0.0)
+    return floor(newest) < floor(record.summary.last_event)
+
+
+def _grown(
+    totals: Mapping[tuple[str, RiskLevel], EventCount],
+    counted: Sequence[CountedEvent],
+    *,
+    now: float,
+) -> dict[tuple[str, RiskLevel], EventCount]:
+    """The entries of `totals` that grow, with `counted` added."""
+    grown: dict[tuple[str, RiskLevel], EventCount] = {}
+    for one in counted:
+        pair = (one.behavior, one.event.level)
+        entry = grown.get(pair) or totals.get(pair) or EventCount(*pair, 0, now)
+        newest = entry.exemplar
+        if newest is None or newest.timestamp <= one.event.timestamp:
+            newest = Exemplar(one.event.id, one.event.timestamp)
+        grown[pair] = dataclasses.replace(entry, count=entry.count + 1, exemplar=newest)
+    return grown
+
+
+def _moved_marks(
+    answered: Mapping[bytes, Sequence[RiskEvent]],
+    marks: Mapping[bytes, EventMark],
+    *,
+    now: float,
+) -> dict[bytes, EventMark | None]:
+    """The marks that differ after an answer: more seen, back again, just gone, or forgotten."""
+    moved: dict[bytes, EventMark | None] = {}
+    for key, events in answered.items():
+        mark = EventMark(max(len(events), _times_seen(marks.get(key))))
+        if mark != marks.get(key):
+            moved[key] = mark
+    for key, mark in marks.items():
+        if key in answered:
+            continue
+        if mark.gone_at is None:
+            moved[key] = EventMark(mark.count, gone_at=now)
+        elif mark.gone_at < now - MARKS_KEPT_SECONDS:
+            moved[key] = None
+    return moved
+
+
+def _by_user(
+    user_id: str, marks: Mapping[bytes, EventMark | None]
+) -> dict[str, Mapping[bytes, EventMark | None]]:
+    return {user_id: marks} if marks else {}
