@@ -16,7 +16,8 @@ class SummaryFold:
     Nothing is concluded before `finish`: a pass given up half-way leaves no trace. Results:
 
     - The account's first summary is its baseline: its users' events up to their `last_event`
-      count for nothing, and nobody's level changed. An empty one is a baseline too.
+      count for nothing, and nobody's level changed. An empty one is a baseline too. Where a
+      user's row could not be read, all their events until now belong to it.
     - A user whose event count, last event or level differs has their details wanted, since the
       first moment they differed. A different email or name alone is only shown.
     - A user not listed any more goes to level none, and their details are wanted once more.
@@ -55,11 +56,17 @@ class SummaryFold:
             for user_id in self._ledger.listed - self._seen - self._kept:
                 self._unlist(user_id)
         if self._is_baseline:
-            account = dataclasses.replace(self._ledger.account, baseline_at=self._now)
-            return Changes(account=account, users=self._users)
+            return self._baseline()
         return Changes(
             users=self._users, renamed=self._renamed, level_changes=self._level_changes()
         )
+
+    def _baseline(self) -> Changes:
+        unread = {
+            user_id: UserRecord(counted_after=self._now) for user_id in self._kept - self._seen
+        }
+        account = dataclasses.replace(self._ledger.account, baseline_at=self._now)
+        return Changes(account=account, users={**unread, **self._users})
 
     def _add_again(self, row: UserSummary) -> None:
         before = self._ledger.users.get(row.user_id)
