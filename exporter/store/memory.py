@@ -14,7 +14,7 @@ class MemoryStore:
         self._marks: defaultdict[tuple[str, str], dict[bytes, EventMark]] = defaultdict(dict)
         self._pseudonym_key = secrets.token_bytes(32)
 
-    async def load(self, account_id: str, *, now: float) -> Ledger:
+    async def load(self, account_id: str, *, now: float) -> Ledger:  # noqa: ARG002 (the interface)
         """A new ledger each time."""
         return Ledger(AccountRecord(created=now))
 
