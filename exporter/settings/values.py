@@ -1,0 +1,244 @@
+"""The values settings are written in: text (or a YAML scalar) in, a typed value out.
+
+A reader raises ValueError with a message that says what was expected. It repeats what was
+written only where that is too short to be a token somebody put in the wrong place.
+"""
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import IPv6Address
+from pathlib import Path
+from urllib.parse import urlsplit
+
+LONGEST_DURATION_SECONDS = 366 * 86_400.0
+"""More than a year is a slip of the pen, not a wish."""
+
+_SECONDS_PER_UNIT = {"d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+_NUMBER = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
+_DURATION = re.compile(
+    "".join(rf"(?:(?P<{unit}>{_NUMBER.pattern}){unit})?" for unit in _SECONDS_PER_UNIT), re.ASCII
+)
+_ACCOUNT_ID = re.compile(r"[0-9a-fA-F]{32}")
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+_EXAMPLE_URL = "https://api.cloudflare.com/client/v4"
+_HIGHEST_PORT = 65_535
+_SHORTER_THAN_ANY_TOKEN = 30
+
+
+class UsersMinLevel(StrEnum):
+    """From which level up users have series of their own; `NONE` is: nobody has."""
+
+    NONE = "none"
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+
+
+class Identity(StrEnum):
+    """How much of who a user is may be shown."""
+
+    FULL = "full"
+    PSEUDONYM = "pseudonym"
+    NONE = "none"
+
+
+class LogLevel(StrEnum):
+    """The least important log events to write."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class LogFormat(StrEnum):
+    """How log events are written; `AUTO` is console on a terminal and JSON elsewhere."""
+
+    AUTO = "auto"
+    JSON = "json"
+    CONSOLE = "console"
+
+
+@dataclass(frozen=True, slots=True)
+class ListenAddress:
+    """Where to listen. An empty host is every interface, port 0 any free port."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        """Return the address as it is written in settings."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class SqliteState:
+    """State is kept in the file at `path`, whose folder may not exist yet."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryState:
+    """State is lost when the process ends."""
+
+
+State = SqliteState | MemoryState
+
+
+def read_duration(value: object) -> float:
+    """Seconds from `15s`, `5m`, `1h30m`, `250ms`, or a number of seconds; more than zero."""
+    seconds = _seconds(value)
+    if seconds is None or not math.isfinite(seconds):
+        raise ValueError(_not_a("duration such as 15s, 5m or 1h30m", value))
+    if not 0 < seconds <= LONGEST_DURATION_SECONDS:
+        raise ValueError("must be more than nothing and at most a year")
+    return seconds
+
+
+def at_least(minimum_seconds: float) -> Callable[[float], float]:
+    """Return a check that refuses durations below `minimum_seconds`."""
+
+    def check(seconds: float) -> float:
+        if seconds < minimum_seconds:
+            raise ValueError(f"must be at least {minimum_seconds:g}s")
+        return seconds
+
+    return check
+
+
+def read_share(value: object) -> float:
+    """Return a share: more than 0, at most 1."""
+    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+        value = float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
+        raise ValueError(_not_a("share, more than 0 and at most 1", value))
+    return float(value)
+
+
+def read_count(value: object) -> int:
+    """Return a whole number, zero included."""
+    if isinstance(value, str) and re.fullmatch(r"\d{1,9}", value.strip(), re.ASCII):
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError(_not_a("whole number, 0 or more", value))
+    return value
+
+
+def read_lowered(value: object) -> object:
+    """Return words in lower case, so that INFO is info."""
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+def read_listen_address(value: object) -> ListenAddress:
+    """Read `127.0.0.1:10876`, `[::1]:10876`, `localhost:10876`, or `:10876` for every interface."""
+    text = value.strip() if isinstance(value, str) else ""
+    host, colon, port = text.rpartition(":")
+    if not colon or not re.fullmatch(r"\d{1,5}", port, re.ASCII) or int(port) > _HIGHEST_PORT:
+        raise ValueError(_not_a("listen address such as 127.0.0.1:10876 or :10876", value))
+    return ListenAddress(_read_host(host), int(port))
+
+
+def read_api_url(value: object) -> str:
+    """Return an http or https URL without a trailing slash; never one that holds a password."""
+    text = value.strip() if isinstance(value, str) else ""
+    try:
+        url = urlsplit(text)
+        has_port_in_range = url.port != 0
+    except ValueError as error:
+        raise ValueError(f"not a URL such as {_EXAMPLE_URL}") from error
+    if url.scheme not in {"http", "https"} or not url.hostname or not has_port_in_range:
+        raise ValueError(f"not a URL such as {_EXAMPLE_URL}")
+    if "@" in url.netloc or url.query or url.fragment:
+        raise ValueError("must hold no user, password, query or fragment")
+    return text.rstrip("/")
+
+
+def read_account_id(value: object) -> str:
+    """Return an account id in lower case: 32 hexadecimal digits, as the dashboard shows it."""
+    text = value.strip() if isinstance(value, str) else ""
+    if not _ACCOUNT_ID.fullmatch(text):
+        hint = "; in YAML put it in quotes" if isinstance(value, int | float) else ""
+        raise ValueError(f"not an account id, which is 32 hexadecimal digits{hint}")
+    return text.lower()
+
+
+def read_token(value: object) -> str:
+    """Return a token: printable ASCII in one piece, since it travels in a header."""
+    text = value.strip() if isinstance(value, str) else ""
+    if not text or not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError("not a token, which is one word of ASCII letters, digits and signs")
+    return text
+
+
+def read_state(value: object, environ: Mapping[str, str]) -> State:
+    """Read `sqlite:`, `sqlite:PATH` or `memory:`; the colon may be left out where nothing follows.
+
+    Without a path the file is `default_state_path`.
+    """
+    kind, _, rest = value.strip().partition(":") if isinstance(value, str) else ("", "", "")
+    if kind == "memory" and not rest:
+        return MemoryState()
+    if kind == "sqlite":
+        return SqliteState(Path(rest) if rest else default_state_path(environ))
+    if kind in {"valkey", "redis"}:
+        raise ValueError("Valkey is not there yet; use sqlite:PATH or memory:")
+    raise ValueError(_not_a("state such as sqlite:, sqlite:PATH or memory:", value))
+
+
+def default_state_path(environ: Mapping[str, str]) -> Path:
+    """`state.db` in systemd's STATE_DIRECTORY, else in our own folder of the XDG state directory.
+
+    systemd.exec(5): several directories are parted by colons, the first is taken. The XDG Base
+    Directory specification: a relative XDG_STATE_HOME is ignored, the default is ~/.local/state.
+    """
+    if systemd_directory := environ.get("STATE_DIRECTORY", "").split(":")[0]:
+        return Path(systemd_directory) / "state.db"
+    base = Path(environ.get("XDG_STATE_HOME", ""))
+    if not base.is_absolute():
+        base = _home(environ) / ".local" / "state"
+    return base / "cloudflare-risk-exporter" / "state.db"
+
+
+def _seconds(value: object) -> float | None:
+    if isinstance(value, int | float):
+        return None if isinstance(value, bool) else float(value)
+    text = value.strip() if isinstance(value, str) else ""
+    if _NUMBER.fullmatch(text):
+        return float(text)
+    match = _DURATION.fullmatch(text)
+    if match is None or not match[0]:
+        return None
+    return sum(
+        float(number) * _SECONDS_PER_UNIT[unit]
+        for unit, number in match.groupdict(default="0").items()
+    )
+
+
+def _read_host(text: str) -> str:
+    if text.startswith("[") and text.endswith("]"):
+        return str(IPv6Address(text[1:-1]))
+    if ":" in text:
+        raise ValueError("write an IPv6 address in brackets, such as [::1]:10876")
+    if text and not _HOST.fullmatch(text):
+        raise ValueError(_not_a("host name or address", text))
+    return text
+
+
+def _home(environ: Mapping[str, str]) -> Path:
+    home = Path(environ.get("HOME", ""))
+    if not home.is_absolute():
+        raise ValueError("there is no HOME to keep the state in; write sqlite:PATH or memory:")
+    return home
+
+
+def _not_a(expected: str, value: object) -> str:
+    text = repr(value)
+    return (
+        f"{text} is not a {expected}"
+        if len(text) < _SHORTER_THAN_ANY_TOKEN
+        else f"not a {expected}"
+    )
