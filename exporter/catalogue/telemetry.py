@@ -1,0 +1,195 @@
+"""The exporter's metrics about itself, as declarations; the numbers are kept elsewhere."""
+
+from typing import Final
+
+from exporter.catalogue.metric import EXPORTER_PREFIX, Metric, MetricType
+
+REQUEST_DURATION_BUCKETS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+"""Seconds. From an edge that answers at once to the default time limit of one attempt, in the
+steps of roughly two that tell a slow API from a stalled one."""
+
+DETECTION_DELAY_BUCKETS: Final = (1, 5, 15, 30, 60, 90, 120, 300, 900, 3600, 21600, 86400)
+"""Seconds. Fine around the default poll interval of a minute, so that `le="90"` says how often
+an event was shown within an interval and a little; then coarse up to a day, because how late the
+API lists an event is not known and a slow age refresh finds what the summary did not tell."""
+
+
+def _metric(name: str, metric_type: MetricType, help_text: str, *labels: str) -> Metric:
+    return Metric(EXPORTER_PREFIX + name, metric_type, help_text, labels=labels)
+
+
+def _gauge(name: str, help_text: str, *labels: str) -> Metric:
+    return _metric(name, MetricType.GAUGE, help_text, *labels)
+
+
+def _counter(name: str, help_text: str, *labels: str) -> Metric:
+    return _metric(name, MetricType.COUNTER, help_text, *labels)
+
+
+BUILD_INFO: Final = _gauge(
+    "build_info",
+    "Always 1; the versions of the exporter and of the Python that runs it.",
+    "version",
+    "python_version",
+)
+RESOURCE_UP: Final = _gauge(
+    "resource_up",
+    "Whether the last poll of a resource (summary, users, behaviors, integrations) succeeded:"
+    " 1 yes, 0 no.",
+    "account",
+    "resource",
+)
+LAST_SUCCESS: Final = _gauge(
+    "last_success_timestamp_seconds",
+    "When a poll of the resource last succeeded, in Unix seconds; absent before the first.",
+    "account",
+    "resource",
+)
+POLL_DURATION: Final = _gauge(
+    "poll_duration_seconds",
+    "How long the last poll of the resource took, successful or not, in seconds.",
+    "account",
+    "resource",
+)
+POLL_INTERVAL: Final = _gauge(
+    "poll_interval_seconds",
+    "How often the resource is polled while all goes well, from the configuration, in seconds.",
+    "account",
+    "resource",
+)
+POLLS: Final = _counter(
+    "polls_total",
+    "Polls of the resource begun, those that failed included.",
+    "account",
+    "resource",
+)
+POLL_FAILURES: Final = _counter(
+    "poll_failures_total",
+    "Polls of the resource that failed, by reason: timeout, network, tls, rate_limited,"
+    " unauthorized, forbidden, not_found, server_error, bad_response.",
+    "account",
+    "resource",
+    "reason",
+)
+API_REQUESTS: Final = _counter(
+    "api_requests_total",
+    "Requests sent to the Cloudflare API, by operation and HTTP status code; the code is none"
+    " where no answer came.",
+    "account",
+    "operation",
+    "code",
+)
+API_REQUEST_DURATION: Final = Metric(
+    EXPORTER_PREFIX + "api_request_duration_seconds",
+    MetricType.HISTOGRAM,
+    "How long requests to the Cloudflare API took, the body of the answer included, in seconds.",
+    labels=("operation",),
+    buckets=REQUEST_DURATION_BUCKETS,
+)
+API_QUOTA_LIMIT: Final = _gauge(
+    "api_quota_limit",
+    "Requests the API allows the token in one window, from the Ratelimit-Policy header; absent"
+    " while the API has not said.",
+    "account",
+)
+API_QUOTA_REMAINING: Final = _gauge(
+    "api_quota_remaining",
+    "Requests the token had left in the window as the API last said, from the Ratelimit header.",
+    "account",
+)
+API_QUOTA_RESET: Final = _gauge(
+    "api_quota_reset_timestamp_seconds",
+    "When the window of the token's quota ends, as the API last said in the Ratelimit header, in"
+    " Unix seconds.",
+    "account",
+)
+API_PAUSED: Final = _counter(
+    "api_paused_seconds_total",
+    "Seconds in which requests were held back: rate_limited because the API said so, budget to"
+    " stay within the exporter's share of the quota.",
+    "account",
+    "reason",
+)
+PENDING_USERS: Final = _gauge(
+    "pending_users",
+    "Users whose summary row changed and whose details are not fetched yet.",
+    "account",
+)
+OLDEST_PENDING: Final = _gauge(
+    "oldest_pending_timestamp_seconds",
+    "Since when the longest waiting of the pending users waits, in Unix seconds; absent while"
+    " nobody waits.",
+    "account",
+)
+DETECTION_DELAY: Final = Metric(
+    EXPORTER_PREFIX + "detection_delay_seconds",
+    MetricType.HISTOGRAM,
+    "From a risk event's own timestamp to the moment it is exposed, in seconds; events of the"
+    " account's first poll are left out.",
+    labels=("account",),
+    buckets=DETECTION_DELAY_BUCKETS,
+)
+USERS_WITHHELD: Final = _gauge(
+    "users_withheld",
+    "Listed users without series of their own, by reason: limit, there are too many users;"
+    " min_level, their level is below the configured one. Aggregates include them.",
+    "account",
+    "reason",
+)
+STATE_COMMIT_FAILURES: Final = _counter(
+    "state_commit_failures_total",
+    "Transactions that did not reach the state file; their changes are kept and tried again.",
+)
+STATE_COMMIT_DURATION: Final = _gauge(
+    "state_commit_duration_seconds",
+    "How long the last transaction to the state file took, in seconds.",
+)
+STATE_SIZE: Final = _gauge(
+    "state_size_bytes",
+    "Size of the state on disk, in bytes.",
+)
+EXPOSITION_SERIES: Final = _gauge(
+    "exposition_series",
+    "Risk series in a whole scrape as OpenMetrics, the exporter's own telemetry left out.",
+)
+EXPOSITION_BYTES: Final = _gauge(
+    "exposition_bytes",
+    "Size of the risk series in a whole scrape as OpenMetrics before compression, which is what"
+    " body_size_limit of Prometheus is held against, in bytes.",
+)
+CONFIG_RELOAD_SUCCESSFUL: Final = _gauge(
+    "config_last_reload_successful",
+    "Whether the last attempt to read the configuration succeeded: 1 yes, 0 no.",
+)
+CONFIG_RELOAD_SUCCESS: Final = _gauge(
+    "config_last_reload_success_timestamp_seconds",
+    "When the configuration in force was read, in Unix seconds.",
+)
+
+EXPORTER_METRICS: Final = (
+    BUILD_INFO,
+    RESOURCE_UP,
+    LAST_SUCCESS,
+    POLL_DURATION,
+    POLL_INTERVAL,
+    POLLS,
+    POLL_FAILURES,
+    API_REQUESTS,
+    API_REQUEST_DURATION,
+    API_QUOTA_LIMIT,
+    API_QUOTA_REMAINING,
+    API_QUOTA_RESET,
+    API_PAUSED,
+    PENDING_USERS,
+    OLDEST_PENDING,
+    DETECTION_DELAY,
+    USERS_WITHHELD,
+    STATE_COMMIT_FAILURES,
+    STATE_COMMIT_DURATION,
+    STATE_SIZE,
+    EXPOSITION_SERIES,
+    EXPOSITION_BYTES,
+    CONFIG_RELOAD_SUCCESSFUL,
+    CONFIG_RELOAD_SUCCESS,
+)
+"""In the order they are documented."""
