@@ -1,0 +1,102 @@
+"""How log events are written: structlog for our own events and for every library's.
+
+Events are named `noun.verb_past` and carry typed fields. Nobody is meant to log a token or an
+email; a last line of defence here takes them out where somebody does.
+"""
+
+import logging
+import re
+import sys
+from collections.abc import Mapping
+from typing import TextIO
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+REDACTED = "[redacted]"
+
+_SECRET_KEY = re.compile(
+    r"(?:token|authorization|password|secret|api_?key|e?mail)(?!_file)", re.IGNORECASE
+)
+_SECRET_TEXT = re.compile(
+    r"""(?i:(?<=bearer\s)[^\s'"]+)                    # a header's value
+        |[\w.%+-]+@[\w-]+(?:\.[\w-]+)+                # an email
+        |\bcf[a-z]{1,3}_[A-Za-z0-9_-]{20,}            # a token that says it is Cloudflare's
+        |(?<![\w/-])                                  # an older one: 40 signs of every kind
+         (?=[\w-]*[A-Z])(?=[\w-]*[a-z])(?=[\w-]*\d)[A-Za-z0-9_-]{40}(?![\w/-])""",
+    re.VERBOSE,
+)
+
+
+def configure_logging(*, level: str, log_format: str, stream: TextIO | None = None) -> None:
+    """Write events of `level` and above to `stream`, which is stderr unless given.
+
+    `level` is debug, info, warning or error; `log_format` is json, console, or auto: console on
+    a terminal. May be called again: the last call counts. Logging is the one thing of this
+    package that is global to the process.
+    """
+    target = stream or sys.stderr
+    as_console = log_format == "console" or (log_format == "auto" and target.isatty())
+    common = _common_processors("%H:%M:%S" if as_console else "iso")
+    handler = logging.StreamHandler(target)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=common,
+            processors=_final_processors(as_console=as_console, colors=target.isatty()),
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *common,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+    )
+
+
+def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Take out what looks like a token or an email: by its key, or by its text at any depth.
+
+    What is neither number, text nor collection is logged as its text.
+    """
+    return {key: _redacted(key, value) for key, value in event.items()}
+
+
+def _common_processors(time_format: str) -> list[Processor]:
+    return [
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt=time_format, utc=time_format == "iso"),
+    ]
+
+
+def _final_processors(*, as_console: bool, colors: bool) -> list[Processor]:
+    # Tracebacks become text before redaction, without local variables, which may hold tokens.
+    renderer: Processor = structlog.processors.JSONRenderer(ensure_ascii=False)
+    if as_console:
+        renderer = structlog.dev.ConsoleRenderer(
+            colors=colors, exception_formatter=structlog.dev.plain_traceback
+        )
+    return [
+        structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+        structlog.processors.format_exc_info,
+        redact,
+        renderer,
+    ]
+
+
+def _redacted(key: object, value: object) -> object:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if _SECRET_KEY.search(str(key)):
+        return REDACTED
+    if isinstance(value, Mapping):
+        return {str(inner): _redacted(inner, part) for inner, part in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_redacted("", part) for part in value]
+    return _SECRET_TEXT.sub(REDACTED, str(value))
