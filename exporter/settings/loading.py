@@ -9,6 +9,7 @@ from pydantic_core import ErrorDetails
 from exporter.errors import ConfigurationError
 from exporter.settings.accounts import account_places, collect_accounts
 from exporter.settings.model import AccountSettings, Settings
+from exporter.settings.options import PREFIX
 from exporter.settings.sources import (
     Given,
     Layer,
@@ -81,7 +82,7 @@ def _place(
     location: Sequence[int | str], places: Mapping[str, Place], short_way: Mapping[str, Place]
 ) -> Place:
     first = str(location[0])
-    place = places.get(first, Place(first))
+    place = places.get(first, Place(f"{PREFIX}{first.upper()}"))
     if first != "accounts" or place.name == "accounts":
         return place.inside(*location[1:])
     return short_way.get(str(location[-1]), place)

@@ -112,11 +112,10 @@ def at_least(minimum_seconds: float) -> Callable[[float], float]:
 
 def read_share(value: object) -> float:
     """Return a share: more than 0, at most 1."""
-    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
-        value = float(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
+    share = _number(value)
+    if share is None or not 0 < share <= 1:
         raise ValueError(_not_a("share, more than 0 and at most 1", value))
-    return float(value)
+    return share
 
 
 def read_count(value: object) -> int:
@@ -203,13 +202,17 @@ def default_state_path(environ: Mapping[str, str]) -> Path:
     return base / "cloudflare-risk-exporter" / "state.db"
 
 
+def _number(value: object) -> float | None:
+    if isinstance(value, str):
+        return float(value) if _NUMBER.fullmatch(value.strip()) else None
+    return float(value) if isinstance(value, int | float) and value is not True else None
+
+
 def _seconds(value: object) -> float | None:
-    if isinstance(value, int | float):
-        return None if isinstance(value, bool) else float(value)
-    text = value.strip() if isinstance(value, str) else ""
-    if _NUMBER.fullmatch(text):
-        return float(text)
-    match = _DURATION.fullmatch(text)
+    number = _number(value)
+    if number is not None or not isinstance(value, str):
+        return number
+    match = _DURATION.fullmatch(value.strip())
     if match is None or not match[0]:
         return None
     return sum(
@@ -220,7 +223,10 @@ def _seconds(value: object) -> float | None:
 
 def _read_host(text: str) -> str:
     if text.startswith("[") and text.endswith("]"):
-        return str(IPv6Address(text[1:-1]))
+        try:
+            return str(IPv6Address(text[1:-1]))
+        except ValueError as error:
+            raise ValueError(_not_a("IPv6 address in brackets", text)) from error
     if ":" in text:
         raise ValueError("write an IPv6 address in brackets, such as [::1]:10876")
     if text and not _HOST.fullmatch(text):

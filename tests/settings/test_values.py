@@ -1,0 +1,225 @@
+"""The laws of how settings' values are written."""
+
+from pathlib import Path
+
+import pytest
+
+from exporter.settings.values import (
+    ListenAddress,
+    MemoryState,
+    SqliteState,
+    default_state_path,
+    read_account_id,
+    read_api_url,
+    read_count,
+    read_duration,
+    read_listen_address,
+    read_share,
+    read_state,
+    read_token,
+)
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [
+        ("15s", 15.0),
+        ("5m", 300.0),
+        ("24h", 86_400.0),
+        ("1d", 86_400.0),
+        ("1h30m", 5_400.0),
+        ("250ms", 0.25),
+        ("1m500ms", 60.5),
+        ("1.5h", 5_400.0),
+        ("90", 90.0),
+        ("0.5", 0.5),
+        (" 60s ", 60.0),
+        (60, 60.0),
+        (2.5, 2.5),
+    ],
+)
+def test_a_duration_is_numbers_with_units_or_a_number_of_seconds(
+    written: object, seconds: float
+) -> None:
+    """Operators bring the spelling of Prometheus; YAML brings numbers."""
+    assert read_duration(written) == seconds
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *(
+            "",
+            "0",
+            "0s",
+            "-5s",
+            "5 m",
+            "m",
+            "30m1h",
+            "1s1s",
+            "1e3",
+            "nan",
+            "inf",
+            "\u0665s",
+            "9999d",
+        ),
+        *(0, -1, True, None, [60], float("inf"), float("nan")),
+    ],
+)
+def test_what_is_no_positive_duration_is_refused(written: object) -> None:
+    """A poll every zero, minus five or infinitely many seconds is a mistake."""
+    with pytest.raises(ValueError, match=r"duration|more than nothing"):
+        read_duration(written)
+
+
+@pytest.mark.parametrize(
+    ("written", "host", "port"),
+    [
+        ("127.0.0.1:10876", "127.0.0.1", 10876),
+        (":10876", "", 10876),
+        ("[::1]:10876", "::1", 10876),
+        ("[::]:80", "::", 80),
+        ("localhost:0", "localhost", 0),
+        ("risk-exporter.example.com:9", "risk-exporter.example.com", 9),
+    ],
+)
+def test_a_listen_address_is_a_host_and_a_port(written: str, host: str, port: int) -> None:
+    """No host is every interface, as everywhere around Prometheus."""
+    address = read_listen_address(written)
+    assert address == ListenAddress(host, port)
+    assert str(address) == written
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["", "10876", 10876, "localhost", "::1:10876", "[::g]:1", "a b:1", "*:1", "host:65536", "h:-1"],
+)
+def test_what_is_no_listen_address_is_refused(written: object) -> None:
+    """A wrong address must fail before the first poll, not when the socket is bound."""
+    with pytest.raises(ValueError, match=r"address|brackets"):
+        read_listen_address(written)
+
+
+@pytest.mark.parametrize("written", ["0.5", "1", 1, 0.01])
+def test_a_share_is_above_zero_and_at_most_one(written: object) -> None:
+    """The share is a fraction of the quota."""
+    assert 0 < read_share(written) <= 1
+
+
+@pytest.mark.parametrize("written", ["0", "1.01", "50%", "", -1, True, float("nan"), None])
+def test_what_is_no_share_is_refused(written: object) -> None:
+    """A share of nothing would never poll; more than all does not exist."""
+    with pytest.raises(ValueError, match="share"):
+        read_share(written)
+
+
+@pytest.mark.parametrize("written", ["-1", "1.5", "many", 1.0, True, None])
+def test_what_is_no_whole_number_is_refused(written: object) -> None:
+    """Half a user has no series."""
+    with pytest.raises(ValueError, match="whole number"):
+        read_count(written)
+
+
+def test_a_url_loses_its_trailing_slash() -> None:
+    """Paths are put behind it, each with its own slash."""
+    assert read_api_url("http://127.0.0.1:8080/client/v4/") == "http://127.0.0.1:8080/client/v4"
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["", "api.cloudflare.com", "ftp://x/", "https://", "http://[::1", "http://h:99999/", 5],
+)
+def test_what_is_no_url_is_refused(written: object) -> None:
+    """A URL without scheme or host would fail at every poll instead of once."""
+    with pytest.raises(ValueError, match="not a URL"):
+        read_api_url(written)
+
+
+@pytest.mark.parametrize("written", ["https://me:pw@host/", "https://host/?a=b", "https://host/#a"])
+def test_a_url_with_more_than_a_place_is_refused(written: str) -> None:
+    """A password in a URL would show in logs; a query would swallow the paths put behind it."""
+    with pytest.raises(ValueError, match="must hold no user"):
+        read_api_url(written)
+
+
+def test_an_account_id_is_kept_in_lower_case() -> None:
+    """One account written in two ways is still one account."""
+    assert read_account_id("023E105F4ECEF8AD9CA31A8372D0C353").islower()
+
+
+@pytest.mark.parametrize("written", ["", "acme", "0" * 31, "0" * 33, "g" * 32, None])
+def test_what_is_no_account_id_is_refused(written: object) -> None:
+    """An account's name or a zone's domain in its place would only earn 404s."""
+    with pytest.raises(ValueError, match="32 hexadecimal digits"):
+        read_account_id(written)
+
+
+def test_an_account_id_that_yaml_read_as_a_number_is_explained() -> None:
+    """An id of digits alone loses its leading zeros in YAML unless quoted."""
+    with pytest.raises(ValueError, match="quotes"):
+        read_account_id(23105044)
+
+
+@pytest.mark.parametrize("written", ["", "two words", "tab\tbed", "line\nbreak", "naïve", 12, None])
+def test_what_is_no_token_is_refused_without_showing_it(written: object) -> None:
+    """A token travels in a header, where a line break would start another header."""
+    with pytest.raises(ValueError, match="not a token") as refusal:
+        read_token(written)
+    assert "break" not in str(refusal.value)
+
+
+def test_white_space_around_a_token_is_dropped() -> None:
+    """A file or a variable often ends with a line break nobody meant."""
+    assert read_token(" abc\n") == "abc"
+
+
+@pytest.mark.parametrize(
+    ("written", "state"),
+    [
+        ("memory:", MemoryState()),
+        ("memory", MemoryState()),
+        ("sqlite:/var/lib/risk.db", SqliteState(Path("/var/lib/risk.db"))),
+        ("sqlite:risk.db", SqliteState(Path("risk.db"))),
+        ("sqlite:", SqliteState(Path("/s/state.db"))),
+        ("sqlite", SqliteState(Path("/s/state.db"))),
+    ],
+)
+def test_state_is_a_file_or_memory(written: str, state: SqliteState | MemoryState) -> None:
+    """A bare `memory:` at the end of a YAML line is not valid YAML, so the colon may go."""
+    assert read_state(written, {"STATE_DIRECTORY": "/s"}) == state
+
+
+@pytest.mark.parametrize("written", ["", "disk:", "memory:x", "/var/lib/risk.db", 5])
+def test_what_is_no_state_is_refused(written: object) -> None:
+    """Guessing where counters are kept would lose them."""
+    with pytest.raises(ValueError, match="state"):
+        read_state(written, {})
+
+
+def test_valkey_is_refused_as_not_there_yet() -> None:
+    """It is announced, so a refusal should not read like a typing mistake."""
+    with pytest.raises(ValueError, match="not there yet"):
+        read_state("valkey://127.0.0.1:6379/0", {})
+
+
+@pytest.mark.parametrize(
+    ("environ", "path"),
+    [
+        ({"STATE_DIRECTORY": "/a", "XDG_STATE_HOME": "/b", "HOME": "/c"}, "/a/state.db"),
+        ({"STATE_DIRECTORY": "/a:/z", "HOME": "/c"}, "/a/state.db"),
+        ({"XDG_STATE_HOME": "/b", "HOME": "/c"}, "/b/cloudflare-risk-exporter/state.db"),
+        (
+            {"XDG_STATE_HOME": "relative", "HOME": "/c"},
+            "/c/.local/state/cloudflare-risk-exporter/state.db",
+        ),
+    ],
+)
+def test_the_default_state_is_systemds_then_xdgs(environ: dict[str, str], path: str) -> None:
+    """A service keeps state where systemd made room, a person where their desktop keeps it."""
+    assert default_state_path(environ) == Path(path)
+
+
+def test_without_any_home_the_state_must_be_named() -> None:
+    """Writing into whatever folder the process runs in would scatter counters."""
+    with pytest.raises(ValueError, match="sqlite:PATH"):
+        default_state_path({})
