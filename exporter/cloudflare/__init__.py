@@ -1,0 +1,1 @@
+"""Cloudflare's risk-scoring API: what it says (`wire`) and how it is asked (`client`)."""

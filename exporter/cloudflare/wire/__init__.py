@@ -1,0 +1,54 @@
+"""The risk-scoring API as values: requests out, answers in.
+
+Performs no I/O. `client` moves the bytes; everything that can be right or wrong about those
+bytes is decided here, so every rule is testable from a recorded response. A reader (`read_...`)
+reads the inflated body of an answer whose status was good (`check_status`); it returns values of
+`exporter.risk.model` or raises a BadResponseError that names the field, never the content.
+"""
+
+from exporter.cloudflare.wire.behaviors import read_behaviors, read_changes
+from exporter.cloudflare.wire.envelope import Page, Rows, check_success
+from exporter.cloudflare.wire.inflation import PIECE_BYTES, Inflater
+from exporter.cloudflare.wire.integrations import read_integration, read_integrations
+from exporter.cloudflare.wire.quota import (
+    QuotaHeaders,
+    QuotaLeft,
+    QuotaPolicy,
+    read_quota,
+    retry_after_seconds,
+)
+from exporter.cloudflare.wire.requests import OPERATIONS, Operation, Request
+from exporter.cloudflare.wire.responses import Response, check_status, is_good
+from exporter.cloudflare.wire.slices import SLICE_BYTES, SummarySlicer, read_summary
+from exporter.cloudflare.wire.summary import join, newer, read_whole_summary
+from exporter.cloudflare.wire.users import read_user
+
+__all__ = [
+    "OPERATIONS",
+    "PIECE_BYTES",
+    "SLICE_BYTES",
+    "Inflater",
+    "Operation",
+    "Page",
+    "QuotaHeaders",
+    "QuotaLeft",
+    "QuotaPolicy",
+    "Request",
+    "Response",
+    "Rows",
+    "SummarySlicer",
+    "check_status",
+    "check_success",
+    "is_good",
+    "join",
+    "newer",
+    "read_behaviors",
+    "read_changes",
+    "read_integration",
+    "read_integrations",
+    "read_quota",
+    "read_summary",
+    "read_user",
+    "read_whole_summary",
+    "retry_after_seconds",
+]

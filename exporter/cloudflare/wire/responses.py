@@ -1,0 +1,95 @@
+"""A response as a value, and the typed error of every status that is not a good one."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from exporter.cloudflare.wire.envelope import Explanation, explanations
+from exporter.cloudflare.wire.quota import retry_after_seconds
+from exporter.errors import (
+    BadResponseError,
+    ForbiddenError,
+    NotFoundError,
+    RejectedError,
+    ServerError,
+    StatusError,
+    ThrottledError,
+    UnauthorizedError,
+)
+
+_MALFORMED_TOKEN = 6003
+_BAD_TOKEN = 9109
+_NO_ACCESS = "unauthorized to access"
+
+_ERROR_OF_STATUS: Mapping[int, type[StatusError]] = {
+    401: UnauthorizedError,
+    403: ForbiddenError,
+    404: NotFoundError,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What came back: header names in lower case, the body inflated.
+
+    The body never shows in a repr: it holds names and emails.
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = field(default=b"", repr=False)
+
+
+def is_good(status: int) -> bool:
+    """Whether a status promises an answer that a reader should read."""
+    return 200 <= status < 300  # noqa: PLR2004 - HTTP's own numbers
+
+
+def check_status(response: Response, *, now: float) -> None:
+    """Raise the typed error of a status that is not a good one; return of a good one.
+
+    `now` is Unix seconds, for a Retry-After that is a date. The body is read for explanations
+    only, so any body will do: HTML, nothing, half an envelope.
+    """
+    if is_good(response.status):
+        return
+    if response.status < 400:  # noqa: PLR2004 - HTTP's own numbers
+        raise BadResponseError(
+            f"HTTP {response.status} is no answer, and redirects are not followed", field="status"
+        )
+    raise _status_error(response, now=now)
+
+
+def _status_error(response: Response, *, now: float) -> StatusError:
+    found = explanations(response.body)
+    codes = tuple(item.code for item in found if item.code is not None)
+    message = ": ".join([f"HTTP {response.status}", *_texts(found)])
+    if response.status == 429:  # noqa: PLR2004 - HTTP's own numbers
+        retry_after = retry_after_seconds(response.headers, now=now)
+        return ThrottledError(message, codes=codes, retry_after_seconds=retry_after)
+    error = UnauthorizedError if _blames_token(response.status, found) else _of(response.status)
+    return error(message, status=response.status, codes=codes)
+
+
+def _of(status: int) -> type[StatusError]:
+    if status >= 500:  # noqa: PLR2004 - HTTP's own numbers
+        return ServerError
+    return _ERROR_OF_STATUS.get(status, RejectedError)
+
+
+def _blames_token(status: int, found: Iterable[Explanation]) -> bool:
+    """Whether the API means the token although the status is not 401.
+
+    Seen in public bug reports: a token of the wrong form is 400 with code 6003 ("Invalid request
+    headers"); one that does not exist is 403 with code 9109 ("Invalid access token"), a code that
+    also says "Unauthorized to access requested resource" of a good token without the permission.
+    """
+    return any(
+        (status == 400 and item.code == _MALFORMED_TOKEN)  # noqa: PLR2004 - HTTP's own numbers
+        or (status == 403 and item.code == _BAD_TOKEN and _NO_ACCESS not in item.text.lower())  # noqa: PLR2004
+        for item in found
+    )
+
+
+def _texts(found: Iterable[Explanation]) -> list[str]:
+    text = "; ".join(item.text for item in found if item.text)
+    return [text] if text else []

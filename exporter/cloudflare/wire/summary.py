@@ -1,0 +1,135 @@
+"""The summary: every user who has a risk level, as one array of rows.
+
+The array of a large account is tens of megabytes, so `SummarySlicer` (in `slices`) reads it in
+pieces; what a row is, and what becomes of one that cannot be read, is decided here for both.
+"""
+
+from collections.abc import Iterable
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Raw, Struct
+
+from exporter.cloudflare.wire.decoding import UNDECODABLE, decode
+from exporter.cloudflare.wire.envelope import Page, open_page
+from exporter.cloudflare.wire.instants import Instant
+from exporter.cloudflare.wire.levels import level_of
+from exporter.cloudflare.wire.requests import UNADDRESSABLE_USERS
+from exporter.risk.model import SummaryReading, UserSummary
+
+Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+"""A count a database can hold; JSON's `true` is none."""
+
+
+class _Row(Struct, frozen=True, gc=False):
+    user_id: str
+    event_count: Count
+    last_event: Instant
+    max_risk_level: str
+    email: str | None = None
+    name: str | None = None
+
+
+class _NamedRow(Struct, frozen=True, gc=False):
+    user_id: str
+
+
+class _Summary(Struct, frozen=True):
+    users: Raw
+
+
+_ROWS = msgspec.json.Decoder(list[_Row])
+_RAW_ROWS = msgspec.json.Decoder(list[Raw])
+_ROW = msgspec.json.Decoder(_Row)
+_NAMED_ROW = msgspec.json.Decoder(_NamedRow)
+_SUMMARY = msgspec.json.Decoder(_Summary)
+
+
+def read_whole_summary(body: bytes, *, page: int = 1) -> Page[SummaryReading]:
+    """Read the body of a good answer in one piece.
+
+    Raises BadResponseError unless the answer is well formed and `result.users` is an array; a
+    row that is not as documented costs only itself.
+    """
+    opened = open_page(body, page=page)
+    users = decode(_SUMMARY, opened.value, at="result").users
+    return Page(read_rows(users), total=opened.total)
+
+
+def count_rows(body: bytes, *, page: int = 1) -> int:
+    """Count the rows of a body that `read_whole_summary` has read, readable or not."""
+    users = decode(_SUMMARY, open_page(body, page=page).value, at="result").users
+    return len(decode(_RAW_ROWS, users, at="result.users"))
+
+
+def read_rows(array: bytes) -> SummaryReading:
+    """Read a JSON array of rows; raises BadResponseError where it is not an array at all."""
+    try:
+        rows = _ROWS.decode(array)
+    except UNDECODABLE:
+        return _read_one_by_one(decode(_RAW_ROWS, array, at="result.users"))
+    return _reading(rows)
+
+
+def join(readings: Iterable[SummaryReading]) -> SummaryReading:
+    """Join the readings of slices or pages into one, again with at most one row a user."""
+    users: list[UserSummary] = []
+    unreadable = 0
+    kept: frozenset[str] = frozenset()
+    for reading in readings:
+        users.extend(reading.users)
+        unreadable += reading.unreadable
+        kept |= reading.kept
+    return SummaryReading(_one_row_a_user(users), unreadable=unreadable, kept=kept)
+
+
+def newer(one: UserSummary, other: UserSummary) -> UserSummary:
+    """Choose between two rows of the same user: the later event counts, then the higher level."""
+    return max(one, other, key=lambda row: (row.last_event, row.level))
+
+
+def _read_one_by_one(raws: list[Raw]) -> SummaryReading:
+    rows: list[_Row] = []
+    unreadable = 0
+    kept: set[str] = set()
+    for raw in raws:
+        try:
+            rows.append(_ROW.decode(raw))
+        except UNDECODABLE:
+            unreadable += 1
+            kept |= _named(raw)
+    return join([_reading(rows), SummaryReading((), unreadable=unreadable, kept=frozenset(kept))])
+
+
+def _named(raw: Raw) -> frozenset[str]:
+    """Name the user of an unreadable row, as far as that much can be read."""
+    try:
+        return frozenset({_NAMED_ROW.decode(raw).user_id}) - UNADDRESSABLE_USERS
+    except UNDECODABLE:
+        return frozenset()
+
+
+def _reading(rows: list[_Row]) -> SummaryReading:
+    users = [
+        UserSummary(
+            row.user_id,
+            row.email or "",
+            row.name or "",
+            row.event_count,
+            row.last_event.timestamp(),
+            level_of(row.max_risk_level),
+        )
+        for row in rows
+        if row.user_id not in UNADDRESSABLE_USERS
+    ]
+    return SummaryReading(_one_row_a_user(users), unreadable=len(rows) - len(users))
+
+
+def _one_row_a_user(rows: list[UserSummary]) -> tuple[UserSummary, ...]:
+    by_user = {row.user_id: row for row in rows}
+    if len(by_user) == len(rows):
+        return tuple(rows)
+    chosen: dict[str, UserSummary] = {}
+    for row in rows:
+        chosen[row.user_id] = newer(chosen.get(row.user_id, row), row)
+    return tuple(chosen.values())
