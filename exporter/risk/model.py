@@ -61,6 +61,7 @@ class UserDetails(msgspec.Struct, frozen=True):
     """What the API says of one user: all their current events, in the API's order.
 
     `last_reset` is None where the score was never cleared; `level` where the API gave none.
+    `unreadable_events` are left out of `events`, because they could not be understood.
     """
 
     email: str
@@ -68,6 +69,7 @@ class UserDetails(msgspec.Struct, frozen=True):
     events: tuple[RiskEvent, ...]
     last_reset: float | None = None
     level: RiskLevel | None = None
+    unreadable_events: int = 0
 
 
 @dataclass(frozen=True, slots=True)
