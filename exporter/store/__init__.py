@@ -1,6 +1,21 @@
 """What must survive: one interface, and the media that offer it."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
 from exporter.store.interface import Store
 from exporter.store.memory import MemoryStore
+from exporter.store.sqlite import SqliteStore, open_sqlite
 
-__all__ = ["MemoryStore", "Store"]
+__all__ = ["MemoryStore", "SqliteStore", "Store", "open_sqlite", "open_store"]
+
+
+@asynccontextmanager
+async def open_store(path: Path | None) -> AsyncIterator[Store]:
+    """The state in the file at `path`, or in memory where there is None; see `open_sqlite`."""
+    if path is None:
+        yield MemoryStore()
+        return
+    async with open_sqlite(path) as store:
+        yield store

@@ -1,0 +1,138 @@
+"""Ledgers out of the rows of the state file. Holds SQL and no decisions."""
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterator
+
+from exporter.risk.ledger import (
+    AccountRecord,
+    Changes,
+    EventMark,
+    Ledger,
+    NameRecord,
+    UserRecord,
+)
+from exporter.risk.model import EventCount, RiskLevel, UserSummary
+from exporter.store.texts import python_text, sql_text
+
+_LEVELS = {level.value: level for level in RiskLevel}
+
+
+def read_ledger(connection: sqlite3.Connection, account_id: str) -> Ledger | None:
+    """All that is kept of this account; None where nothing is."""
+    row = connection.execute(
+        "SELECT id, created, baseline_at, resets FROM accounts WHERE account_id = ?",
+        (sql_text(account_id),),
+    ).fetchone()
+    if row is None:
+        return None
+    account, created, baseline_at, resets = row
+    ledger = Ledger(AccountRecord(created, baseline_at, resets))
+    ledger.apply(
+        Changes(
+            users=dict(_read_users(connection, account)),
+            totals=dict(_read_totals(connection, account)),
+            level_changes=dict(_read_level_changes(connection, account)),
+            names=dict(_read_names(connection, account)),
+        )
+    )
+    return ledger
+
+
+def read_marks(
+    connection: sqlite3.Connection, account_id: str, user_id: str
+) -> dict[bytes, EventMark]:
+    """The marks kept of one user's events."""
+    rows = connection.execute(
+        """
+        SELECT marks.key, marks.count, marks.gone_at
+        FROM accounts JOIN users ON users.account = accounts.id JOIN marks ON marks.user = users.id
+        WHERE accounts.account_id = ? AND users.user_id = ?
+        """,
+        (sql_text(account_id), sql_text(user_id)),
+    )
+    return {key: EventMark(count, gone_at) for key, count, gone_at in rows}
+
+
+def _read_users(connection: sqlite3.Connection, account: int) -> Iterator[tuple[str, UserRecord]]:
+    totals = _read_user_totals(connection, account)
+    for row in connection.execute(
+        """
+        SELECT id, user_id, event_count, last_event, level,
+               counted_after, last_reset, details_at, due_since
+        FROM users WHERE account = ? ORDER BY id
+        """,
+        (account,),
+    ):
+        number, kept_id, event_count, last_event, level, *instants = row
+        user_id = python_text(kept_id)
+        counted_after, last_reset, details_at, due_since = instants
+        yield (
+            user_id,
+            UserRecord(
+                summary=None
+                if level is None
+                else UserSummary(user_id, "", "", event_count, last_event, _LEVELS[level]),
+                counted_after=counted_after,
+                last_reset=last_reset,
+                details_at=details_at,
+                due_since=due_since,
+                events=tuple(totals.pop(number, ())),
+            ),
+        )
+
+
+def _read_user_totals(
+    connection: sqlite3.Connection, account: int
+) -> defaultdict[int, list[EventCount]]:
+    """The counters of every user of the account, by the user's row id.
+
+    The tables are walked in the order they are stored in, which spares a sort of all rows.
+    """
+    totals: defaultdict[int, list[EventCount]] = defaultdict(list)
+    behaviors: dict[str, str] = {}  # one text for each behavior, not for each of its rows
+    for number, kept, level, count, created in connection.execute(
+        """
+        SELECT user, behavior, user_totals.level, count, created
+        FROM users NOT INDEXED CROSS JOIN user_totals ON user_totals.user = users.id
+        WHERE users.account = ? ORDER BY users.id, position
+        """,
+        (account,),
+    ):
+        behavior = python_text(kept)
+        behavior = behaviors.setdefault(behavior, behavior)
+        totals[number].append(EventCount(behavior, _LEVELS[level], count, created))
+    return totals
+
+
+def _read_totals(
+    connection: sqlite3.Connection, account: int
+) -> Iterator[tuple[tuple[str, RiskLevel], EventCount]]:
+    for kept, number, count, created in connection.execute(
+        "SELECT behavior, level, count, created FROM totals WHERE account = ? ORDER BY id",
+        (account,),
+    ):
+        behavior, level = python_text(kept), _LEVELS[number]
+        yield (behavior, level), EventCount(behavior, level, count, created)
+
+
+def _read_level_changes(
+    connection: sqlite3.Connection, account: int
+) -> Iterator[tuple[tuple[RiskLevel, RiskLevel], int]]:
+    for before, after, count in connection.execute(
+        "SELECT from_level, to_level, count FROM level_changes WHERE account = ?", (account,)
+    ):
+        yield (_LEVELS[before], _LEVELS[after]), count
+
+
+def _read_names(connection: sqlite3.Connection, account: int) -> Iterator[tuple[str, NameRecord]]:
+    for name, behavior, identity in connection.execute(
+        "SELECT name, behavior, identity FROM names WHERE account = ? ORDER BY id", (account,)
+    ):
+        yield (
+            python_text(name),
+            NameRecord(
+                behavior=None if behavior is None else python_text(behavior),
+                identity=python_text(identity),
+            ),
+        )

@@ -1,0 +1,137 @@
+"""The tables of a state file, and the steps that led to them.
+
+Texts that the API gave are in columns of type ANY: see `texts.sql_text`.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+APPLICATION_ID = 0x43465A52
+"""Marks a SQLite file as ours ("CFZR"), in the header field that SQLite keeps for this."""
+
+MIGRATIONS: Sequence[Sequence[str]] = (
+    (
+        """
+        CREATE TABLE accounts (
+            id INTEGER PRIMARY KEY,
+            account_id ANY NOT NULL UNIQUE,
+            created REAL NOT NULL,
+            baseline_at REAL,
+            resets INTEGER NOT NULL DEFAULT 0
+        ) STRICT
+        """,
+        # `level` is NULL where the user is not listed; then so are the two columns before it.
+        """
+        CREATE TABLE users (
+            id INTEGER PRIMARY KEY,
+            account INTEGER NOT NULL REFERENCES accounts,
+            user_id ANY NOT NULL,
+            event_count INTEGER,
+            last_event REAL,
+            level INTEGER,
+            counted_after REAL,
+            last_reset REAL,
+            details_at REAL,
+            due_since REAL,
+            UNIQUE (account, user_id)
+        ) STRICT
+        """,
+        """
+        CREATE TABLE user_totals (
+            user INTEGER NOT NULL REFERENCES users,
+            position INTEGER NOT NULL,
+            behavior ANY NOT NULL,
+            level INTEGER NOT NULL,
+            count INTEGER NOT NULL,
+            created REAL NOT NULL,
+            PRIMARY KEY (user, position)
+        ) STRICT, WITHOUT ROWID
+        """,
+        """
+        CREATE TABLE marks (
+            user INTEGER NOT NULL REFERENCES users,
+            key BLOB NOT NULL,
+            count INTEGER NOT NULL,
+            gone_at REAL,
+            PRIMARY KEY (user, key)
+        ) STRICT, WITHOUT ROWID
+        """,
+        "CREATE INDEX marks_gone ON marks (gone_at) WHERE gone_at IS NOT NULL",
+        """
+        CREATE TABLE totals (
+            id INTEGER PRIMARY KEY,
+            account INTEGER NOT NULL REFERENCES accounts,
+            behavior ANY NOT NULL,
+            level INTEGER NOT NULL,
+            count INTEGER NOT NULL,
+            created REAL NOT NULL,
+            UNIQUE (account, behavior, level)
+        ) STRICT
+        """,
+        """
+        CREATE TABLE level_changes (
+            account INTEGER NOT NULL REFERENCES accounts,
+            from_level INTEGER NOT NULL,
+            to_level INTEGER NOT NULL,
+            count INTEGER NOT NULL,
+            PRIMARY KEY (account, from_level, to_level)
+        ) STRICT, WITHOUT ROWID
+        """,
+        # Ordered by id: of a behavior's names the first one heard of gives the identity.
+        """
+        CREATE TABLE names (
+            id INTEGER PRIMARY KEY,
+            account INTEGER NOT NULL REFERENCES accounts,
+            name ANY NOT NULL,
+            behavior ANY,
+            identity ANY NOT NULL,
+            UNIQUE (account, name)
+        ) STRICT
+        """,
+        """
+        CREATE TABLE pseudonym_key (
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            key BLOB NOT NULL
+        ) STRICT
+        """,
+    ),
+)
+"""Step n leads from version n to version n + 1; version 0 is an empty file.
+
+A step that was released stays as it is: a new version is a new step.
+"""
+
+VERSION = len(MIGRATIONS)
+"""The version of the schema that this program reads and writes."""
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Cursor]:
+    """All that is written through the cursor, or nothing of it, is durable at the end."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield connection.cursor()
+        connection.execute("COMMIT")
+    except BaseException:
+        with suppress(sqlite3.Error):  # SQLite may have rolled back itself, as on a full disk
+            connection.execute("ROLLBACK")
+        raise
+
+
+def migrate(
+    connection: sqlite3.Connection, migrations: Sequence[Sequence[str]] = MIGRATIONS
+) -> None:
+    """Lead the file to the version of the last of `migrations`, in one transaction.
+
+    Raises sqlite3.Error and leaves the file at the version it had.
+    """
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version >= len(migrations):
+        return
+    with transaction(connection) as cursor:
+        for step in migrations[version:]:
+            for statement in step:
+                cursor.execute(statement)
+        cursor.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        cursor.execute(f"PRAGMA user_version = {len(migrations)}")

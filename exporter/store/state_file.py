@@ -1,0 +1,105 @@
+"""A state file in use: what SQLite does for one thread, as the store's methods need it."""
+
+import secrets
+import sqlite3
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Self
+
+from exporter.errors import CommitError, StateError
+from exporter.risk.ledger import AccountRecord, Changes, EventMark, Ledger
+from exporter.store.opening import open_database
+from exporter.store.reading import read_ledger, read_marks
+from exporter.store.schema import transaction
+from exporter.store.writing import delete_marks, write_changes
+
+
+class StateFile:
+    """Blocks, and belongs to the thread that opened it; `size_bytes` alone may be read by any.
+
+    It is what the file and its write-ahead log took after the last load or commit.
+    """
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.size_bytes = 0
+        self._path = path
+        self._connection = connection
+        self._identity = _identity(path)
+        self._created: dict[str, float] = {}
+        self._measure()
+
+    @classmethod
+    def open(cls, path: Path, resources: ExitStack) -> Self:
+        """Open or create the file; `resources` closes it. Raises StateError."""
+        path = path.resolve()
+        return cls(path, open_database(path, resources))
+
+    def load(self, account_id: str, *, now: float) -> Ledger:
+        """What was committed; see `Store.load`."""
+        with self._reading():
+            ledger = read_ledger(self._connection, account_id)
+        self._measure()
+        ledger = ledger or Ledger(AccountRecord(created=now))
+        self._created[account_id] = ledger.account.created
+        return ledger
+
+    def load_marks(self, account_id: str, user_id: str) -> dict[bytes, EventMark]:
+        """What was committed; see `Store.load_marks`."""
+        with self._reading():
+            return read_marks(self._connection, account_id, user_id)
+
+    def commit(self, account_id: str, changes: Changes) -> None:
+        """One transaction; see `Store.commit`. The account was loaded before."""
+        with self._writing() as cursor:
+            write_changes(cursor, account_id, changes, created=self._created[account_id])
+
+    def forget_marks(self, account_id: str, *, gone_before: float) -> None:
+        """One transaction; see `Store.forget_marks`."""
+        with self._writing() as cursor:
+            delete_marks(cursor, account_id, gone_before=gone_before)
+
+    def pseudonym_key(self) -> bytes:
+        """The key, drawn when it is asked for the first time; see `Store.pseudonym_key`."""
+        with self._reading(), transaction(self._connection) as cursor:
+            cursor.execute(
+                "INSERT INTO pseudonym_key (id, key) VALUES (1, ?) ON CONFLICT DO NOTHING",
+                (secrets.token_bytes(32),),
+            )
+            (key,) = cursor.execute("SELECT key FROM pseudonym_key").fetchone()
+        assert isinstance(key, bytes)
+        return key
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise StateError(
+                f"{self._path}: cannot be read (SQLite: {error}); look at its disk, restore it "
+                "from a backup, or move it away to begin again at zero"
+            ) from error
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Cursor]:
+        try:
+            self._refuse_if_moved()
+            with transaction(self._connection) as cursor:
+                yield cursor
+        except (sqlite3.Error, OSError) as error:
+            raise CommitError(f"{self._path}: not written: {error}") from error
+        self._measure()
+
+    def _refuse_if_moved(self) -> None:
+        """A file deleted under us would take every commit, and lose them all with the process."""
+        if _identity(self._path) != self._identity:
+            raise CommitError(f"{self._path}: replaced by another file; start the exporter again")
+
+    def _measure(self) -> None:
+        log = self._path.with_name(self._path.name + "-wal")
+        self.size_bytes = sum(one.stat().st_size for one in (self._path, log) if one.exists())
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_dev, status.st_ino
