@@ -13,6 +13,19 @@ DETECTION_DELAY_BUCKETS: Final = (1, 5, 15, 30, 60, 90, 120, 300, 900, 3600, 216
 an event was shown within an interval and a little; then coarse up to a day, because how late the
 API lists an event is not known and a slow age refresh finds what the summary did not tell."""
 
+FAILURE_REASONS: Final = (
+    "timeout",
+    "network",
+    "tls",
+    "rate_limited",
+    "unauthorized",
+    "forbidden",
+    "not_found",
+    "server_error",
+    "bad_response",
+)
+"""Why a poll can fail, as `poll_failures_total` says it."""
+
 
 def _metric(name: str, metric_type: MetricType, help_text: str, *labels: str) -> Metric:
     return Metric(EXPORTER_PREFIX + name, metric_type, help_text, labels=labels)
@@ -65,16 +78,15 @@ POLLS: Final = _counter(
 )
 POLL_FAILURES: Final = _counter(
     "poll_failures_total",
-    "Polls of the resource that failed, by reason: timeout, network, tls, rate_limited,"
-    " unauthorized, forbidden, not_found, server_error, bad_response.",
+    f"Polls of the resource that failed, by reason: {', '.join(FAILURE_REASONS)}.",
     "account",
     "resource",
     "reason",
 )
 API_REQUESTS: Final = _counter(
     "api_requests_total",
-    "Requests sent to the Cloudflare API, by operation and HTTP status code; the code is none"
-    " where no answer came.",
+    "Requests sent to the Cloudflare API, by operation and HTTP status code; where no answer"
+    " came, the code is the reason: timeout, network or tls.",
     "account",
     "operation",
     "code",

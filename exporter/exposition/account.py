@@ -1,0 +1,141 @@
+"""One account's part of the exposition: from a snapshot to runs of parts, changes only.
+
+Works one chunk per turn of the loop and compresses in a thread. What it returns is a new value;
+the old one stays whole for whoever is reading it.
+"""
+
+import asyncio
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterable,
+    Mapping,
+    Sequence,
+)
+from dataclasses import dataclass, field
+from itertools import islice
+
+from exporter.catalogue import RISK_METRICS, USER_FAMILIES, account_families
+from exporter.exposition.chunks import Chunk, ChunkRenderer, chunk_count, chunk_index
+from exporter.exposition.formats import Formats
+from exporter.exposition.parts import EMPTY_RUN, Part, Run, deflate_both, run_both
+from exporter.exposition.render import render_samples
+from exporter.risk.model import AccountSnapshot, UserRow
+
+Pause = Callable[[], Awaitable[None]]
+"""Awaited between pieces of work of about a millisecond."""
+
+Users = Mapping[str, UserRow]
+
+_SLICE_USERS = 2048  # placed within a turn of the loop: about a millisecond
+_NO_RUNS = dict.fromkeys((metric.name for metric in RISK_METRICS), Formats(EMPTY_RUN, EMPTY_RUN))
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedAccount:
+    """What is ready of one account: `runs` by the metric's name, for every risk metric."""
+
+    identity_shown: bool = False
+    chunks: tuple[Chunk, ...] = (Chunk(),)
+    runs: Mapping[str, Formats[Run]] = field(default_factory=lambda: _NO_RUNS)
+
+
+async def render_account(
+    before: RenderedAccount,
+    snapshot: AccountSnapshot,
+    *,
+    changed: Collection[str] | None,
+    pause: Pause,
+    chunk_users: int,
+) -> RenderedAccount:
+    """Bring what is ready up to `snapshot`, whose users differ in `changed` alone.
+
+    None means that any may differ.
+    """
+    base = _base(before, snapshot, chunk_users=chunk_users)
+    if changed is None or base is not before:
+        placed = await _place_all(snapshot.users, count=len(base.chunks), pause=pause)
+    else:
+        placed = await _place_changed(snapshot.users, changed, chunks=base.chunks, pause=pause)
+    chunks = await _render_chunks(base.chunks, placed, snapshot=snapshot, pause=pause)
+    runs = {**_NO_RUNS, **_account_runs(snapshot), **await _user_runs(chunks, pause=pause)}
+    return RenderedAccount(snapshot.identity_shown, chunks, runs)
+
+
+def _base(
+    before: RenderedAccount, snapshot: AccountSnapshot, *, chunk_users: int
+) -> RenderedAccount:
+    """What to change: all that is ready, or nothing where hardly a line of it would stay."""
+    count = chunk_count(len(snapshot.users), now=len(before.chunks), wanted_users=chunk_users)
+    if count == len(before.chunks) and before.identity_shown == snapshot.identity_shown:
+        return before
+    return RenderedAccount(snapshot.identity_shown, (Chunk(),) * count)
+
+
+async def _place_all(users: Users, *, count: int, pause: Pause) -> Mapping[int, Users]:
+    placed: dict[int, dict[str, UserRow]] = {index: {} for index in range(count)}
+    async for user_ids in _slices(users, pause=pause):
+        for user_id in user_ids:
+            placed[chunk_index(user_id, count=count)][user_id] = users[user_id]
+    return placed
+
+
+async def _place_changed(
+    users: Users, changed: Iterable[str], *, chunks: Sequence[Chunk], pause: Pause
+) -> Mapping[int, Users]:
+    placed: dict[int, dict[str, UserRow]] = {}
+    async for user_ids in _slices(changed, pause=pause):
+        for user_id in user_ids:
+            index = chunk_index(user_id, count=len(chunks))
+            rows = placed.setdefault(index, dict(chunks[index].rows))
+            if user_id in users:
+                rows[user_id] = users[user_id]
+            else:
+                rows.pop(user_id, None)
+    return placed
+
+
+async def _slices(user_ids: Iterable[str], *, pause: Pause) -> AsyncIterator[Sequence[str]]:
+    remaining = iter(user_ids)
+    while user_ids := tuple(islice(remaining, _SLICE_USERS)):
+        yield user_ids
+        await pause()
+
+
+async def _render_chunks(
+    before: Sequence[Chunk],
+    placed: Mapping[int, Users],
+    *,
+    snapshot: AccountSnapshot,
+    pause: Pause,
+) -> tuple[Chunk, ...]:
+    renderer = ChunkRenderer(snapshot.account, identity_shown=snapshot.identity_shown)
+    chunks = list(before)
+    for index, rows in placed.items():
+        lines = renderer.render_changes(chunks[index], rows)
+        parts = await asyncio.to_thread(_deflate_all, lines) if lines else {}
+        chunks[index] = chunks[index].replace(rows, parts)
+        await pause()
+    return tuple(chunks)
+
+
+def _deflate_all(lines: Mapping[int, Formats[bytes]]) -> Mapping[int, Formats[Part]]:
+    return {place: deflate_both(pair) for place, pair in lines.items()}
+
+
+async def _user_runs(chunks: Iterable[Chunk], *, pause: Pause) -> Mapping[str, Formats[Run]]:
+    runs = {}
+    for place, family in enumerate(USER_FAMILIES):
+        runs[family.metric.name] = run_both([chunk.parts[place] for chunk in chunks])
+        await pause()
+    return runs
+
+
+def _account_runs(snapshot: AccountSnapshot) -> Mapping[str, Formats[Run]]:
+    runs = {}
+    for family in account_families(snapshot):
+        lines = render_samples(family.metric, snapshot.account, family.samples)
+        runs[family.metric.name] = run_both([deflate_both(lines)])
+    return runs

@@ -1,0 +1,135 @@
+"""The exposition: each account's snapshot as bytes that lie ready.
+
+Publishing renders and compresses what changed and nothing else; a scrape only joins. What is
+shown is the snapshot's and the catalogue's to decide.
+"""
+
+import asyncio
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from exporter.catalogue import RISK_METRICS, Metric
+from exporter.exposition.account import Pause, RenderedAccount, render_account
+from exporter.exposition.chunks import CHUNK_USERS
+from exporter.exposition.formats import OPENMETRICS_CONTENT_TYPE, TEXT_CONTENT_TYPE, Formats
+from exporter.exposition.parts import (
+    Part,
+    Run,
+    deflate,
+    gzip_length,
+    gzip_pieces,
+    plain_length,
+    plain_pieces,
+    run_both,
+)
+from exporter.exposition.render import EOF, render_head
+from exporter.risk.model import AccountSnapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Scrape:
+    """One answer to a scrape: `pieces` are `length` bytes in all, and can be taken once."""
+
+    content_type: str
+    length: int
+    pieces: Iterator[bytes]
+
+
+async def _next_turn() -> None:
+    await asyncio.sleep(0)
+
+
+class Exposition:
+    """All accounts, ready to be scraped.
+
+    `pause` is awaited between pieces of work of about a millisecond each; where publishing has to
+    give way to something more urgent, it may return late. `chunk_users` is about how many users
+    are rendered together: fewer make a change cheaper and the compression worse.
+    """
+
+    def __init__(self, *, pause: Pause = _next_turn, chunk_users: int = CHUNK_USERS) -> None:
+        self._pause = pause
+        self._chunk_users = chunk_users
+        self._accounts: Mapping[str, RenderedAccount] = {}
+        self._publishing = asyncio.Lock()
+        self._interrupted: set[str] = set()
+        self._heads = {metric.name: _ready_head(metric) for metric in RISK_METRICS}
+
+    @property
+    def series(self) -> int:
+        """How many series an OpenMetrics scrape of everything has, telemetry left out."""
+        return sum(run.lines for run in self._shown(RISK_METRICS, openmetrics=True, heads=False))
+
+    @property
+    def size_bytes(self) -> int:
+        """How many bytes that scrape has before compression."""
+        return plain_length(self._shown(RISK_METRICS, openmetrics=True))
+
+    async def publish(self, snapshot: AccountSnapshot, *, changed: Collection[str] | None) -> None:
+        """Replace what is shown of the snapshot's account, all at once, before this returns.
+
+        `changed` are the API's ids of all users whose rows were added, changed or removed since
+        that account was last published, and maybe of others; None stands for anyone. One that is
+        cancelled shows nothing, and the next finds its changes too.
+        """
+        account = snapshot.account
+        async with self._publishing:
+            before = self._accounts.get(account, RenderedAccount())
+            known = account in self._accounts and account not in self._interrupted
+            self._interrupted.add(account)
+            rendered = await render_account(
+                before,
+                snapshot,
+                changed=changed if known else None,
+                pause=self._pause,
+                chunk_users=self._chunk_users,
+            )
+            self._accounts = {**self._accounts, account: rendered}
+            self._interrupted.remove(account)
+
+    def remove(self, account: str) -> None:
+        """Show nothing of this account any more. Nobody may be publishing it."""
+        self._accounts = {name: kept for name, kept in self._accounts.items() if name != account}
+        self._interrupted.discard(account)
+
+    def scrape(
+        self, *, openmetrics: bool, gzip: bool, names: frozenset[str] | None, telemetry: bytes
+    ) -> Scrape:
+        """What a scrape is answered now, whatever is published while it is being sent.
+
+        `names` leaves only the families that are called so or have samples that are; None leaves
+        all. `telemetry` is whole lines in the same format without OpenMetrics' `# EOF`, and goes
+        last, unfiltered.
+        """
+        metrics = [metric for metric in RISK_METRICS if names is None or names & _names(metric)]
+        tail = deflate(telemetry + (EOF if openmetrics else b""))
+        runs = [*self._shown(metrics, openmetrics=openmetrics), Run.of([tail])]
+        return Scrape(
+            content_type=OPENMETRICS_CONTENT_TYPE if openmetrics else TEXT_CONTENT_TYPE,
+            length=gzip_length(runs) if gzip else plain_length(runs),
+            pieces=gzip_pieces(runs) if gzip else plain_pieces(runs),
+        )
+
+    def _shown(
+        self, metrics: Sequence[Metric], *, openmetrics: bool, heads: bool = True
+    ) -> Iterator[Run]:
+        """The families that have samples, each whole over all accounts, after its head."""
+        for metric in metrics:
+            pairs = [account.runs[metric.name] for account in self._accounts.values()]
+            runs = [pair.choose(openmetrics=openmetrics) for pair in pairs]
+            if any(run.lines for run in runs):
+                if heads:
+                    yield self._heads[metric.name].choose(openmetrics=openmetrics)
+                yield from runs
+
+
+def _ready_head(metric: Metric) -> Formats[Run]:
+    head = render_head(metric)
+    parts: Formats[Part] = Formats(deflate(head.text), deflate(head.openmetrics))
+    return run_both([parts])
+
+
+def _names(metric: Metric) -> frozenset[str]:
+    """What a client may call the family: its own name or that of one of its samples."""
+    created = (metric.created,) if metric.is_counter else ()
+    return frozenset((metric.name, metric.family, *created))

@@ -1,0 +1,94 @@
+"""Samples as lines of the exposition formats, and the comments that go before a family.
+
+Sources: Prometheus's "Exposition formats" page for text 0.0.4, and the OpenMetrics 1.0.0
+specification.
+"""
+
+from collections.abc import Iterable
+
+from exporter.catalogue import Metric, Sample
+from exporter.exposition.formats import Formats
+from exporter.risk.model import Exemplar
+
+EOF = b"# EOF\n"
+"""How OpenMetrics ends, so that a truncated answer shows."""
+
+_EXEMPLAR_LABEL = "event_id"
+_EXEMPLAR_LABELS_MAX = 128  # OpenMetrics: UTF-8 characters of all names and values together
+_EXACT_INTEGER_MAX = 2.0**53
+
+
+def render_head(metric: Metric) -> Formats[bytes]:
+    """The HELP and TYPE lines of a family."""
+    help_text = metric.help.replace("\\", r"\\").replace("\n", r"\n")
+    kind = metric.type.value
+    text = f"# HELP {metric.name} {help_text}\n# TYPE {metric.name} {kind}\n"
+    help_text = help_text.replace('"', r"\"")
+    openmetrics = f"# HELP {metric.family} {help_text}\n# TYPE {metric.family} {kind}\n"
+    return Formats(text.encode(), openmetrics.encode())
+
+
+def render_samples(metric: Metric, account: str, samples: Iterable[Sample]) -> Formats[bytes]:
+    """One line a sample, and in OpenMetrics a counter's exemplar and its `_created` line.
+
+    Both formats share one object where they agree. Characters that UTF-8 cannot carry (lone
+    surrogates) become question marks, because one of them would cost the whole scrape.
+    """
+    template = _template(metric.name, metric, account)
+    if not metric.is_counter:
+        return _shared([template % _fields(sample, sample.value) + "\n" for sample in samples])
+    created_template = _template(metric.created, metric, account)
+    text: list[str] = []
+    openmetrics: list[str] = []
+    for sample in samples:
+        line = template % _fields(sample, sample.value)
+        text.append(line + "\n")
+        openmetrics.append(line + _exemplar(sample.exemplar) + "\n")
+        if sample.created is not None:
+            openmetrics.append(created_template % _fields(sample, sample.created) + "\n")
+    return Formats(_encoded(text), _encoded(openmetrics))
+
+
+def _template(name: str, metric: Metric, account: str) -> str:
+    """A line without its end; a place for each label's value but the account's, and the value."""
+    places = "".join(f',{label}="%s"' for label in metric.labels[1:])
+    fixed = f'{name}{{account="{_escaped(account)}"'.replace("%", "%%")
+    return f"{fixed}{places}}} %s"
+
+
+def _fields(sample: Sample, value: float) -> tuple[str, ...]:
+    return (*[_escaped(label) for label in sample.labels], _number(value))
+
+
+def _escaped(value: str) -> str:
+    if '"' in value or "\\" in value or "\n" in value:
+        return value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
+    return value
+
+
+def _number(value: float) -> str:
+    """The shortest text that reads back as the same number."""
+    if isinstance(value, int):
+        return str(value)
+    if value.is_integer() and abs(value) < _EXACT_INTEGER_MAX:
+        return str(int(value))
+    return repr(value)
+
+
+def _exemplar(exemplar: Exemplar | None) -> str:
+    """What follows a counter's value: nothing where the id is longer than OpenMetrics allows."""
+    if exemplar is None:
+        return ""
+    if len(_EXEMPLAR_LABEL) + len(exemplar.event_id) > _EXEMPLAR_LABELS_MAX:
+        return ""
+    labels = f'{{{_EXEMPLAR_LABEL}="{_escaped(exemplar.event_id)}"}}'
+    return f" # {labels} 1 {_number(exemplar.timestamp)}"
+
+
+def _shared(lines: list[str]) -> Formats[bytes]:
+    body = _encoded(lines)
+    return Formats(body, body)
+
+
+def _encoded(lines: list[str]) -> bytes:
+    return "".join(lines).encode(errors="replace")

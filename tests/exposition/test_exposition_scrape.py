@@ -1,0 +1,316 @@
+"""What a scrape is answered."""
+
+import asyncio
+import gzip
+import zlib
+from dataclasses import replace
+
+import pytest
+
+from exporter.exposition import Exposition
+from exporter.risk.model import (
+    AccountSnapshot,
+    Behavior,
+    EventCount,
+    Exemplar,
+    Integration,
+    RiskLevel,
+)
+from tests.support.snapshots import snapshot_of, user_row
+
+TELEMETRY = b"# TYPE own gauge\nown 1\n"
+
+NAMED = frozenset(
+    {"cloudflare_zt_risk_up", "cloudflare_zt_risk_resets", "cloudflare_zt_risk_user_events_total"}
+)
+
+EXPECTED_OPENMETRICS = """\
+# HELP cloudflare_zt_risk_up Whether the last poll of the account's risk summary succeeded and \
+its data are exposed: 1 yes, 0 no. The exporter polls Cloudflare on its own timer, not at the \
+scrape.
+# TYPE cloudflare_zt_risk_up gauge
+cloudflare_zt_risk_up{account="acme"} 1
+cloudflare_zt_risk_up{account="say \\"hi\\""} 0
+# HELP cloudflare_zt_risk_resets Risk scores seen cleared: users whose last_reset_time became later.
+# TYPE cloudflare_zt_risk_resets counter
+cloudflare_zt_risk_resets_total{account="acme"} 3
+cloudflare_zt_risk_resets_created{account="acme"} 1700000000.5
+cloudflare_zt_risk_resets_total{account="say \\"hi\\""} 0
+cloudflare_zt_risk_resets_created{account="say \\"hi\\""} 0
+# HELP cloudflare_zt_risk_user_events Risk events seen of a user, each counted once: entries of \
+the user's events since the account's first poll, by behavior and level.
+# TYPE cloudflare_zt_risk_user_events counter
+cloudflare_zt_risk_user_events_total{account="acme",user_id="u1",behavior="high_dlp",\
+risk_level="low"} 7 # {event_id="e-9"} 1 1700000001.25
+# TYPE own gauge
+own 1
+# EOF
+"""
+
+EXPECTED_TEXT = """\
+# HELP cloudflare_zt_risk_up Whether the last poll of the account's risk summary succeeded and \
+its data are exposed: 1 yes, 0 no. The exporter polls Cloudflare on its own timer, not at the \
+scrape.
+# TYPE cloudflare_zt_risk_up gauge
+cloudflare_zt_risk_up{account="acme"} 1
+cloudflare_zt_risk_up{account="say \\"hi\\""} 0
+# HELP cloudflare_zt_risk_resets_total Risk scores seen cleared: users whose last_reset_time \
+became later.
+# TYPE cloudflare_zt_risk_resets_total counter
+cloudflare_zt_risk_resets_total{account="acme"} 3
+cloudflare_zt_risk_resets_total{account="say \\"hi\\""} 0
+# HELP cloudflare_zt_risk_user_events_total Risk events seen of a user, each counted once: \
+entries of the user's events since the account's first poll, by behavior and level.
+# TYPE cloudflare_zt_risk_user_events_total counter
+cloudflare_zt_risk_user_events_total{account="acme",user_id="u1",behavior="high_dlp",\
+risk_level="low"} 7
+# TYPE own gauge
+own 1
+"""
+
+
+def read(
+    exposition: Exposition,
+    *,
+    openmetrics: bool = False,
+    names: frozenset[str] | None = None,
+    telemetry: bytes = b"",
+) -> str:
+    """A scrape without compression."""
+    scrape = exposition.scrape(
+        openmetrics=openmetrics, gzip=False, names=names, telemetry=telemetry
+    )
+    return b"".join(scrape.pieces).decode()
+
+
+def one_user_account() -> AccountSnapshot:
+    """An account with a user who has one event."""
+    exemplar = Exemplar("e-9", 1_700_000_001.25)
+    events = (EventCount("high_dlp", RiskLevel.LOW, 7, created=5.0, exemplar=exemplar),)
+    user = user_row("u1")
+    row = type(user)(
+        user_id="u1",
+        email="a@example.com",
+        name="A",
+        level=RiskLevel.LOW,
+        current_events=7,
+        last_event=1_700_000_001.25,
+        last_reset=None,
+        events=events,
+    )
+    return replace(snapshot_of(row), resets=3, created=1_700_000_000.5)
+
+
+@pytest.mark.parametrize(
+    ("openmetrics", "expected"),
+    [(False, EXPECTED_TEXT), (True, EXPECTED_OPENMETRICS)],
+    ids=["text", "openmetrics"],
+)
+async def test_the_exposition_reads_as_written_by_hand(*, openmetrics: bool, expected: str) -> None:
+    """Every rule of the two formats at once, to be read by people: names, types, escapes."""
+    exposition = Exposition()
+    await exposition.publish(one_user_account(), changed=None)
+    await exposition.publish(AccountSnapshot('say "hi"', "2"), changed=None)
+
+    assert read(exposition, openmetrics=openmetrics, names=NAMED, telemetry=TELEMETRY) == expected
+
+
+@pytest.mark.parametrize(
+    ("openmetrics", "content_type"),
+    [
+        (False, "text/plain; version=0.0.4; charset=utf-8"),
+        (True, "application/openmetrics-text; version=1.0.0; charset=utf-8"),
+    ],
+)
+def test_a_scrape_names_its_format(*, openmetrics: bool, content_type: str) -> None:
+    """Prometheus chooses its parser by the content type alone."""
+    scrape = Exposition().scrape(
+        openmetrics=openmetrics, gzip=False, names=None, telemetry=TELEMETRY
+    )
+
+    assert scrape.content_type == content_type
+
+
+def test_telemetry_is_exposed_before_any_account_is() -> None:
+    """`/metrics` is never empty, or a broken start would look like a broken network."""
+    expected = (TELEMETRY + b"# EOF\n").decode()
+
+    assert read(Exposition(), openmetrics=True, telemetry=TELEMETRY) == expected
+
+
+@pytest.mark.parametrize("name", ["cloudflare_zt_risk_resets", "cloudflare_zt_risk_resets_total"])
+async def test_a_name_chooses_its_whole_family(name: str) -> None:
+    """People ask by what they see, which is the sample's name in one format and not the other."""
+    exposition = Exposition()
+    await exposition.publish(AccountSnapshot("acme", "1"), changed=None)
+
+    lines = read(exposition, openmetrics=True, names=frozenset({name})).splitlines()
+
+    assert [line.split("{")[0] for line in lines if not line.startswith("#")] == [
+        "cloudflare_zt_risk_resets_total",
+        "cloudflare_zt_risk_resets_created",
+    ]
+
+
+async def test_a_name_nobody_has_leaves_an_empty_and_valid_exposition() -> None:
+    """As prometheus-client answers it."""
+    exposition = Exposition()
+    await exposition.publish(one_user_account(), changed=None)
+
+    assert read(exposition, openmetrics=True, names=frozenset({"x"})) == "# EOF\n"
+
+
+async def test_an_exemplar_longer_than_openmetrics_allows_is_left_out() -> None:
+    """Prometheus would refuse the whole scrape for one long event id."""
+    exposition = Exposition()
+    for account, length in (("fits", 120), ("does-not", 121)):
+        exemplar = Exemplar("x" * length, 1.0)
+        events = (EventCount("b", RiskLevel.LOW, 1, created=1.0, exemplar=exemplar),)
+        snapshot = AccountSnapshot(account, "1", events=events)
+        await exposition.publish(snapshot, changed=None)
+
+    lines = read(exposition, openmetrics=True).splitlines()
+
+    assert [line.split('"')[1] for line in lines if "event_id=" in line] == ["fits"]
+
+
+async def test_families_are_contiguous_over_accounts() -> None:
+    """A family that begins twice is an error in both formats."""
+    exposition = Exposition()
+    for account in ("acme", "globex"):
+        await exposition.publish(snapshot_of(user_row("u"), account=account), changed=None)
+
+    heads = [line for line in read(exposition).splitlines() if line.startswith("# TYPE")]
+
+    assert len(heads) == len(set(heads))
+
+
+async def test_withdrawn_gauges_leave_up_the_account_and_the_counters() -> None:
+    """Old data must not be taken for today's, and a counter must not seem to be reset."""
+    exposition = Exposition()
+    integration = Integration("i", "Okta", "https://x", "r", active=True, created_at=1.0)
+    full = snapshot_of(user_row("u"))
+    assert full.gauges is not None
+    behavior = Behavior("b", "B", "", enabled=True, level=RiskLevel.LOW)
+    gauges = replace(full.gauges, behaviors=(behavior,), integrations=(integration,))
+    await exposition.publish(replace(full, gauges=gauges), changed=None)
+
+    withdrawn = replace(full, up=False, gauges=None, users={})
+    await exposition.publish(withdrawn, changed=full.users.keys())
+
+    text = read(exposition)
+    assert {line.split("{")[0] for line in text.splitlines() if not line.startswith("#")} == {
+        "cloudflare_zt_risk_up",
+        "cloudflare_zt_risk_account_info",
+        "cloudflare_zt_risk_level_changes_total",
+        "cloudflare_zt_risk_resets_total",
+    }
+    assert 'cloudflare_zt_risk_up{account="acme"} 0' in text
+
+
+async def test_a_scrape_under_way_keeps_what_it_began_with() -> None:
+    """A mix of two polls would be a state of the account that never was."""
+    exposition = Exposition(chunk_users=2)
+    await exposition.publish(snapshot_of(*(user_row(f"u{n}") for n in range(50))), changed=None)
+    expected = read(exposition)
+    scrape = exposition.scrape(openmetrics=False, gzip=False, names=None, telemetry=b"")
+
+    await exposition.publish(snapshot_of(user_row("other")), changed=None)
+
+    assert b"".join(scrape.pieces).decode() == expected
+
+
+async def test_a_removed_account_is_gone_and_the_others_stay() -> None:
+    """An account taken out of the configuration must not go on looking healthy."""
+    exposition = Exposition()
+    for account in ("acme", "globex"):
+        await exposition.publish(AccountSnapshot(account, "1"), changed=None)
+
+    exposition.remove("acme")
+
+    text = read(exposition)
+    assert 'account="acme"' not in text
+    assert 'account="globex"' in text
+
+
+async def test_a_cancelled_publication_shows_nothing_and_loses_nothing() -> None:
+    """A poll may end at any await, and its users are not named again by the next one."""
+    held = asyncio.Event()
+    held.set()
+
+    async def pause() -> None:
+        await asyncio.sleep(0)
+        await held.wait()
+
+    exposition = Exposition(pause=pause)
+    await exposition.publish(snapshot_of(user_row("u1", current_events=1)), changed=None)
+    before = read(exposition)
+    held.clear()
+    changed = snapshot_of(user_row("u1", current_events=2))
+    publication = asyncio.create_task(exposition.publish(changed, changed={"u1"}))
+    await asyncio.sleep(0.01)
+    publication.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await publication
+    assert read(exposition) == before
+    held.set()
+
+    await exposition.publish(changed, changed=())
+
+    assert 'user_current_events{account="acme",user_id="u1"} 2' in read(exposition)
+
+
+async def test_only_the_chunks_of_changed_users_are_rendered_again() -> None:
+    """The cost of a poll must follow what changed: everything else stays the same object."""
+    exposition = Exposition(chunk_users=10)
+    rows = [user_row(f"u{n}") for n in range(100)]
+    await exposition.publish(snapshot_of(*rows), changed=None)
+    before = exposition._accounts["acme"].chunks
+
+    rows[7] = user_row("u7", current_events=9)
+    await exposition.publish(snapshot_of(*rows), changed={"u7"})
+
+    after = exposition._accounts["acme"].chunks
+    replaced = [new for old, new in zip(before, after, strict=True) if new is not old]
+    assert ["u7" in chunk.rows for chunk in replaced] == [True]
+
+
+async def test_series_and_size_are_those_of_an_openmetrics_scrape() -> None:
+    """They are what a Prometheus server stores and holds against its limits."""
+    exposition = Exposition(chunk_users=2)
+    await exposition.publish(snapshot_of(*(user_row(f"u{n}") for n in range(9))), changed=None)
+
+    text = read(exposition, openmetrics=True).removesuffix("# EOF\n")
+
+    lines = text.splitlines()
+    assert exposition.series == len([line for line in lines if not line.startswith("#")])
+    assert exposition.size_bytes == len(text.encode())
+
+
+async def test_a_large_scrape_comes_in_pieces_of_a_quarter_of_a_mebibyte() -> None:
+    """One body would hold the loop and twice the memory; one write a chunk would crawl."""
+    exposition = Exposition()
+    rows = [user_row(f"u{n}") for n in range(2500)]
+    await exposition.publish(snapshot_of(*rows), changed=None)
+
+    scrape = exposition.scrape(openmetrics=True, gzip=False, names=None, telemetry=b"")
+
+    sizes = [len(piece) for piece in scrape.pieces]
+    assert len(sizes) > 2
+    assert all(256 * 1024 <= size < 512 * 1024 for size in sizes[:-1])
+
+
+async def test_gzip_is_one_member() -> None:
+    """`curl --compressed` and httpx stop reading after the first."""
+    exposition = Exposition(chunk_users=2)
+    await exposition.publish(snapshot_of(*(user_row(f"u{n}") for n in range(9))), changed=None)
+    body = b"".join(
+        exposition.scrape(openmetrics=True, gzip=True, names=None, telemetry=b"").pieces
+    )
+
+    decompressor = zlib.decompressobj(wbits=31)
+    text = decompressor.decompress(body)
+
+    assert decompressor.eof
+    assert decompressor.unused_data == b""
+    assert text == gzip.decompress(body)
