@@ -23,6 +23,10 @@ class Clock(Protocol):
         """Return after `seconds`; at the next turn of the loop where that is zero or less."""
         ...
 
+    async def wait(self, event: asyncio.Event, seconds: float) -> bool:
+        """Wait for `event`, at most `seconds`; whether it is set."""
+        ...
+
 
 class SystemClock:
     """The machine's own clock."""
@@ -38,3 +42,12 @@ class SystemClock:
     async def sleep(self, seconds: float) -> None:
         """Sleep on the running event loop."""
         await asyncio.sleep(max(seconds, 0.0))
+
+    async def wait(self, event: asyncio.Event, seconds: float) -> bool:
+        """Wait on the running event loop."""
+        try:
+            async with asyncio.timeout(max(seconds, 0.0)):
+                await event.wait()
+        except TimeoutError:
+            return False
+        return True

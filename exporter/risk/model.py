@@ -29,6 +29,14 @@ class RiskLevel(IntEnum):
         """The level as a label value, as the API spells it."""
         return self.name.lower()
 
+    @property
+    def severity(self) -> int:
+        """Where the level stands when the most urgent goes first.
+
+        A level without a word for it may be worse than high, so it goes before all others.
+        """
+        return self.value if self is not RiskLevel.UNKNOWN else RiskLevel.HIGH.value + 1
+
 
 LISTED_LEVELS = (RiskLevel.LOW, RiskLevel.MEDIUM, RiskLevel.HIGH)
 """The levels an event, a behavior or a listed user can have."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from heapq import nlargest
 
-from exporter.risk.ledger import UserRecord
+from exporter.risk.ledger import Ledger, UserRecord
 from exporter.risk.model import EventCount, RiskLevel, UserRow
 
 PSEUDONYM_HEX_DIGITS = 32
@@ -44,37 +44,65 @@ class Disclosure:
         message = user_id.encode("utf-8", "surrogatepass")
         return hmac.digest(self.pseudonym_key, message, "sha256").hex()[:PSEUDONYM_HEX_DIGITS]
 
-    def admits(self, record: UserRecord) -> bool:
-        """Whether a user is high enough to be shown, were there room for everybody.
-
-        A level without a word for it may be worse than high: it is always high enough.
-        """
-        if record.summary is None or self.min_level is RiskLevel.NONE:
+    def admits(self, level: RiskLevel) -> bool:
+        """Whether users of this level are shown, were there room for everybody."""
+        if level is RiskLevel.NONE or self.min_level is RiskLevel.NONE:
             return False
-        return record.level is RiskLevel.UNKNOWN or record.level >= self.min_level
+        return level.severity >= self.min_level.severity
 
 
-@dataclass(frozen=True, slots=True)
 class Selection:
-    """Who is shown, and how many listed users are not and why."""
+    """Which listed users of one account are shown, kept up to date as they change.
 
-    shown: frozenset[str]
-    withheld_by_level: int
-    withheld_by_limit: int
+    `withheld_by_level` and `withheld_by_limit` are how many listed users are not shown, and why.
+    """
 
+    def __init__(self, disclosure: Disclosure) -> None:
+        self.shown: set[str] = set()
+        self.withheld_by_level = 0
+        self.withheld_by_limit = 0
+        self._disclosure = disclosure
 
-def select_users(records: Iterable[tuple[str, UserRecord]], disclosure: Disclosure) -> Selection:
-    """Choose the users to show: highest level first, then the latest event, then by id."""
-    listed = [(user_id, record) for user_id, record in records if record.summary is not None]
-    admitted = [(user_id, record) for user_id, record in listed if disclosure.admits(record)]
-    shown = admitted
-    if len(admitted) > disclosure.limit:
-        shown = nlargest(disclosure.limit, admitted, key=_urgency)
-    return Selection(
-        shown=frozenset(user_id for user_id, _ in shown),
-        withheld_by_level=len(listed) - len(admitted),
-        withheld_by_limit=len(admitted) - len(shown),
-    )
+    def update(self, ledger: Ledger, changed: Iterable[str]) -> set[str]:
+        """Choose anew after `changed` users moved; who is shown now and was not, or the reverse.
+
+        With more users than the limit: highest level first, then the latest event, then by id.
+        """
+        admitted = sum(
+            count for level, count in ledger.levels.items() if self._disclosure.admits(level)
+        )
+        self.withheld_by_level = ledger.levels.total() - admitted
+        had_room = self.withheld_by_limit == 0
+        self.withheld_by_limit = max(admitted - self._disclosure.limit, 0)
+        if had_room and self.withheld_by_limit == 0:
+            moved = {user_id for user_id in changed if self._has_moved(user_id, ledger)}
+        else:
+            moved = self.shown ^ self._most_urgent(ledger)
+        self.shown ^= moved
+        return moved
+
+    def clear(self) -> set[str]:
+        """Show nobody; who was shown until now."""
+        gone, self.shown = self.shown, set()
+        self.withheld_by_level = self.withheld_by_limit = 0
+        return gone
+
+    def _has_moved(self, user_id: str, ledger: Ledger) -> bool:
+        level = ledger.users[user_id].level
+        return self._disclosure.admits(level) != (user_id in self.shown)
+
+    def _most_urgent(self, ledger: Ledger) -> set[str]:
+        users = ledger.users
+        admitted = (
+            user_id for user_id in ledger.listed if self._disclosure.admits(users[user_id].level)
+        )
+        return set(
+            nlargest(
+                self._disclosure.limit,
+                admitted,
+                key=lambda user_id: (*_urgency(users[user_id]), user_id),
+            )
+        )
 
 
 def user_row(
@@ -96,7 +124,6 @@ def user_row(
     )
 
 
-def _urgency(user: tuple[str, UserRecord]) -> tuple[bool, RiskLevel, float, str]:
-    user_id, record = user
+def _urgency(record: UserRecord) -> tuple[int, float]:
     last_event = 0.0 if record.summary is None else record.summary.last_event
-    return (record.level is RiskLevel.UNKNOWN, record.level, last_event, user_id)
+    return (record.level.severity, last_event)

@@ -5,7 +5,7 @@ return is first made durable by a store and then applied.
 """
 
 from exporter.risk.ledger.behaviors import observe_behaviors
-from exporter.risk.ledger.details import observe_details, observe_missing
+from exporter.risk.ledger.details import MARKS_KEPT_SECONDS, observe_details, observe_missing
 from exporter.risk.ledger.memory import Changes, Ledger
 from exporter.risk.ledger.records import (
     AccountRecord,
@@ -17,6 +17,7 @@ from exporter.risk.ledger.records import (
 from exporter.risk.ledger.summary import SummaryFold
 
 __all__ = [
+    "MARKS_KEPT_SECONDS",
     "AccountRecord",
     "Changes",
     "CountedEvent",

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections import Counter
+from collections.abc import Mapping
 
 from msgspec.structs import replace
 
@@ -29,12 +30,10 @@ class SummaryFold:
     def __init__(self, ledger: Ledger, *, now: float) -> None:
         self._ledger = ledger
         self._now = now
-        self._is_baseline = ledger.account.baseline_at is None
         self._seen: set[str] = set()
         self._kept: set[str] = set()
         self._absence_is_proof = True
-        self._users: dict[str, UserRecord] = {}
-        self._renamed: dict[str, UserRecord] = {}
+        self._different: dict[str, UserSummary] = {}
 
     def add(self, reading: SummaryReading) -> None:
         """Compare one slice's rows with what is remembered."""
@@ -48,58 +47,59 @@ class SummaryFold:
             self._seen.add(row.user_id)
             record = users.get(row.user_id)
             if record is None or record.summary != row:
-                self._change(row, record)
+                self._different[row.user_id] = row
 
     def finish(self) -> Changes:
-        """What the whole summary changed."""
-        if self._absence_is_proof:
-            for user_id in self._ledger.listed - self._seen - self._kept:
-                self._unlist(user_id)
-        if self._is_baseline:
+        """What the whole summary changed.
+
+        Other observations may have moved the ledger since the first `add`; another summary may
+        not.
+        """
+        if self._ledger.account.baseline_at is None:
             return self._baseline()
-        return Changes(
-            users=self._users, renamed=self._renamed, level_changes=self._level_changes()
-        )
+        users: dict[str, UserRecord] = {}
+        renamed: dict[str, UserRecord] = {}
+        for user_id, row in self._different.items():
+            record = self._ledger.users.get(user_id, UserRecord())
+            if record.summary is not None and _same_risk(record.summary, row):
+                renamed[user_id] = replace(record, summary=row)
+            else:
+                users[user_id] = self._wanted(record, row)
+        for user_id in self._vanished():
+            users[user_id] = self._wanted(self._ledger.users[user_id], None)
+        return Changes(users=users, renamed=renamed, level_changes=self._level_changes(users))
+
+    def _add_again(self, row: UserSummary) -> None:
+        chosen = self._different.get(row.user_id) or self._ledger.users[row.user_id].summary
+        if chosen is None or _order(row) > _order(chosen):
+            self._different[row.user_id] = row
 
     def _baseline(self) -> Changes:
         unread = {
             user_id: UserRecord(counted_after=self._now) for user_id in self._kept - self._seen
         }
+        listed = {
+            user_id: UserRecord(summary=row, counted_after=row.last_event)
+            for user_id, row in self._different.items()
+        }
         account = dataclasses.replace(self._ledger.account, baseline_at=self._now)
-        return Changes(account=account, users={**unread, **self._users})
+        return Changes(account=account, users={**unread, **listed})
 
-    def _add_again(self, row: UserSummary) -> None:
-        before = self._ledger.users.get(row.user_id)
-        chosen = self._users.get(row.user_id) or self._renamed.get(row.user_id) or before
-        if chosen is None or chosen.summary is None:
-            return
-        if (row.last_event, row.level) > (chosen.summary.last_event, chosen.summary.level):
-            self._users.pop(row.user_id, None)
-            self._renamed.pop(row.user_id, None)
-            self._change(row, before)
-
-    def _change(self, row: UserSummary, record: UserRecord | None) -> None:
-        if self._is_baseline:
-            self._users[row.user_id] = UserRecord(summary=row, counted_after=row.last_event)
-        elif record is None:
-            self._users[row.user_id] = UserRecord(summary=row, due_since=self._now)
-        elif record.summary is not None and _same_risk(record.summary, row):
-            self._renamed[row.user_id] = replace(record, summary=row)
-        else:
-            self._users[row.user_id] = self._wanted(record, row)
-
-    def _unlist(self, user_id: str) -> None:
-        self._users[user_id] = self._wanted(self._ledger.users[user_id], None)
+    def _vanished(self) -> set[str]:
+        if not self._absence_is_proof:
+            return set()
+        return self._ledger.listed - self._seen - self._kept
 
     def _wanted(self, record: UserRecord, row: UserSummary | None) -> UserRecord:
         due_since = self._now if record.due_since is None else record.due_since
         return replace(record, summary=row, due_since=due_since, stale_answers=0)
 
-    def _level_changes(self) -> dict[tuple[RiskLevel, RiskLevel], int]:
+    def _level_changes(
+        self, users: Mapping[str, UserRecord]
+    ) -> dict[tuple[RiskLevel, RiskLevel], int]:
         moved: Counter[tuple[RiskLevel, RiskLevel]] = Counter()
-        for user_id, record in self._users.items():
-            before = self._ledger.users.get(user_id)
-            was = RiskLevel.NONE if before is None else before.level
+        for user_id, record in users.items():
+            was = self._ledger.users.get(user_id, UserRecord()).level
             if was is not record.level:
                 moved[was, record.level] += 1
         known = self._ledger.level_changes
@@ -112,3 +112,7 @@ def _same_risk(before: UserSummary, row: UserSummary) -> bool:
         and before.last_event == row.last_event
         and before.event_count == row.event_count
     )
+
+
+def _order(row: UserSummary) -> tuple[float, int]:
+    return (row.last_event, row.level.severity)

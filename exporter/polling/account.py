@@ -1,0 +1,81 @@
+"""One account's pollers together: run for ever, or once."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Never
+
+from exporter.errors import PollError
+from exporter.polling.configuration import BehaviorsPoller, IntegrationsPoller
+from exporter.polling.context import AccountContext, PollIntervals
+from exporter.polling.details import DetailsPoller
+from exporter.polling.repeat import repeat
+from exporter.polling.resource import Resource, ResourceName
+from exporter.polling.summary import SummaryPoller
+from exporter.risk.ledger import MARKS_KEPT_SECONDS
+
+FORGET_INTERVAL_SECONDS = 3600.0
+"""How often marks of events long gone are dropped."""
+
+
+class AccountPoller:
+    """Polls one account; nothing that happens to it disturbs another."""
+
+    def __init__(
+        self,
+        context: AccountContext,
+        resources: dict[ResourceName, Resource],
+        intervals: PollIntervals,
+    ) -> None:
+        self.first_poll_ended = asyncio.Event()
+        self.resources = resources
+        self._context = context
+        self._intervals = intervals
+        self._summary = SummaryPoller(context, resources[ResourceName.SUMMARY])
+        self._behaviors = BehaviorsPoller(context, resources[ResourceName.BEHAVIORS])
+        self._integrations = IntegrationsPoller(context, resources[ResourceName.INTEGRATIONS])
+        self._details = DetailsPoller(
+            context,
+            resources[ResourceName.USERS],
+            interval=intervals.summary,
+            relearn_names=self._behaviors.relearn,
+        )
+
+    async def run(self, *, start_delay: float) -> Never:
+        """Poll for ever, beginning after `start_delay` seconds."""
+        await self._context.clock.sleep(start_delay)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._repeat(self._poll_summary, self._intervals.summary))
+            for configuration in (self._behaviors, self._integrations):
+                tasks.create_task(self._repeat(configuration.poll, self._intervals.configuration))
+            tasks.create_task(self._details.run())
+            tasks.create_task(self._summary.withdraw_old_data(self._intervals.data_max_age))
+            tasks.create_task(self._forget_old_marks())
+        raise AssertionError("pollers end by an exception only")
+
+    async def poll_once(self) -> None:
+        """One full poll, the details of all users who changed included."""
+        await self._behaviors.poll()
+        await self._summary.poll()
+        await self._integrations.poll()
+        await self._details.ask_all(self._context.planner.changed())
+        self.first_poll_ended.set()
+
+    async def _poll_summary(self) -> PollError | None:
+        error = await self._summary.poll()
+        self._details.wake()
+        self.first_poll_ended.set()
+        return error
+
+    async def _repeat(
+        self, poll: Callable[[], Awaitable[PollError | None]], interval: float
+    ) -> Never:
+        await repeat(
+            poll, interval=interval, clock=self._context.clock, jitter=self._context.jitter
+        )
+
+    async def _forget_old_marks(self) -> Never:
+        clock = self._context.clock
+        while True:
+            gone_before = clock.time() - MARKS_KEPT_SECONDS
+            await self._context.recorder.forget_marks(gone_before=gone_before)
+            await clock.sleep(FORGET_INTERVAL_SECONDS)

@@ -1,0 +1,47 @@
+"""What the pollers of one account share."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from exporter.clock import Clock
+from exporter.cloudflare.client import CloudflareClient
+from exporter.polling.governor import Governor
+from exporter.polling.journal import Journal
+from exporter.polling.planner import Planner
+from exporter.polling.publication import Publication
+from exporter.polling.quota import Priority
+from exporter.polling.recorder import Recorder
+
+
+@dataclass(frozen=True, slots=True)
+class PollIntervals:
+    """How often what is asked, in seconds; `data_max_age` is when gauges are withdrawn."""
+
+    summary: float
+    configuration: float
+    detail_max_age: float
+    data_max_age: float
+
+
+@dataclass(frozen=True, slots=True)
+class AccountContext:
+    """One account, and the hands its pollers work with.
+
+    `account` is its label, `account_id` the API's. `jitter` gives a number from 0 to 1, another
+    one each time.
+    """
+
+    account: str
+    account_id: str
+    client: CloudflareClient
+    governor: Governor
+    journal: Journal
+    planner: Planner
+    publication: Publication
+    recorder: Recorder
+    clock: Clock
+    jitter: Callable[[], float]
+
+    async def admit(self, priority: Priority) -> None:
+        """Wait until the quota lets one request of this account go."""
+        await self.governor.admit(self.account, priority)

@@ -1,0 +1,138 @@
+"""What of one account is shown, and the moment it is: the only way to the exposition.
+
+Gauges follow the last good observation, counters the last commit. Publishing is done by one
+task at a time; what others want shown meanwhile goes out together in the next turn.
+"""
+
+import asyncio
+
+from exporter.clock import Clock
+from exporter.exposition import Exposition
+from exporter.polling.journal import Entry, Journal
+from exporter.risk.ledger import CountedEvent
+from exporter.risk.model import (
+    AccountGauges,
+    AccountSnapshot,
+    Behavior,
+    Integration,
+    RiskLevel,
+    UserRow,
+)
+from exporter.risk.projection import Disclosure, Identity, Selection, user_row
+from exporter.telemetry import Telemetry
+
+
+class Publication:
+    """One account's place in the exposition.
+
+    `up` and the configuration are set by those who poll. `has_fresh_data` says whether there
+    are data to show at all: from the first good summary until the data are too old.
+    """
+
+    def __init__(
+        self,
+        *,
+        account: str,
+        account_id: str,
+        journal: Journal,
+        disclosure: Disclosure,
+        exposition: Exposition,
+        telemetry: Telemetry,
+        clock: Clock,
+    ) -> None:
+        self.up = False
+        self.has_fresh_data = False
+        self.behaviors: tuple[Behavior, ...] = ()
+        self.integrations: tuple[Integration, ...] = ()
+        self._account = account
+        self._account_id = account_id
+        self._journal = journal
+        self._disclosure = disclosure
+        self._exposition = exposition
+        self._telemetry = telemetry
+        self._clock = clock
+        self._lock = asyncio.Lock()
+        self._selection = Selection(disclosure)
+        self._rows: dict[str, UserRow] = {}
+        self._had_fresh_data = False
+        self._changed: set[str] = set()
+        self._counted: list[CountedEvent] = []
+        self._is_due = False
+
+    async def show(self, entry: Entry | None = None) -> None:
+        """Show the account as it is now, after `entry` was recorded; return when it is shown."""
+        if entry is not None:
+            self._note(entry)
+        self._is_due = True
+        async with self._lock:
+            if self._is_due:
+                self._is_due = False
+                await self._publish()
+
+    def _note(self, entry: Entry) -> None:
+        self._changed.update(entry.observed.users, entry.observed.renamed)
+        if entry.saved is not None:
+            self._changed.update(entry.saved.users)
+            self._counted.extend(entry.saved.counted)
+
+    async def _publish(self) -> None:
+        changed, self._changed = self._changed, set()
+        counted, self._counted = self._counted, []
+        changed = self._renew_rows(changed)
+        await self._exposition.publish(self._snapshot(), changed=changed)
+        now = self._clock.time()
+        for one in counted:
+            self._telemetry.detection_delay.labels(self._account).observe(
+                max(now - one.event.timestamp, 0.0)
+            )
+
+    def _renew_rows(self, changed: set[str]) -> set[str]:
+        """Bring the rows up to date; all users whose row changed, came or went."""
+        ledger = self._journal.ledger
+        if self.has_fresh_data:
+            new = changed if self._had_fresh_data else ledger.listed
+            moved = self._selection.update(ledger, new)
+        else:
+            moved = self._selection.clear()
+        self._had_fresh_data = self.has_fresh_data
+        rows = dict(self._rows)
+        for user_id in moved | changed:
+            row = self._row(user_id) if user_id in self._selection.shown else None
+            if row is None:
+                rows.pop(user_id, None)
+            else:
+                rows[user_id] = row
+        self._rows = rows
+        self._tell_withheld("min_level", self._selection.withheld_by_level)
+        self._tell_withheld("limit", self._selection.withheld_by_limit)
+        return moved | changed
+
+    def _row(self, user_id: str) -> UserRow | None:
+        record = self._journal.ledger.users[user_id]
+        return user_row(user_id, record, self._journal.events_of(user_id), self._disclosure)
+
+    def _tell_withheld(self, reason: str, count: int) -> None:
+        self._telemetry.users_withheld.labels(self._account, reason).set(count)
+
+    def _snapshot(self) -> AccountSnapshot:
+        counters = self._journal.counters()
+        return AccountSnapshot(
+            account=self._account,
+            account_id=self._account_id,
+            up=self.up,
+            gauges=self._gauges() if self.has_fresh_data else None,
+            users=self._rows,
+            identity_shown=self._disclosure.identity is Identity.FULL,
+            created=counters.created,
+            events=counters.totals,
+            level_changes=counters.level_changes,
+            resets=counters.resets,
+        )
+
+    def _gauges(self) -> AccountGauges:
+        levels = self._journal.ledger.levels
+        return AccountGauges(
+            users_by_level={level: levels[level] for level in RiskLevel if levels[level]},
+            behaviors=self.behaviors,
+            integrations=self.integrations,
+        )

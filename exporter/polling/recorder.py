@@ -1,0 +1,77 @@
+"""Lines 5 to 8 of a poll's road: an observation becomes changes, durable, known and shown."""
+
+import structlog
+
+from exporter.errors import CommitError
+from exporter.polling.journal import Entry, Journal
+from exporter.polling.planner import Planner
+from exporter.risk.ledger import Changes
+from exporter.store import Store
+from exporter.telemetry import Telemetry
+
+_log = structlog.get_logger(__name__)
+
+
+class Recorder:
+    """Records changes of one account's ledger and tells planner and telemetry.
+
+    The caller holds the journal's lock while it makes the changes and calls `record`, and calls
+    `Publication.show` with the entry afterwards, without the lock.
+    """
+
+    def __init__(
+        self,
+        *,
+        account: str,
+        account_id: str,
+        journal: Journal,
+        planner: Planner,
+        store: Store,
+        telemetry: Telemetry,
+    ) -> None:
+        self._account = account
+        self._account_id = account_id
+        self._journal = journal
+        self._planner = planner
+        self._store = store
+        self._telemetry = telemetry
+        self._has_failed = False
+
+    async def record(self, changes: Changes) -> Entry:
+        """Commit `changes` and let the planner know who is wanted now."""
+        entry = await self._journal.record(changes)
+        for user_id, record in changes.users.items():
+            self._planner.learn(user_id, record)
+        self._telemetry.pending_users.labels(self._account).set(self._planner.pending)
+        self._tell_oldest()
+        self._tell_state(entry)
+        return entry
+
+    async def forget_marks(self, *, gone_before: float) -> None:
+        """Drop the marks of events gone since before that instant; a failure is told, not raised."""
+        try:
+            await self._store.forget_marks(self._account_id, gone_before=gone_before)
+        except CommitError as error:
+            self._tell_failure(error)
+
+    def _tell_oldest(self) -> None:
+        since = self._planner.pending_since
+        if since is not None:
+            self._telemetry.oldest_pending.labels(self._account).set(since)
+        else:
+            self._telemetry.forget_oldest_pending(self._account)
+
+    def _tell_state(self, entry: Entry) -> None:
+        self._telemetry.state_commit_duration.set(entry.seconds)
+        self._telemetry.state_size.set(self._store.size_bytes())
+        if entry.error is not None:
+            self._tell_failure(entry.error)
+        elif self._has_failed:
+            self._has_failed = False
+            _log.info("state.recovered", account=self._account)
+
+    def _tell_failure(self, error: CommitError) -> None:
+        self._telemetry.state_commit_failures.inc()
+        tell = _log.debug if self._has_failed else _log.warning
+        tell("state.commit_failed", account=self._account, error=str(error))
+        self._has_failed = True

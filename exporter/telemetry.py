@@ -1,0 +1,109 @@
+"""The exporter's own metrics: prometheus-client's objects, on a registry of our own.
+
+Declared in the catalogue; this module only keeps the numbers. It knows no rule of polling.
+"""
+
+import platform
+from contextlib import suppress
+from importlib.metadata import version
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
+
+from exporter.catalogue import Metric, MetricType
+from exporter.catalogue import telemetry as declared
+
+_END_OF_OPENMETRICS = b"# EOF\n"
+
+
+class Telemetry:
+    """One attribute a metric of the exporter itself, each with its catalogue labels.
+
+    A labelled series exists from its first use on; `register_account` makes those that must be
+    seen at zero.
+    """
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        PlatformCollector(registry=self._registry)
+        self.resource_up = self._gauge(declared.RESOURCE_UP)
+        self.last_success = self._gauge(declared.LAST_SUCCESS)
+        self.poll_duration = self._gauge(declared.POLL_DURATION)
+        self.poll_interval = self._gauge(declared.POLL_INTERVAL)
+        self.polls = self._counter(declared.POLLS)
+        self.poll_failures = self._counter(declared.POLL_FAILURES)
+        self.api_requests = self._counter(declared.API_REQUESTS)
+        self.api_request_duration = self._histogram(declared.API_REQUEST_DURATION)
+        self.api_quota_limit = self._gauge(declared.API_QUOTA_LIMIT)
+        self.api_quota_remaining = self._gauge(declared.API_QUOTA_REMAINING)
+        self.api_quota_reset = self._gauge(declared.API_QUOTA_RESET)
+        self.api_paused = self._counter(declared.API_PAUSED)
+        self.pending_users = self._gauge(declared.PENDING_USERS)
+        self.oldest_pending = self._gauge(declared.OLDEST_PENDING)
+        self.detection_delay = self._histogram(declared.DETECTION_DELAY)
+        self.users_withheld = self._gauge(declared.USERS_WITHHELD)
+        self.state_commit_failures = self._counter(declared.STATE_COMMIT_FAILURES)
+        self.state_commit_duration = self._gauge(declared.STATE_COMMIT_DURATION)
+        self.state_size = self._gauge(declared.STATE_SIZE)
+        self.exposition_series = self._gauge(declared.EXPOSITION_SERIES)
+        self.exposition_bytes = self._gauge(declared.EXPOSITION_BYTES)
+        self.config_reload_successful = self._gauge(declared.CONFIG_RELOAD_SUCCESSFUL)
+        self.config_reload_success = self._gauge(declared.CONFIG_RELOAD_SUCCESS)
+        build_info = self._gauge(declared.BUILD_INFO)
+        build_info.labels(version("cloudflare-risk-exporter"), platform.python_version()).set(1)
+
+    def register_account(self, account: str) -> None:
+        """Begin the account's series at zero where a first increase must not be missed."""
+        for reason in ("rate_limited", "budget"):
+            self.api_paused.labels(account, reason)
+        for reason in ("limit", "min_level"):
+            self.users_withheld.labels(account, reason).set(0)
+        for resource in ("summary", "users", "behaviors", "integrations"):
+            self.polls.labels(account, resource)
+            for reason in declared.FAILURE_REASONS:
+                self.poll_failures.labels(account, resource, reason)
+        self.pending_users.labels(account).set(0)
+        self.detection_delay.labels(account)
+
+    def forget_oldest_pending(self, account: str) -> None:
+        """Show no instant while nobody waits: any would be wrong."""
+        with suppress(KeyError):
+            self.oldest_pending.remove(account)
+
+    def render(self, *, openmetrics: bool) -> bytes:
+        """All of it in one of the two text formats, without OpenMetrics' end mark."""
+        if openmetrics:
+            return generate_openmetrics(self._registry).removesuffix(_END_OF_OPENMETRICS)
+        return generate_latest(self._registry)
+
+    def _gauge(self, metric: Metric) -> Gauge:
+        _expect(metric, MetricType.GAUGE)
+        return Gauge(metric.name, metric.help, metric.labels, registry=self._registry)
+
+    def _counter(self, metric: Metric) -> Counter:
+        _expect(metric, MetricType.COUNTER)
+        return Counter(metric.name, metric.help, metric.labels, registry=self._registry)
+
+    def _histogram(self, metric: Metric) -> Histogram:
+        _expect(metric, MetricType.HISTOGRAM)
+        return Histogram(
+            metric.name,
+            metric.help,
+            metric.labels,
+            registry=self._registry,
+            buckets=metric.buckets,
+        )
+
+
+def _expect(metric: Metric, metric_type: MetricType) -> None:
+    if metric.type is not metric_type:
+        raise TypeError(f"{metric.name} is declared as a {metric.type.value}")
