@@ -1,0 +1,20 @@
+"""The HTTP side: `/metrics`, health, reload and a page for people.
+
+Answers from what lies in memory; never polls, renders or waits for anything but its reader.
+"""
+
+from exporter.web.config import WebConfig, read_web_config
+from exporter.web.scrapes import ScrapeLimits
+from exporter.web.server import WebServer, run_web
+from exporter.web.sources import AccountStatus, StatusPage, WebSources
+
+__all__ = [
+    "AccountStatus",
+    "ScrapeLimits",
+    "StatusPage",
+    "WebConfig",
+    "WebServer",
+    "WebSources",
+    "read_web_config",
+    "run_web",
+]

@@ -1,0 +1,142 @@
+"""From the web configuration file to a value that a server can answer by."""
+
+import ssl
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from exporter.errors import ConfigurationError
+from exporter.settings.sources import Place, unknown
+from exporter.web.config.schema import (
+    HeadersSection,
+    HttpSection,
+    RateLimitSection,
+    TlsSection,
+    WebConfigFile,
+)
+from exporter.web.config.tls import build_tls_context
+from exporter.web.rate import RateLimit
+
+
+@dataclass(frozen=True, slots=True)
+class WebConfig:
+    """How to answer and whom; the default is plain HTTP for everybody.
+
+    `headers` replace our own of the same name; an empty one is not sent. `users` maps names to
+    bcrypt hashes; where there are any, everybody else is refused. Where `allowed_sans` holds
+    names, a client's certificate must bear one of them.
+    """
+
+    tls: ssl.SSLContext | None = None
+    allowed_sans: frozenset[str] = frozenset()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    users: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    rate_limit: RateLimit | None = None
+
+
+_SECTIONS: Mapping[tuple[str, ...], type[BaseModel]] = MappingProxyType(
+    {
+        (): WebConfigFile,
+        ("tls_server_config",): TlsSection,
+        ("http_server_config",): HttpSection,
+        ("http_server_config", "headers"): HeadersSection,
+        ("rate_limit",): RateLimitSection,
+    }
+)
+
+
+def read_web_config(path: Path) -> WebConfig:
+    """Read the file and the certificates and keys it names.
+
+    Raises ConfigurationError that lists everything wrong with it, by key, and shows no secret.
+    """
+    try:
+        content = WebConfigFile.model_validate(_parse(path))
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_input=False)
+        raise ConfigurationError("\n".join(_problem(each, path) for each in details)) from None
+    return WebConfig(
+        tls=_tls(content.tls_server_config, path),
+        allowed_sans=_allowed_sans(content.tls_server_config),
+        headers=content.http_server_config.headers.model_dump(by_alias=True, exclude_none=True),
+        users={
+            user: secret.get_secret_value().encode("ascii")
+            for user, secret in content.basic_auth_users.items()
+        },
+        rate_limit=_rate_limit(content.rate_limit, path),
+    )
+
+
+def _parse(path: Path) -> object:
+    try:
+        text = path.read_text(encoding="utf-8")
+        tree = yaml.compose(text, Loader=yaml.SafeLoader)
+        content = _without_nulls(yaml.safe_load(text))
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path}: is not UTF-8 text") from error
+    except yaml.MarkedYAMLError as error:
+        # Never quotes the line, which may hold a key.
+        line = f": line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise ConfigurationError(f"{path}: is not YAML{line}") from None
+    except yaml.YAMLError:
+        raise ConfigurationError(f"{path}: is not YAML") from None
+    for name, line_number in _repeated(tree):
+        raise ConfigurationError(f"{path}: {name} is written twice, again in line {line_number}")
+    return {} if content is None else content
+
+
+def _repeated(node: yaml.Node | None) -> Iterator[tuple[str, int]]:
+    """Keys that YAML would let win over an earlier one: a user's second password."""
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if key.value in seen:
+                yield key.value, key.start_mark.line + 1
+            if isinstance(key, yaml.ScalarNode):
+                seen.add(key.value)
+            yield from _repeated(value)
+
+
+def _without_nulls(value: object) -> object:
+    """A key without a value counts as not written, in every section."""
+    if not isinstance(value, dict):
+        return value
+    return {key: _without_nulls(part) for key, part in value.items() if part is not None}
+
+
+def _problem(details: ErrorDetails, path: Path) -> str:
+    location = tuple(str(step) for step in details["loc"] if step != "[key]")
+    place = Place(".".join(location) or "the file", path)
+    section = _SECTIONS.get(location[:-1])
+    if details["type"] == "extra_forbidden" and section is not None:
+        known = [field.alias or name for name, field in section.model_fields.items()]
+        return unknown(place, location[-1], known)
+    return f"{place}: {details['msg'].removeprefix('Value error, ')}"
+
+
+def _tls(section: TlsSection | None, path: Path) -> ssl.SSLContext | None:
+    if section is None:
+        return None
+    try:
+        return build_tls_context(section, path.parent)
+    except ValueError as error:
+        raise ConfigurationError(f"tls_server_config.{error} (in {path})") from error
+
+
+def _allowed_sans(section: TlsSection | None) -> frozenset[str]:
+    return frozenset(section.client_allowed_sans) if section else frozenset()
+
+
+def _rate_limit(section: RateLimitSection, path: Path) -> RateLimit | None:
+    if not section.interval:
+        return None
+    if not section.burst:
+        raise ConfigurationError(f"rate_limit.burst in {path}: must be 1 or more")
+    return RateLimit(section.interval, section.burst)

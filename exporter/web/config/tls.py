@@ -1,0 +1,155 @@
+"""From the TLS section to the context that a server answers with."""
+
+import ssl
+from collections.abc import Sequence
+from contextlib import ExitStack
+from difflib import get_close_matches
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from exporter.web.config.schema import ClientAuth, TlsSection
+
+# Go's names, of https://pkg.go.dev/crypto/tls#CipherSuites, and OpenSSL's.
+_TLS12_SUITES = {
+    "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA": "ECDHE-ECDSA-AES128-SHA",
+    "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256": "ECDHE-ECDSA-AES128-GCM-SHA256",
+    "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA": "ECDHE-ECDSA-AES256-SHA",
+    "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384": "ECDHE-ECDSA-AES256-GCM-SHA384",
+    "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256": "ECDHE-ECDSA-CHACHA20-POLY1305",
+    "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA": "ECDHE-RSA-AES128-SHA",
+    "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256": "ECDHE-RSA-AES128-GCM-SHA256",
+    "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA": "ECDHE-RSA-AES256-SHA",
+    "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384": "ECDHE-RSA-AES256-GCM-SHA384",
+    "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256": "ECDHE-RSA-CHACHA20-POLY1305",
+}
+# Always on, in Go as in OpenSSL; naming them changes nothing.
+_TLS13_SUITES = frozenset(
+    {"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"}
+)
+_VERSIONS = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
+_CURVES = {
+    "CurveP256": "prime256v1",
+    "CurveP384": "secp384r1",
+    "CurveP521": "secp521r1",
+    "X25519": "X25519",
+}
+_VERIFYING = {
+    ClientAuth.NONE: ssl.CERT_NONE,
+    ClientAuth.VERIFY_IF_GIVEN: ssl.CERT_OPTIONAL,
+    ClientAuth.REQUIRE_AND_VERIFY: ssl.CERT_REQUIRED,
+}
+
+
+def build_tls_context(section: TlsSection, folder: Path) -> ssl.SSLContext:
+    """Read certificates and keys now, and return the context of a server.
+
+    Raises ValueError that begins with the key at fault and shows no part of a key.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_alpn_protocols(["http/1.1"])
+    _set_versions(context, section)
+    _set_ciphers(context, section)
+    _load_certificate(context, section, folder)
+    _set_client_auth(context, section, folder)
+    return context
+
+
+def _set_versions(context: ssl.SSLContext, section: TlsSection) -> None:
+    if section.min_version > section.max_version:
+        raise ValueError(f"max_version: below min_version, which is {section.min_version}")
+    context.minimum_version = _VERSIONS[section.min_version]
+    context.maximum_version = _VERSIONS[section.max_version]
+
+
+def _set_ciphers(context: ssl.SSLContext, section: TlsSection) -> None:
+    if section.cipher_suites:
+        suites = _tls12_suites(section.cipher_suites)
+        if suites:
+            context.set_ciphers(":".join(suites))
+        elif section.min_version == "TLS12":
+            raise ValueError("cipher_suites: none is of TLS 1.2; write min_version: TLS13")
+    if not section.prefer_server_cipher_suites:
+        context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
+    for curve in section.curve_preferences:
+        context.set_ecdh_curve(_CURVES[curve])
+
+
+def _tls12_suites(names: Sequence[str]) -> list[str]:
+    known = [*_TLS12_SUITES, *_TLS13_SUITES]
+    for name in names:
+        if name not in known:
+            nearest = get_close_matches(name, known, n=1, cutoff=0.0)[0]
+            raise ValueError(
+                f"cipher_suites: {name} is not one of Go's secure suites; the nearest is {nearest}"
+            )
+    return [_TLS12_SUITES[name] for name in names if name in _TLS12_SUITES]
+
+
+def _load_certificate(context: ssl.SSLContext, section: TlsSection, folder: Path) -> None:
+    with ExitStack() as files:
+        cert = _as_file(files, folder, "cert", written=section.cert, path=section.cert_file)
+        key = _as_file(
+            files, folder, "key", written=section.key.get_secret_value(), path=section.key_file
+        )
+        try:
+            # A key under a password must be an error, not a question on the terminal.
+            context.load_cert_chain(cert, key, password=_no_password)
+        except ssl.SSLError as error:
+            raise ValueError(
+                f"cert_file, key_file: not a certificate and its key in PEM ({error.reason})"
+            ) from error
+
+
+def _no_password() -> str:
+    raise ValueError("key_file: the key is under a password; store it without one")
+
+
+def _as_file(files: ExitStack, folder: Path, key: str, *, written: str, path: str) -> Path:
+    """Return the file that holds what `key` (the PEM itself) or `key`_file gives; readable."""
+    if bool(written) == bool(path):
+        raise ValueError(f"{key}_file: needed here, or {key}, and not both")
+    if path:
+        return _readable(folder / path, f"{key}_file")
+    # Python's ssl reads keys from files alone; this folder is ours alone and gone at once.
+    file = Path(files.enter_context(TemporaryDirectory())) / key
+    file.write_text(written, encoding="utf-8")
+    return file
+
+
+def _readable(path: Path, key: str) -> Path:
+    try:
+        with path.open("rb"):
+            return path
+    except OSError as error:
+        raise ValueError(f"{key}: {path} cannot be read: {error.strerror}") from error
+
+
+def _set_client_auth(context: ssl.SSLContext, section: TlsSection, folder: Path) -> None:
+    context.verify_mode = _VERIFYING[section.client_auth_type]
+    has_ca = bool(section.client_ca or section.client_ca_file)
+    if has_ca == (section.client_auth_type is ClientAuth.NONE):
+        raise ValueError(
+            "client_auth_type: client_ca_file is useless without it"
+            if has_ca
+            else f"client_ca_file: needed for client_auth_type: {section.client_auth_type}"
+        )
+    required = section.client_auth_type is ClientAuth.REQUIRE_AND_VERIFY
+    if section.client_allowed_sans and not required:
+        raise ValueError(
+            f"client_allowed_sans: needs client_auth_type: {ClientAuth.REQUIRE_AND_VERIFY}"
+        )
+    if has_ca:
+        _load_client_ca(context, section, folder)
+
+
+def _load_client_ca(context: ssl.SSLContext, section: TlsSection, folder: Path) -> None:
+    # In Go whatever stands in this file is trusted by itself, an intermediate as much as a root.
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    with ExitStack() as files:
+        authorities = _as_file(
+            files, folder, "client_ca", written=section.client_ca, path=section.client_ca_file
+        )
+        try:
+            context.load_verify_locations(cafile=authorities)
+        except ssl.SSLError as error:
+            raise ValueError(f"client_ca_file: not certificates in PEM ({error.reason})") from error

@@ -1,0 +1,75 @@
+"""Which path answers what."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
+
+from aiohttp import web
+
+from exporter.clock import Clock
+from exporter.web.pages import render_status_page
+from exporter.web.responses import Headers, answer_html, answer_text
+from exporter.web.scrapes import ScrapeEndpoint
+from exporter.web.sources import WebSources
+
+Endpoint = Callable[[web.BaseRequest, Headers], Awaitable[web.StreamResponse]]
+
+
+class Routes:
+    """The endpoints by path and method; HEAD is answered wherever GET is."""
+
+    def __init__(self, sources: WebSources, scrapes: ScrapeEndpoint, clock: Clock) -> None:
+        self._sources = sources
+        self._clock = clock
+        self._endpoints: Mapping[str, Mapping[str, Endpoint]] = {
+            "/": _read_only(self._answer_status),
+            "/metrics": _read_only(scrapes.answer),
+            "/-/healthy": _read_only(self._answer_healthy),
+            "/-/ready": _read_only(self._answer_ready),
+            "/-/reload": {"POST": self._reload},
+        }
+
+    async def answer(self, request: web.BaseRequest, headers: Headers) -> web.StreamResponse:
+        """Answer by the endpoint of this path and method, or with 404 or 405."""
+        methods = self._endpoints.get(request.path)
+        if methods is None:
+            return answer_text("Not found", status=HTTPStatus.NOT_FOUND, headers=headers)
+        endpoint = methods.get(request.method)
+        if endpoint is None:
+            return answer_text(
+                "Method not allowed",
+                status=HTTPStatus.METHOD_NOT_ALLOWED,
+                headers={**headers, "Allow": ", ".join(methods)},
+            )
+        return await endpoint(request, headers)
+
+    async def _answer_status(self, _: web.BaseRequest, headers: Headers) -> web.Response:
+        page = render_status_page(self._sources.status(), now=self._clock.time())
+        return answer_html(page, headers=headers)
+
+    async def _answer_healthy(self, _: web.BaseRequest, headers: Headers) -> web.Response:
+        if self._sources.healthy():
+            return answer_text("Healthy", headers=headers)
+        return _unavailable("A task of the exporter does not run", headers)
+
+    async def _answer_ready(self, _: web.BaseRequest, headers: Headers) -> web.Response:
+        if self._sources.ready():
+            return answer_text("Ready", headers=headers)
+        return _unavailable("Not every account's first poll has ended yet", headers)
+
+    async def _reload(self, _: web.BaseRequest, headers: Headers) -> web.Response:
+        problem = await self._sources.reload()
+        if problem is None:
+            return answer_text("Configuration reloaded", headers=headers)
+        return answer_text(
+            f"Configuration kept as it was:\n{problem}",
+            status=HTTPStatus.INTERNAL_SERVER_ERROR,
+            headers=headers,
+        )
+
+
+def _read_only(endpoint: Endpoint) -> Mapping[str, Endpoint]:
+    return {"GET": endpoint, "HEAD": endpoint}
+
+
+def _unavailable(text: str, headers: Headers) -> web.Response:
+    return answer_text(text, status=HTTPStatus.SERVICE_UNAVAILABLE, headers=headers)
