@@ -1,0 +1,96 @@
+"""The eleven operations: where they are, and what a token must be permitted for each."""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from urllib.parse import unquote
+
+from exporter.simulator.api.problems import ApiError, no_method, no_route
+from exporter.simulator.scenario.root import Permission
+
+
+class Operation(StrEnum):
+    """One operation, by the name the log, the faults and the counts use."""
+
+    SUMMARY = "summary"
+    USER = "user"
+    RESET_USER = "reset_user"
+    BEHAVIORS = "behaviors"
+    UPDATE_BEHAVIORS = "update_behaviors"
+    INTEGRATIONS = "integrations"
+    CREATE_INTEGRATION = "create_integration"
+    INTEGRATION = "integration"
+    UPDATE_INTEGRATION = "update_integration"
+    DELETE_INTEGRATION = "delete_integration"
+    INTEGRATION_BY_REFERENCE = "integration_by_reference"
+
+
+_PII = frozenset({Permission.PII_READ})
+_WRITE = frozenset({Permission.WRITE})
+_READ = frozenset({Permission.READ, Permission.WRITE})
+
+PERMISSIONS = {
+    Operation.SUMMARY: _PII,
+    Operation.USER: _PII,
+    Operation.RESET_USER: _WRITE,
+    Operation.BEHAVIORS: _READ,
+    Operation.UPDATE_BEHAVIORS: _WRITE,
+    Operation.INTEGRATIONS: _READ,
+    Operation.CREATE_INTEGRATION: _WRITE,
+    Operation.INTEGRATION: _READ,
+    Operation.UPDATE_INTEGRATION: _WRITE,
+    Operation.DELETE_INTEGRATION: _WRITE,
+    Operation.INTEGRATION_BY_REFERENCE: _READ,
+}
+"""Any one of these is enough."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where a call goes; `key` is the user, integration or reference id of the path."""
+
+    operation: Operation
+    account_id: str
+    key: str = ""
+
+
+# The first pattern that matches decides, so that what looks like a user id comes last.
+_PATHS: tuple[tuple[str, dict[str, Operation]], ...] = (
+    ("/summary", {"GET": Operation.SUMMARY}),
+    ("/behaviors", {"GET": Operation.BEHAVIORS, "PUT": Operation.UPDATE_BEHAVIORS}),
+    ("/integrations", {"GET": Operation.INTEGRATIONS, "POST": Operation.CREATE_INTEGRATION}),
+    (
+        "/integrations/(?P<key>[^/]+)",
+        {
+            "GET": Operation.INTEGRATION,
+            "PUT": Operation.UPDATE_INTEGRATION,
+            "DELETE": Operation.DELETE_INTEGRATION,
+        },
+    ),
+    ("/integrations/reference_id/(?P<key>[^/]+)", {"GET": Operation.INTEGRATION_BY_REFERENCE}),
+    ("/(?P<key>[^/]+)/reset", {"POST": Operation.RESET_USER}),
+    ("/(?P<key>[^/]+)", {"GET": Operation.USER}),
+)
+_PREFIX = "/accounts/(?P<account>[0-9a-f]{32})/zt_risk_scoring"
+_ROUTES = tuple((re.compile(_PREFIX + path), methods) for path, methods in _PATHS)
+
+
+def find_route(method: str, path: str) -> Route:
+    """Route a still percent-encoded `path` below the base URL; ApiError where nothing is."""
+    for pattern, methods in _ROUTES:
+        found = pattern.fullmatch(path)
+        if found is None:
+            continue
+        if method not in methods:
+            raise no_method(method)
+        key = unquote(found.groupdict().get("key", ""))
+        return Route(methods[method], found["account"], key)
+    raise no_route(path)
+
+
+def route_or_none(method: str, path: str) -> Route | None:
+    """Route `path`, or return None where nothing is."""
+    try:
+        return find_route(method, path)
+    except ApiError:
+        return None

@@ -1,0 +1,89 @@
+"""Errors as the API tells them."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One entry of an envelope's `errors`; `pointer` is the place in the request, if any."""
+
+    code: int
+    message: str
+    pointer: str | None = None
+
+
+class ApiError(Exception):
+    """The call is refused with an HTTP status and one problem or more."""
+
+    def __init__(self, status: int, *problems: Problem) -> None:
+        super().__init__("; ".join(problem.message for problem in problems))
+        self.status = status
+        self.problems = problems
+
+
+def no_credentials() -> ApiError:
+    """The request carries none."""
+    return ApiError(400, Problem(9106, "Missing X-Auth-Key, X-Auth-Email or Authorization headers"))
+
+
+def malformed_credentials() -> ApiError:
+    """The Authorization header is not a bearer token."""
+    return ApiError(
+        400,
+        Problem(6003, "Invalid request headers"),
+        Problem(6111, "Invalid format for Authorization header"),
+    )
+
+
+def forbidden() -> ApiError:
+    """The token may not do this, or not in this account."""
+    return ApiError(403, Problem(10000, "Authentication error"))
+
+
+def not_entitled() -> ApiError:
+    """The account's plan has no risk scoring."""
+    return ApiError(403, Problem(10000, "Risk scoring is not part of this account's plan"))
+
+
+def throttled() -> ApiError:
+    """The token's quota is spent."""
+    return ApiError(429, Problem(971, "Please wait and consider throttling your request speed"))
+
+
+def user_not_found() -> ApiError:
+    """The account has no such user now."""
+    return ApiError(404, Problem(1404, "User not found"))
+
+
+def integration_not_found() -> ApiError:
+    """The account has no such integration."""
+    return ApiError(404, Problem(1404, "Integration not found"))
+
+
+def unknown_token(status: int) -> ApiError:
+    """No such token; Cloudflare answers 401 or 403."""
+    return ApiError(status, Problem(9109, "Invalid access token"))
+
+
+def no_route(path: str) -> ApiError:
+    """Nothing is at `path`."""
+    return ApiError(
+        404,
+        Problem(7003, f"Could not route to {path}, perhaps your object identifier is invalid?"),
+        Problem(7000, "No route for that URI"),
+    )
+
+
+def no_method(method: str) -> ApiError:
+    """Something is at that path, but not for `method`."""
+    return ApiError(405, Problem(7001, f"Method {method} not available for that URI."))
+
+
+def invalid(message: str, *, pointer: str) -> ApiError:
+    """What stands at `pointer` in the request is not acceptable."""
+    return ApiError(400, invalid_field(message, pointer=pointer))
+
+
+def invalid_field(message: str, *, pointer: str) -> Problem:
+    """One thing that is wrong with a request's body or query."""
+    return Problem(1400, message, pointer)

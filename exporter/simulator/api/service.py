@@ -1,0 +1,129 @@
+"""From a call to a reply: routing, authentication, quota, permission, and the operation."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from exporter.simulator.api import behaviors, integrations, risk
+from exporter.simulator.api.calls import Admitted, Call, Reply, refuse
+from exporter.simulator.api.operations import (
+    PERMISSIONS,
+    Operation,
+    Route,
+    find_route,
+    route_or_none,
+)
+from exporter.simulator.api.problems import (
+    ApiError,
+    forbidden,
+    malformed_credentials,
+    no_credentials,
+    not_entitled,
+    throttled,
+    unknown_token,
+)
+from exporter.simulator.world.quota import Standing, Verdict
+from exporter.simulator.world.tokens import Token
+from exporter.simulator.world.world import World
+
+_HANDLERS: Mapping[Operation, Callable[[Admitted], Reply]] = {
+    Operation.SUMMARY: risk.get_summary,
+    Operation.USER: risk.get_user,
+    Operation.RESET_USER: risk.reset_user,
+    Operation.BEHAVIORS: behaviors.get_behaviors,
+    Operation.UPDATE_BEHAVIORS: behaviors.update_behaviors,
+    Operation.INTEGRATIONS: integrations.list_integrations,
+    Operation.CREATE_INTEGRATION: integrations.create_integration,
+    Operation.INTEGRATION: integrations.get_integration,
+    Operation.UPDATE_INTEGRATION: integrations.update_integration,
+    Operation.DELETE_INTEGRATION: integrations.delete_integration,
+    Operation.INTEGRATION_BY_REFERENCE: integrations.get_integration_by_reference,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What became of a call before it was performed.
+
+    `token` and `route` are None where the call has none; exactly one of `admitted` and
+    `refusal` is set. `headers` tell of the quota.
+    """
+
+    token: Token | None
+    route: Route | None
+    headers: Mapping[str, str]
+    admitted: Admitted | None = None
+    refusal: Reply | None = None
+
+
+class Service:
+    """A world's API. Instants are passed in: Unix nanoseconds, and a monotonic clock's seconds."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def admit(self, call: Call, *, now_ns: int, monotonic: float) -> Decision:
+        """Decide whether a call may be performed; every call of a known token costs quota."""
+        route = route_or_none(call.method, call.path)
+        token = None
+        headers: Mapping[str, str] = {}
+        try:
+            token = self._authenticate(call.authorization)
+            verdict = token.quota.spend(monotonic)
+            headers = self._tell_quota(verdict)
+            if verdict.retry_after_seconds is not None:
+                raise throttled()
+            admitted = self._authorize(call, token, now_ns=now_ns)
+        except ApiError as error:
+            refusal = refuse(error, headers)
+            return Decision(token, route, headers, refusal=refusal)
+        return Decision(token, route, headers, admitted=admitted)
+
+    def perform(self, admitted: Admitted, *, now_ns: int) -> Reply:
+        """Perform an admitted call, which may have been kept waiting until `now_ns`."""
+        admitted = replace(admitted, now_ns=now_ns)
+        try:
+            return _HANDLERS[admitted.route.operation](admitted)
+        except ApiError as error:
+            return refuse(error)
+
+    def _authenticate(self, authorization: str | None) -> Token:
+        if authorization is None:
+            raise no_credentials()
+        scheme, _, value = authorization.partition(" ")
+        if scheme.lower() != "bearer" or not value.strip():
+            raise malformed_credentials()
+        token = self._world.tokens.get(value.strip())
+        if token is None:
+            raise unknown_token(self._world.unknown_token_status)
+        return token
+
+    def _authorize(self, call: Call, token: Token, *, now_ns: int) -> Admitted:
+        route = find_route(call.method, call.path)
+        account = self._world.accounts.get(route.account_id)
+        if account is None or not token.may_enter(route.account_id):
+            raise forbidden()
+        if not PERMISSIONS[route.operation] & token.permissions:
+            raise forbidden()
+        if not account.traits.is_entitled:
+            raise not_entitled()
+        return Admitted(call, route, token, account, self._world, now_ns)
+
+    def _tell_quota(self, verdict: Verdict) -> Mapping[str, str]:
+        headers = {}
+        if self._world.tells_quota:
+            headers["Ratelimit"] = ", ".join(map(_tell_standing, verdict.standings))
+            headers["Ratelimit-Policy"] = ", ".join(map(_tell_policy, verdict.standings))
+        if verdict.retry_after_seconds is not None:
+            headers["Retry-After"] = str(verdict.retry_after_seconds)
+        return headers
+
+
+def _tell_standing(standing: Standing) -> str:
+    seconds = math.ceil(standing.reset_seconds)
+    return f'"{standing.allowance.name}";r={standing.remaining};t={seconds}'
+
+
+def _tell_policy(standing: Standing) -> str:
+    allowance = standing.allowance
+    return f'"{allowance.name}";q={allowance.requests};w={math.ceil(allowance.window_seconds)}'

@@ -1,0 +1,190 @@
+"""The simulator's own controls, below /simulator/, beside the API and without any token.
+
+| request | what it does |
+|---|---|
+| GET /simulator/ | names the accounts and the tokens |
+| GET /simulator/truth | the ground truth; `?account=`, `?reader=` (a token's name), `?users=0` |
+| GET /simulator/log | the latest requests, and counts of all |
+| POST /simulator/events | a user triggers events |
+| POST /simulator/reset, vanish, return | a user is reset, deleted, there again |
+| POST /simulator/users, behaviors | adds a user; adds or changes a behavior |
+| POST /simulator/spend | somebody else spends requests of a token |
+| GET, POST, DELETE /simulator/faults | lists, adds, clears (all, or `?number=`) faults |
+| POST /simulator/pause, resume | stops what happens by itself, and lets it go on |
+
+Bodies are JSON objects as `orders` and `scenario.faults` say. What cannot be done is answered
+with 400 and `{"errors": [...]}`.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import msgspec
+from aiohttp import web
+from pydantic import ValidationError
+
+from exporter.clock import Clock
+from exporter.simulator.driving.driver import Driver
+from exporter.simulator.http.orders import (
+    BehaviorOrder,
+    EventOrder,
+    NewUserOrder,
+    SpendOrder,
+    UserOrder,
+)
+from exporter.simulator.http.overseer import OrderError, Overseer
+from exporter.simulator.http.requestlog import RequestLog
+from exporter.simulator.scenario.explaining import explain
+from exporter.simulator.scenario.faults import Fault
+from exporter.simulator.scenario.values import Part
+from exporter.simulator.world.faultbook import Rule
+from exporter.simulator.world.rfc3339 import SECOND_NS
+from exporter.simulator.world.truth import Teller
+from exporter.simulator.world.world import World
+
+CONTROL_ROOT = "/simulator"
+
+_Order = TypeVar("_Order", bound=Part)
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Control:
+    """Everything below /simulator/."""
+
+    def __init__(self, world: World, driver: Driver, log: RequestLog, clock: Clock) -> None:
+        self._world = world
+        self._driver = driver
+        self._log = log
+        self._clock = clock
+        self._overseer = Overseer(world, clock)
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the routes to serve."""
+        posts = {
+            "events": self._trigger,
+            "reset": self._user_order(self._overseer.reset),
+            "vanish": self._user_order(self._overseer.vanish),
+            "return": self._user_order(self._overseer.bring_back),
+            "users": self._add_user,
+            "behaviors": self._configure,
+            "spend": self._spend,
+            "faults": self._add_fault,
+            "pause": self._pause,
+            "resume": self._resume,
+        }
+        gets = {
+            "": self._introduce,
+            "truth": self._tell_truth,
+            "log": self._tell_log,
+            "faults": self._list_faults,
+        }
+        return [
+            *(web.get(f"{CONTROL_ROOT}/{path}", _guarded(call)) for path, call in gets.items()),
+            *(web.post(f"{CONTROL_ROOT}/{path}", _guarded(call)) for path, call in posts.items()),
+            web.delete(f"{CONTROL_ROOT}/faults", _guarded(self._clear_faults)),
+        ]
+
+    async def _introduce(self, _: web.Request) -> web.StreamResponse:
+        accounts = [
+            {"name": account.traits.name, "account_id": account_id, "users": len(account.roll)}
+            for account_id, account in self._world.accounts.items()
+        ]
+        tokens = [
+            {"name": token.name, "permissions": sorted(token.permissions)}
+            for token in self._world.tokens.values()
+        ]
+        return _json({"accounts": accounts, "tokens": tokens, "paused": self._driver.is_paused})
+
+    async def _tell_truth(self, request: web.Request) -> web.StreamResponse:
+        query = request.rel_url.query
+        reader = self._overseer.find_token(query.get("reader"))
+        with_users = query.get("users", "1") != "0"
+        accounts = list(self._world.accounts.values())
+        if "account" in query:
+            accounts = [self._overseer.find_account(query["account"])]
+        truths = {
+            account.traits.account_id: Teller(account, reader=reader.reader).tell(
+                reader.name, with_users=with_users
+            )
+            for account in accounts
+        }
+        now = self._clock.time()
+        return _json({"time": now, "paused": self._driver.is_paused, "accounts": truths})
+
+    async def _tell_log(self, _: web.Request) -> web.StreamResponse:
+        return _json({"requests": self._log.entries(), "counts": self._log.counts()})
+
+    async def _trigger(self, request: web.Request) -> web.StreamResponse:
+        events = self._overseer.trigger(await _read(request, EventOrder))
+        told = [{"id": event.id, "timestamp": event.at_ns / SECOND_NS} for event in events]
+        return _json({"events": told})
+
+    async def _add_user(self, request: web.Request) -> web.StreamResponse:
+        user = self._overseer.add_user(await _read(request, NewUserOrder))
+        return _json({"user_id": user.id})
+
+    async def _configure(self, request: web.Request) -> web.StreamResponse:
+        self._overseer.configure(await _read(request, BehaviorOrder))
+        return _json({})
+
+    async def _spend(self, request: web.Request) -> web.StreamResponse:
+        self._overseer.spend(await _read(request, SpendOrder))
+        return _json({})
+
+    async def _list_faults(self, _: web.Request) -> web.StreamResponse:
+        rules = self._world.faults.rules(now=self._clock.monotonic())
+        return _json({"faults": [_told(rule) for rule in rules]})
+
+    async def _add_fault(self, request: web.Request) -> web.StreamResponse:
+        fault = await _read(request, Fault)
+        return _json(_told(self._world.faults.add(fault, now=self._clock.monotonic())))
+
+    async def _clear_faults(self, request: web.Request) -> web.StreamResponse:
+        number = request.rel_url.query.get("number")
+        if number is not None and not number.isdecimal():
+            raise OrderError("number: not a number")
+        numbers = None if number is None else [int(number)]
+        return _json({"cleared": self._world.faults.clear(numbers)})
+
+    async def _pause(self, _: web.Request) -> web.StreamResponse:
+        self._driver.is_paused = True
+        return _json({"paused": True})
+
+    async def _resume(self, _: web.Request) -> web.StreamResponse:
+        self._driver.is_paused = False
+        return _json({"paused": False})
+
+    def _user_order(self, obey: Callable[[UserOrder], None]) -> _Handler:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            obey(await _read(request, UserOrder))
+            return _json({})
+
+        return handle
+
+
+def _guarded(handle: _Handler) -> _Handler:
+    """Answer 400 with the reasons where an order cannot be understood or carried out."""
+
+    async def guarded(request: web.Request) -> web.StreamResponse:
+        try:
+            return await handle(request)
+        except ValidationError as error:
+            return _json({"errors": list(explain(error))}, status=400)
+        except OrderError as error:
+            return _json({"errors": [str(error)]}, status=400)
+
+    return guarded
+
+
+async def _read(request: web.Request, kind: type[_Order]) -> _Order:
+    return kind.model_validate_json(await request.read())
+
+
+def _told(rule: Rule) -> dict[str, object]:
+    told = rule.fault.model_dump(mode="json", exclude_unset=True)
+    return {"number": rule.number, "struck": rule.struck, **told}
+
+
+def _json(content: object, *, status: int = 200) -> web.Response:
+    body = msgspec.json.encode(content)
+    return web.Response(body=body, status=status, content_type="application/json")

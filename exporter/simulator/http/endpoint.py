@@ -1,0 +1,151 @@
+"""The API over HTTP: from a request to a call, and from a reply to bytes, faults between them."""
+
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from exporter.clock import Clock
+from exporter.simulator.api.calls import Admitted, Call, Reply
+from exporter.simulator.api.service import Decision, Service
+from exporter.simulator.http.breaking import REPLACING, replacement, send_broken
+from exporter.simulator.http.requestlog import LogEntry, RequestLog
+from exporter.simulator.http.sending import Parcel, cut, send
+from exporter.simulator.scenario.faults import Fault, FaultKind
+from exporter.simulator.world.faultbook import Target
+from exporter.simulator.world.rfc3339 import SECOND_NS
+from exporter.simulator.world.world import World
+
+API_ROOT = "/client/v4"
+
+
+class Endpoint:
+    """Everything below the API's root."""
+
+    def __init__(self, world: World, log: RequestLog, clock: Clock) -> None:
+        self._world = world
+        self._service = Service(world)
+        self._log = log
+        self._clock = clock
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Answer one request, and log it once it has ended in whatever way."""
+        started = self._clock.time()
+        call = await _read_call(request)
+        decision = self._service.admit(
+            call, now_ns=self._now_ns(), monotonic=self._clock.monotonic()
+        )
+        exchange = _Exchange(request, decision)
+        try:
+            return await self._answer(exchange)
+        except OSError:
+            # The client has gone; nobody is left to be answered.
+            return web.Response(status=500)
+        finally:
+            self._log.add(exchange.log_entry(started))
+
+    async def _answer(self, exchange: "_Exchange") -> web.StreamResponse:
+        decision = exchange.decision
+        if decision.refusal is not None:
+            return await exchange.send(decision.refusal)
+        admitted = exchange.admitted
+        fault = self._world.faults.strike(_target(admitted), now=self._clock.monotonic())
+        if fault is None:
+            return await exchange.send(self._perform(admitted))
+        exchange.fault = fault.kind
+        return await self._answer_struck(exchange, fault)
+
+    async def _answer_struck(self, exchange: "_Exchange", fault: Fault) -> web.StreamResponse:
+        if fault.kind is FaultKind.DROP:
+            return exchange.drop()
+        if fault.kind in REPLACING:
+            return await exchange.send_parcel(replacement(fault))
+        if fault.kind is FaultKind.LATENCY and fault.computed == "after":
+            await self._clock.sleep(fault.seconds)
+        reply = self._perform(exchange.admitted)
+        if fault.kind is not FaultKind.LATENCY:
+            return await exchange.send_broken(reply, fault, self._clock)
+        if fault.computed == "before":
+            await self._clock.sleep(fault.seconds)
+        return await exchange.send(reply)
+
+    def _perform(self, admitted: Admitted) -> Reply:
+        return self._service.perform(admitted, now_ns=self._now_ns())
+
+    def _now_ns(self) -> int:
+        return round(self._clock.time() * SECOND_NS)
+
+
+@dataclass(slots=True)
+class _Exchange:
+    """One request and what becomes of it."""
+
+    request: web.Request
+    decision: Decision
+    fault: FaultKind | None = None
+    status: int | None = None
+    is_delivered: bool = False
+
+    @property
+    def admitted(self) -> Admitted:
+        assert self.decision.admitted is not None
+        return self.decision.admitted
+
+    async def send(self, reply: Reply) -> web.StreamResponse:
+        """Answer with `reply`, which then has been delivered."""
+        response = await self.send_parcel(Parcel(reply.status, reply.body, reply.headers))
+        reply.delivered()
+        return response
+
+    async def send_parcel(self, parcel: Parcel) -> web.StreamResponse:
+        """Answer with `parcel` and what there is to tell of the quota."""
+        self.status = parcel.status
+        response = await send(self.request, self._with_quota(parcel))
+        self.is_delivered = True
+        return response
+
+    async def send_broken(self, reply: Reply, fault: Fault, clock: Clock) -> web.StreamResponse:
+        """Answer with half of `reply`."""
+        self.status = reply.status
+        parcel = self._with_quota(Parcel(reply.status, reply.body, reply.headers))
+        return await send_broken(self.request, parcel, fault, clock)
+
+    def drop(self) -> web.StreamResponse:
+        """Answer nothing."""
+        cut(self.request)
+        return web.Response(status=500)
+
+    def log_entry(self, started: float) -> LogEntry:
+        """Return what the log keeps."""
+        token, route = self.decision.token, self.decision.route
+        return LogEntry(
+            time=started,
+            token=token.name if token else None,
+            operation=route.operation.value if route else None,
+            account=route.account_id if route else None,
+            status=self.status,
+            fault=self.fault.value if self.fault else None,
+            delivered=self.is_delivered,
+        )
+
+    def _with_quota(self, parcel: Parcel) -> Parcel:
+        headers = {**self.decision.headers, **parcel.headers}
+        return Parcel(parcel.status, parcel.body, headers, parcel.content_type)
+
+
+async def _read_call(request: web.Request) -> Call:
+    return Call(
+        method=request.method,
+        path=request.rel_url.raw_path.removeprefix(API_ROOT),
+        query=request.rel_url.query,
+        authorization=request.headers.get("Authorization"),
+        body=await request.read(),
+    )
+
+
+def _target(admitted: Admitted) -> Target:
+    traits = admitted.account.traits
+    return Target(
+        operation=admitted.route.operation.value,
+        account=frozenset({traits.account_id, traits.name}),
+        token=admitted.token.name,
+    )

@@ -1,0 +1,109 @@
+"""A whole scenario: everything a simulator is started with."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from typing import Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from exporter.errors import ConfigurationError
+from exporter.simulator.scenario.accounts import AccountSpec
+from exporter.simulator.scenario.explaining import explain
+from exporter.simulator.scenario.faults import Fault
+from exporter.simulator.scenario.values import Name, Part, Seconds
+
+
+class Permission(StrEnum):
+    """What a token may do, by Cloudflare's names."""
+
+    PII_READ = "Zero Trust: PII Read"
+    READ = "Zero Trust Read"
+    WRITE = "Zero Trust Write"
+
+
+class Policy(Part):
+    """At most `requests` in a fixed window of `window` seconds."""
+
+    requests: int = Field(default=1200, ge=1)
+    window: Seconds = Field(default=300.0, gt=0)
+
+
+class QuotaSpec(Policy):
+    """The quota of each token, as https://developers.cloudflare.com/fundamentals/api/reference/limits/ has it.
+
+    `burst` is a second policy beside it; without `headers` only `Retry-After` tells of them.
+    """
+
+    burst: Policy | None = None
+    headers: bool = True
+
+
+class TokenSpec(Part):
+    """A token: its value is drawn from the seed and the name, unless said.
+
+    `accounts` are names or ids; None: all of them.
+    """
+
+    name: Name = "full"
+    token: Name | None = None
+    permissions: tuple[Permission, ...] = tuple(Permission)
+    accounts: tuple[Name, ...] | None = None
+
+
+class Scenario(Part):
+    """What is simulated. The defaults are a lively account of 200 people.
+
+    `speed`: simulated seconds in a real one, for everything that happens by itself; timestamps
+    stay real. `unknown_token_status`: Cloudflare refuses unknown tokens with 401 or 403.
+    """
+
+    seed: int = 1
+    speed: float = Field(default=1.0, gt=0)
+    quota: QuotaSpec = QuotaSpec()
+    unknown_token_status: int = Field(default=401, ge=400, lt=500)
+    tokens: tuple[TokenSpec, ...] = (TokenSpec(),)
+    accounts: tuple[AccountSpec, ...] = Field(default=(AccountSpec(),), min_length=1)
+    faults: tuple[Fault, ...] = ()
+
+    @model_validator(mode="after")
+    def _check_names(self) -> Self:
+        _refuse_twins("two tokens are named", (token.name for token in self.tokens))
+        _refuse_twins("two accounts are named", (account.name for account in self.accounts))
+        names = {*_names_of(self.accounts)}
+        for token in self.tokens:
+            for account in token.accounts or ():
+                if account not in names:
+                    raise ValueError(f"token {token.name!r} names no such account: {account!r}")
+        return self
+
+    def with_overrides(
+        self, *, users: int | None = None, seed: int | None = None, speed: float | None = None
+    ) -> Self:
+        """Return the same scenario with what is given put in; `users` is meant per account.
+
+        ConfigurationError where a value is impossible.
+        """
+        data = self.model_dump(exclude_unset=True)
+        given = {"seed": seed, "speed": speed}
+        data |= {key: value for key, value in given.items() if value is not None}
+        if users is not None:
+            accounts = [account.model_dump(exclude_unset=True) for account in self.accounts]
+            data["accounts"] = [account | {"users": users} for account in accounts]
+        try:
+            return type(self).model_validate(data)
+        except ValidationError as error:
+            raise ConfigurationError("\n".join(explain(error))) from error
+
+
+def _names_of(accounts: Sequence[AccountSpec]) -> Iterable[str]:
+    for account in accounts:
+        yield account.name
+        if account.account_id is not None:
+            yield account.account_id
+
+
+def _refuse_twins(problem: str, names: Iterable[str]) -> None:
+    twins = [name for name, count in Counter(names).items() if count > 1]
+    if twins:
+        raise ValueError(f"{problem} {twins[0]!r}")

@@ -1,0 +1,117 @@
+"""A running simulator: one world, what drives it, and the server in front of it."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from exporter.clock import Clock, SystemClock
+from exporter.errors import ConfigurationError
+from exporter.simulator.driving.driver import Driver
+from exporter.simulator.http.control import CONTROL_ROOT, Control
+from exporter.simulator.http.endpoint import API_ROOT, Endpoint
+from exporter.simulator.http.requestlog import RequestLog
+from exporter.simulator.scenario import Scenario
+from exporter.simulator.world.building import build_world
+from exporter.simulator.world.rfc3339 import SECOND_NS
+from exporter.simulator.world.world import World
+
+_SHUTDOWN_SECONDS = 1.0
+_MAX_REQUEST_BYTES = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Simulator:
+    """A simulator that is being served at `url`.
+
+    `account_ids` and `tokens` (their values) are by name, in the scenario's order.
+    """
+
+    url: str
+    world: World
+    driver: Driver
+    log: RequestLog
+
+    @property
+    def api_url(self) -> str:
+        """What stands for `https://api.cloudflare.com/client/v4`."""
+        return self.url + API_ROOT
+
+    @property
+    def control_url(self) -> str:
+        """Where the simulator's own controls are; see `http.control`."""
+        return self.url + CONTROL_ROOT
+
+    @property
+    def account_ids(self) -> Mapping[str, str]:
+        """Each account's id by its name."""
+        accounts = self.world.accounts
+        return {account.traits.name: account_id for account_id, account in accounts.items()}
+
+    @property
+    def tokens(self) -> Mapping[str, str]:
+        """Each token's value by its name."""
+        return {token.name: value for value, token in self.world.tokens.items()}
+
+
+@contextlib.asynccontextmanager
+async def run_simulator(
+    scenario: Scenario,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    clock: Clock | None = None,
+) -> AsyncIterator[Simulator]:
+    """Serve a simulator until the block ends; port 0 takes a free one.
+
+    ConfigurationError where the scenario's parts do not fit together, or the address cannot be
+    had. A bug in what drives the world leaves the block as an ExceptionGroup.
+    """
+    clock = clock or SystemClock()
+    now_ns = round(clock.time() * SECOND_NS)
+    world = build_world(scenario, now_ns=now_ns, monotonic=clock.monotonic())
+    driver = Driver(world, scenario, now_ns=now_ns)
+    log = RequestLog()
+    app = _build_app(world, driver, log, clock)
+    async with _serve(app, host=host, port=port) as url, asyncio.TaskGroup() as tasks:
+        driving = tasks.create_task(driver.run(clock), name="simulator-driver")
+        yield Simulator(url, world, driver, log)
+        driving.cancel()
+
+
+def _build_app(world: World, driver: Driver, log: RequestLog, clock: Clock) -> web.Application:
+    app = web.Application(client_max_size=_MAX_REQUEST_BYTES)
+    app.add_routes(Control(world, driver, log, clock).routes())
+    app.router.add_route("*", API_ROOT + "/{path:.*}", Endpoint(world, log, clock).handle)
+    return app
+
+
+@contextlib.asynccontextmanager
+async def _serve(app: web.Application, *, host: str, port: int) -> AsyncIterator[str]:
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        handle_signals=False,
+        handler_cancellation=True,
+        shutdown_timeout=_SHUTDOWN_SECONDS,
+    )
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, host or None, port)
+        try:
+            await site.start()
+        except OSError as error:
+            problem = error.strerror or str(error)
+            raise ConfigurationError(f"cannot listen on {host}:{port}: {problem}") from error
+        yield _url(runner.addresses[0])
+    finally:
+        await runner.cleanup()
+
+
+def _url(address: tuple[str, int] | tuple[str, int, int, int]) -> str:
+    """Return the URL of a bound address; the unspecified one is reached by loopback."""
+    host, port = address[0], address[1]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - read, not bound
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,0 +1,81 @@
+"""Which fault, if any, strikes a request."""
+
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from exporter.simulator.scenario.faults import Fault
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A request as faults see it; an account goes by both its names."""
+
+    operation: str
+    account: frozenset[str]
+    token: str
+
+
+@dataclass(slots=True)
+class Rule:
+    """A fault that was asked for; `begins_at` is a second of a monotonic clock."""
+
+    number: int
+    fault: Fault
+    begins_at: float
+    struck: int = 0
+
+    def is_over(self, now: float) -> bool:
+        """Whether it will never strike again."""
+        fault = self.fault
+        is_used_up = fault.count is not None and self.struck >= fault.count
+        is_late = fault.lasting is not None and now >= self.begins_at + fault.lasting
+        return is_used_up or is_late
+
+    def applies(self, target: Target, now: float) -> bool:
+        """Whether it may strike `target`, chance aside."""
+        fault = self.fault
+        return (
+            now >= self.begins_at
+            and not self.is_over(now)
+            and fault.operation in {None, target.operation}
+            and (fault.account is None or fault.account in target.account)
+            and fault.token in {None, target.token}
+        )
+
+
+class FaultBook:
+    """The faults asked for; of several that apply the first asked for strikes."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self._rng = rng
+        self._rules: list[Rule] = []
+        self._next_number = 1
+
+    def add(self, fault: Fault, *, now: float) -> Rule:
+        """Ask for `fault`, which begins its `after` seconds from `now`."""
+        rule = Rule(self._next_number, fault, begins_at=now + fault.after)
+        self._next_number += 1
+        self._rules.append(rule)
+        return rule
+
+    def clear(self, numbers: Iterable[int] | None = None) -> int:
+        """Withdraw the rules of these numbers, or all of them; how many there were."""
+        doomed = None if numbers is None else set(numbers)
+        kept = [rule for rule in self._rules if doomed is not None and rule.number not in doomed]
+        cleared = len(self._rules) - len(kept)
+        self._rules = kept
+        return cleared
+
+    def rules(self, *, now: float) -> tuple[Rule, ...]:
+        """Return the rules that are not over."""
+        self._rules = [rule for rule in self._rules if not rule.is_over(now)]
+        return tuple(self._rules)
+
+    def strike(self, target: Target, *, now: float) -> Fault | None:
+        """Return the fault that strikes this request, counting it."""
+        for rule in self.rules(now=now):
+            if rule.applies(target, now) and self._rng.random() < rule.fault.probability:
+                rule.struck += 1
+                return rule.fault
+        return None

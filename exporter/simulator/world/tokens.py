@@ -1,0 +1,25 @@
+"""Tokens: who asks, what they may do, and for which accounts."""
+
+from dataclasses import dataclass
+
+from exporter.simulator.scenario.root import Permission
+from exporter.simulator.world.quota import Quota
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token; `reader` is its number. `accounts` are ids; None: all of them."""
+
+    name: str
+    value: str
+    reader: int
+    permissions: frozenset[Permission]
+    accounts: frozenset[str] | None
+    quota: Quota
+
+    def may_enter(self, account_id: str) -> bool:
+        """Whether it was given access to that account."""
+        return self.accounts is None or account_id in self.accounts
+
+    def __repr__(self) -> str:
+        return f"Token({self.name})"

@@ -1,0 +1,80 @@
+"""One user: the events that stand, and those that no longer do."""
+
+from exporter.simulator.world.events import Event, Reset
+from exporter.simulator.world.levels import highest, rank
+
+
+class User:
+    """A user of an account, who may be known without having a risk level.
+
+    - `events`: those that stand, in the order they appeared; `erased`: those that do not.
+    - `level`: the worst of those that stand, None without any: then the user is not listed.
+    - `is_vanished`: the account has no such user now; their events wait for their return.
+    - `ordinal`: their place among the account's users; `row`: what the listing keeps.
+    """
+
+    __slots__ = (
+        "email",
+        "erased",
+        "events",
+        "id",
+        "is_vanished",
+        "latest",
+        "level",
+        "name",
+        "ordinal",
+        "resets",
+        "row",
+    )
+
+    def __init__(self, user_id: str, email: str, name: str, *, ordinal: int) -> None:
+        self.id = user_id
+        self.email = email
+        self.name = name
+        self.ordinal = ordinal
+        self.events: list[Event] = []
+        self.erased: list[Event] = []
+        self.resets: list[Reset] = []
+        self.level: str | None = None
+        self.latest: Event | None = None
+        self.is_vanished = False
+        self.row: bytes | None = None
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether the summary has a row for them."""
+        return self.level is not None and not self.is_vanished
+
+    @property
+    def last_reset(self) -> Reset | None:
+        """The latest clearing of their score, if any."""
+        return self.resets[-1] if self.resets else None
+
+    def trigger(self, event: Event) -> None:
+        """Let `event` appear; one that happened earlier than the latest does not replace it."""
+        self.events.append(event)
+        if self.latest is None or event.at_ns >= self.latest.at_ns:
+            self.latest = event
+        if self.level is None or rank(event.level) > rank(self.level):
+            self.level = event.level
+
+    def reset(self, *, at_ns: int) -> Reset:
+        """Clear the score: no event stands, and the user is not listed."""
+        reset = Reset(at_ns=at_ns)
+        self.resets.append(reset)
+        self._erase(self.events, at_ns=at_ns)
+        return reset
+
+    def forget_events(self, *, before_ns: int, at_ns: int) -> bool:
+        """Erase the events that happened before `before_ns`; whether there were any."""
+        old = [event for event in self.events if event.at_ns < before_ns]
+        self._erase(old, at_ns=at_ns)
+        return bool(old)
+
+    def _erase(self, events: list[Event], *, at_ns: int) -> None:
+        for event in events:
+            event.erased_ns = at_ns
+        self.erased.extend(events)
+        self.events = [event for event in self.events if not event.erased_ns]
+        self.latest = max(self.events, key=lambda event: event.at_ns, default=None)
+        self.level = highest(event.level for event in self.events)
