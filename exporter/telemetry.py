@@ -4,8 +4,8 @@ Declared in the catalogue; this module only keeps the numbers. It knows no rule 
 """
 
 import platform
-from contextlib import suppress
 from importlib.metadata import version
+from typing import TypeVar
 
 from prometheus_client import (
     CollectorRegistry,
@@ -17,9 +17,12 @@ from prometheus_client import (
     generate_latest,
 )
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
+from prometheus_client.registry import Collector
 
 from exporter.catalogue import Metric, MetricType
 from exporter.catalogue import telemetry as declared
+
+M = TypeVar("M", Gauge, Counter, Histogram)
 
 _END_OF_OPENMETRICS = b"# EOF\n"
 
@@ -33,6 +36,7 @@ class Telemetry:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
+        self._of_accounts: list[Gauge | Counter | Histogram] = []
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
         self.resource_up = self._gauge(declared.RESOURCE_UP)
@@ -76,32 +80,52 @@ class Telemetry:
 
     def forget_oldest_pending(self, account: str) -> None:
         """Show no instant while nobody waits: any would be wrong."""
-        with suppress(KeyError):
-            self.oldest_pending.remove(account)
+        self.oldest_pending.remove(account)
 
-    def render(self, *, openmetrics: bool) -> bytes:
-        """All of it in one of the two text formats, without OpenMetrics' end mark."""
-        if openmetrics:
-            return generate_openmetrics(self._registry).removesuffix(_END_OF_OPENMETRICS)
-        return generate_latest(self._registry)
+    def forget_account(self, account: str) -> None:
+        """Show nothing of an account that is not polled any more."""
+        for metric in self._of_accounts:
+            metric.remove_by_labels({"account": account})
+
+    def render(self, *, openmetrics: bool, names: frozenset[str] | None = None) -> bytes:
+        """All of it, or the families in `names`, in one of the two text formats.
+
+        OpenMetrics' end mark is left out.
+        """
+        registry: Collector = self._registry
+        if names is not None:
+            registry = self._registry.restricted_registry(names)
+        if not openmetrics:
+            return generate_latest(registry)
+        # Untyped in the library, which gives bytes here as well.
+        text: bytes = generate_openmetrics(registry)  # type: ignore[no-untyped-call]
+        return text.removesuffix(_END_OF_OPENMETRICS)
 
     def _gauge(self, metric: Metric) -> Gauge:
         _expect(metric, MetricType.GAUGE)
-        return Gauge(metric.name, metric.help, metric.labels, registry=self._registry)
+        gauge = Gauge(metric.name, metric.help, metric.labels, registry=self._registry)
+        return self._kept(metric, gauge)
 
     def _counter(self, metric: Metric) -> Counter:
         _expect(metric, MetricType.COUNTER)
-        return Counter(metric.name, metric.help, metric.labels, registry=self._registry)
+        counter = Counter(metric.name, metric.help, metric.labels, registry=self._registry)
+        return self._kept(metric, counter)
 
     def _histogram(self, metric: Metric) -> Histogram:
         _expect(metric, MetricType.HISTOGRAM)
-        return Histogram(
+        histogram = Histogram(
             metric.name,
             metric.help,
             metric.labels,
             registry=self._registry,
             buckets=metric.buckets,
         )
+        return self._kept(metric, histogram)
+
+    def _kept(self, metric: Metric, kept: M) -> M:
+        if "account" in metric.labels:
+            self._of_accounts.append(kept)
+        return kept
 
 
 def _expect(metric: Metric, metric_type: MetricType) -> None:

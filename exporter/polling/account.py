@@ -18,7 +18,7 @@ FORGET_INTERVAL_SECONDS = 3600.0
 
 
 class AccountPoller:
-    """Polls one account; nothing that happens to it disturbs another."""
+    """Polls one account, `account` by its label; nothing that happens to it disturbs another."""
 
     def __init__(
         self,
@@ -26,6 +26,7 @@ class AccountPoller:
         resources: dict[ResourceName, Resource],
         intervals: PollIntervals,
     ) -> None:
+        self.account = context.account
         self.first_poll_ended = asyncio.Event()
         self.resources = resources
         self._context = context

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from exporter.clock import Clock
 from exporter.cloudflare.client import CloudflareClient
+from exporter.gate import ScrapeGate
 from exporter.polling.governor import Governor
 from exporter.polling.journal import Journal
 from exporter.polling.planner import Planner
@@ -15,11 +16,10 @@ from exporter.polling.recorder import Recorder
 
 @dataclass(frozen=True, slots=True)
 class PollIntervals:
-    """How often what is asked, in seconds; `data_max_age` is when gauges are withdrawn."""
+    """How often what is asked, and after what time without news gauges are withdrawn, in seconds."""
 
     summary: float
     configuration: float
-    detail_max_age: float
     data_max_age: float
 
 
@@ -39,6 +39,7 @@ class AccountContext:
     planner: Planner
     publication: Publication
     recorder: Recorder
+    gate: ScrapeGate
     clock: Clock
     jitter: Callable[[], float]
 

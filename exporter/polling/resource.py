@@ -10,7 +10,7 @@ from typing import TypeVar
 import structlog
 
 from exporter.clock import Clock
-from exporter.errors import ForbiddenError, PollError, UnauthorizedError
+from exporter.errors import PollError
 from exporter.telemetry import Telemetry
 
 T = TypeVar("T")
@@ -28,9 +28,10 @@ class ResourceName(StrEnum):
 
 
 class Resource:
-    """One resource of one account. `error` is why its last poll failed, None while all is well.
+    """One resource of one account.
 
-    `on_refused` is called when the token was refused, before anything is asked again.
+    `error` is why its last poll failed, None while all is well; `last_success_at` is in Unix
+    seconds, None before the first.
     """
 
     def __init__(
@@ -40,16 +41,13 @@ class Resource:
         account: str,
         telemetry: Telemetry,
         clock: Clock,
-        on_refused: Callable[[], None],
     ) -> None:
         self.name = name
         self.error: PollError | None = None
-        self.was_polled = False
         self.last_success_at: float | None = None
         self._account = account
         self._telemetry = telemetry
         self._clock = clock
-        self._on_refused = on_refused
 
     async def attempt(self, ask: Callable[[], Awaitable[T]]) -> T | PollError:
         """Ask once. The error it failed with is returned, counted, and logged when it is new."""
@@ -61,7 +59,6 @@ class Resource:
         except PollError as error:
             result = error
         self._telemetry.poll_duration.labels(*labels).set(self._clock.monotonic() - began)
-        self.was_polled = True
         if isinstance(result, PollError):
             self._fail(result)
         else:
@@ -91,5 +88,3 @@ class Resource:
             error=str(error),
         )
         self.error = error
-        if isinstance(error, UnauthorizedError | ForbiddenError):
-            self._on_refused()

@@ -1,6 +1,7 @@
 """Polling the summary: who is at risk, in one call, and whose details are worth another."""
 
 import asyncio
+from contextlib import aclosing
 from typing import Never
 
 import structlog
@@ -60,9 +61,11 @@ class SummaryPoller:
         context = self._context
         fold = SummaryFold(context.journal.ledger, now=context.clock.time())
         unreadable = 0
-        async for reading in context.client.stream_summary(context.account_id):
-            fold.add(reading)
-            unreadable += reading.unreadable
+        async with aclosing(context.client.stream_summary(context.account_id)) as readings:
+            async for reading in readings:
+                fold.add(reading)
+                unreadable += reading.unreadable
+                await context.gate.idle()
         self._tell_unreadable(unreadable)
         return fold
 

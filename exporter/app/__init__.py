@@ -1,0 +1,6 @@
+"""Builds everything from the settings, runs it, and takes it down in reverse."""
+
+from exporter.app.once import OnceResult, poll_once
+from exporter.app.serving import serve
+
+__all__ = ["OnceResult", "poll_once", "serve"]

@@ -1,0 +1,210 @@
+"""From settings to pollers: one for each account, one governor for each distinct token."""
+
+import random
+from dataclasses import dataclass
+
+from exporter.app.workshop import Workshop
+from exporter.cloudflare.client import CloudflareClient, Exchange
+from exporter.cloudflare.credentials import TokenSource
+from exporter.polling.account import AccountPoller
+from exporter.polling.context import AccountContext, PollIntervals
+from exporter.polling.governor import Governor
+from exporter.polling.journal import Journal
+from exporter.polling.planner import Planner
+from exporter.polling.publication import Publication
+from exporter.polling.quota import PauseReason, Quota
+from exporter.polling.recorder import Recorder
+from exporter.polling.resource import Resource, ResourceName
+from exporter.risk.model import RiskLevel
+from exporter.risk.projection import Disclosure, Identity
+from exporter.settings import AccountSettings, Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """A token and the quota that goes with it, shared by all accounts that use the token."""
+
+    token: TokenSource
+    governor: Governor
+
+
+async def build_pollers(settings: Settings, workshop: Workshop) -> tuple[AccountPoller, ...]:
+    """Build a poller for each account and show each at once, with nothing polled yet.
+
+    Raises ConfigurationError for a token that cannot be read, StateError for state that cannot.
+    """
+    accesses = _accesses(settings, workshop)
+    key = await workshop.store.pseudonym_key()
+    pollers = []
+    for account in settings.accounts:
+        poller = await _build_poller(
+            account,
+            settings=settings,
+            workshop=workshop,
+            access=accesses[_credential(account)],
+            disclosure=_disclosure(settings, key),
+        )
+        pollers.append(poller)
+    return tuple(pollers)
+
+
+def _accesses(settings: Settings, workshop: Workshop) -> dict[str, Access]:
+    """By credential; each quota reserves what its accounts' summaries and configuration need."""
+    credentials = [_credential(account) for account in settings.accounts]
+    per_account = 1 / settings.poll_interval + 2 / settings.config_interval
+    accesses = {}
+    for account, credential in zip(settings.accounts, credentials, strict=True):
+        if credential in accesses:
+            continue
+        quota = Quota(
+            share=settings.api_share,
+            reserved_per_second=per_account * credentials.count(credential),
+        )
+        accesses[credential] = Access(_token(account), _governor(quota, workshop))
+    return accesses
+
+
+def _governor(quota: Quota, workshop: Workshop) -> Governor:
+    def tell(account: str, reason: PauseReason, seconds: float) -> None:
+        workshop.telemetry.api_paused.labels(account, reason.label).inc(seconds)
+
+    return Governor(quota, clock=workshop.clock, on_paused=tell)
+
+
+def _credential(account: AccountSettings) -> str:
+    """What tells one token from another without reading it: its file, or the token itself."""
+    if account.api_token is not None:
+        return f"literal:{account.api_token.get_secret_value()}"
+    return f"file:{account.api_token_file}"
+
+
+def _token(account: AccountSettings) -> TokenSource:
+    if account.api_token is not None:
+        return TokenSource.from_literal(account.api_token.get_secret_value())
+    if account.api_token_file is None:
+        raise TypeError("an account has a token or a token file")
+    return TokenSource.from_file(account.api_token_file)
+
+
+def _disclosure(settings: Settings, pseudonym_key: bytes) -> Disclosure:
+    return Disclosure(
+        min_level=RiskLevel[settings.users_min_level.value.upper()],
+        limit=settings.users_limit,
+        identity=Identity(settings.identity.value),
+        pseudonym_key=pseudonym_key,
+    )
+
+
+async def _build_poller(
+    account: AccountSettings,
+    *,
+    settings: Settings,
+    workshop: Workshop,
+    access: Access,
+    disclosure: Disclosure,
+) -> AccountPoller:
+    journal = await workshop.journal(account.account_id)
+    planner = Planner(max_age_seconds=settings.detail_max_age)
+    planner.load(journal.ledger.users.items())
+    workshop.telemetry.register_account(account.name)
+    context = AccountContext(
+        account=account.name,
+        account_id=account.account_id,
+        client=_client(account, settings, workshop, access),
+        governor=access.governor,
+        journal=journal,
+        planner=planner,
+        publication=_publication(account, journal, disclosure, workshop),
+        recorder=_recorder(account, journal, planner, workshop),
+        gate=workshop.gate,
+        clock=workshop.clock,
+        jitter=jitter,
+    )
+    await context.publication.show()
+    return AccountPoller(context, _resources(account, settings, workshop), _intervals(settings))
+
+
+def jitter() -> float:
+    """A number from 0 to 1, another one each time."""
+    return random.random()  # noqa: S311 (spreads retries, hides nothing)
+
+
+def _publication(
+    account: AccountSettings, journal: Journal, disclosure: Disclosure, workshop: Workshop
+) -> Publication:
+    return Publication(
+        account=account.name,
+        account_id=account.account_id,
+        journal=journal,
+        disclosure=disclosure,
+        exposition=workshop.exposition,
+        telemetry=workshop.telemetry,
+        clock=workshop.clock,
+    )
+
+
+def _recorder(
+    account: AccountSettings, journal: Journal, planner: Planner, workshop: Workshop
+) -> Recorder:
+    return Recorder(
+        account=account.name,
+        account_id=account.account_id,
+        journal=journal,
+        planner=planner,
+        store=workshop.store,
+        telemetry=workshop.telemetry,
+    )
+
+
+def _client(
+    account: AccountSettings, settings: Settings, workshop: Workshop, access: Access
+) -> CloudflareClient:
+    telemetry, clock = workshop.telemetry, workshop.clock
+
+    def hear(exchange: Exchange) -> None:
+        access.governor.hear(exchange)
+        labels = (account.name, exchange.operation, exchange.outcome)
+        telemetry.api_requests.labels(*labels).inc()
+        telemetry.api_request_duration.labels(exchange.operation).observe(exchange.seconds)
+        state = access.governor.state()
+        if state is not None:
+            resets_at = clock.time() + state.resets_at - clock.monotonic()
+            telemetry.api_quota_limit.labels(account.name).set(state.limit)
+            telemetry.api_quota_remaining.labels(account.name).set(state.remaining)
+            telemetry.api_quota_reset.labels(account.name).set(resets_at)
+
+    return CloudflareClient(
+        workshop.session,
+        api_url=settings.api_url,
+        token=access.token,
+        timeout_seconds=settings.api_timeout,
+        on_exchange=hear,
+        clock=clock,
+    )
+
+
+def _resources(
+    account: AccountSettings, settings: Settings, workshop: Workshop
+) -> dict[ResourceName, Resource]:
+    intervals = {
+        ResourceName.SUMMARY: settings.poll_interval,
+        ResourceName.USERS: settings.detail_max_age,
+        ResourceName.BEHAVIORS: settings.config_interval,
+        ResourceName.INTEGRATIONS: settings.config_interval,
+    }
+    for name, interval in intervals.items():
+        workshop.telemetry.poll_interval.labels(account.name, name).set(interval)
+    return {
+        name: Resource(
+            name, account=account.name, telemetry=workshop.telemetry, clock=workshop.clock
+        )
+        for name in ResourceName
+    }
+
+
+def _intervals(settings: Settings) -> PollIntervals:
+    return PollIntervals(
+        summary=settings.poll_interval,
+        configuration=settings.config_interval,
+        data_max_age=settings.data_max_age,
+    )

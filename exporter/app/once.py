@@ -1,0 +1,41 @@
+"""One full poll of every account, and what `/metrics` would show then."""
+
+import asyncio
+from dataclasses import dataclass
+
+from exporter.app.accounts import build_pollers
+from exporter.app.sources import refresh_telemetry
+from exporter.app.workshop import open_workshop
+from exporter.clock import Clock, SystemClock
+from exporter.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class OnceResult:
+    """The exposition in the text format, and what failed: `account: resource (reason)`."""
+
+    exposition: bytes
+    failed: tuple[str, ...]
+
+
+async def poll_once(settings: Settings, *, clock: Clock | None = None) -> OnceResult:
+    """Poll every account once, all at the same time, details of changed users included."""
+    async with open_workshop(settings, clock=clock or SystemClock()) as workshop:
+        pollers = await build_pollers(settings, workshop)
+        async with asyncio.TaskGroup() as tasks:
+            for poller in pollers:
+                tasks.create_task(poller.poll_once())
+        refresh_telemetry(workshop)
+        scrape = workshop.exposition.scrape(
+            openmetrics=False,
+            gzip=False,
+            names=None,
+            telemetry=workshop.telemetry.render(openmetrics=False),
+        )
+        failed = tuple(
+            f"{poller.account}: {resource.name} ({resource.error.reason})"
+            for poller in pollers
+            for resource in poller.resources.values()
+            if resource.error is not None
+        )
+        return OnceResult(b"".join(scrape.pieces), failed)

@@ -1,0 +1,175 @@
+"""`serve`: pollers and web server together, until a signal or a bug ends them."""
+
+import asyncio
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import structlog
+
+from exporter.app.accounts import build_pollers
+from exporter.app.sources import Sources
+from exporter.app.workshop import Workshop, open_workshop
+from exporter.clock import Clock, SystemClock
+from exporter.errors import ConfigurationError, ExporterError
+from exporter.polling.account import AccountPoller
+from exporter.polling.schedule import start_delay
+from exporter.settings import Settings
+from exporter.web import WebConfig, WebServer, read_web_config, run_web
+
+FIXED_AT_START = ("listen", "state")
+"""Settings that need a restart."""
+
+_log = structlog.get_logger(__name__)
+
+
+async def serve(
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    on_ready: Callable[[str], None] | None = None,
+    load: Callable[[], Settings] | None = None,
+) -> None:
+    """Poll and serve until SIGTERM, SIGINT or cancellation; a bug ends it by its exception.
+
+    `on_ready` gets the base URL as soon as `/metrics` answers, which is before anything was
+    polled. `load` reads the settings again, on SIGHUP and on request; without it they stay.
+    Raises ConfigurationError and StateError before it serves.
+    """
+    async with open_workshop(settings, clock=clock or SystemClock()) as workshop:
+        exporter = _Exporter(settings, workshop, load=load or (lambda: settings))
+        await exporter.run(on_ready or (lambda _: None))
+
+
+class _Exporter:
+    """One run of `serve`: the settings in force, and the task that polls by them."""
+
+    def __init__(
+        self, settings: Settings, workshop: Workshop, *, load: Callable[[], Settings]
+    ) -> None:
+        self._settings = settings
+        self._workshop = workshop
+        self._load = load
+        self._sources = Sources(workshop, reload=self.reload)
+        self._stop_requested = asyncio.Event()
+        self._reload_requested = asyncio.Event()
+        self._reloading = asyncio.Lock()
+        self._tasks = asyncio.TaskGroup()
+        self._polling: asyncio.Task[None] | None = None
+        self._server: WebServer | None = None
+
+    async def run(self, on_ready: Callable[[str], None]) -> None:
+        """Serve what is known, then poll, until stopped."""
+        self._sources.pollers = await build_pollers(self._settings, self._workshop)
+        self._tell_loaded(successful=True)
+        web = run_web(
+            self._sources,
+            listen=self._settings.listen,
+            clock=self._workshop.clock,
+            gate=self._workshop.gate,
+            config=_web_config(self._settings),
+        )
+        async with web as self._server:
+            _log.info("server.started", url=self._server.url)
+            on_ready(self._server.url)
+            await self._run_until_stopped()
+        _log.info("server.stopped")
+
+    async def reload(self) -> str | None:
+        """Read the configuration again; what is wrong with it, in which case nothing changes."""
+        async with self._reloading:
+            try:
+                await self._switch()
+            except ExporterError as error:
+                self._tell_loaded(successful=False)
+                _log.warning("config.refused", problem=str(error))
+                return str(error)
+            self._tell_loaded(successful=True)
+            _log.info("config.reloaded", accounts=len(self._settings.accounts))
+            return None
+
+    async def _run_until_stopped(self) -> None:
+        with _signals(self._stop_requested, self._reload_requested):
+            async with self._tasks:
+                reloading = self._tasks.create_task(self._reload_on_request())
+                self._start_polling()
+                await self._stop_requested.wait()
+                reloading.cancel()
+                await self._stop_polling()
+
+    async def _reload_on_request(self) -> None:
+        while True:
+            await self._reload_requested.wait()
+            self._reload_requested.clear()
+            await self.reload()
+
+    async def _switch(self) -> None:
+        """Go over to the settings as they are written now, or raise and stay."""
+        settings = self._load()
+        for name in FIXED_AT_START:
+            if getattr(settings, name) != getattr(self._settings, name):
+                raise ConfigurationError(f"{name} cannot change while running: restart instead")
+        web_config = _web_config(settings)
+        await self._stop_polling()
+        try:
+            self._sources.pollers = await build_pollers(settings, self._workshop)
+        except ExporterError:
+            self._sources.pollers = await build_pollers(self._settings, self._workshop)
+            raise
+        else:
+            self._forget_accounts_not_in(settings)
+            self._settings = settings
+        finally:
+            self._start_polling()
+        if self._server is not None:
+            await self._server.replace_config(web_config)
+
+    def _start_polling(self) -> None:
+        self._polling = self._tasks.create_task(
+            _poll(self._sources.pollers, interval=self._settings.poll_interval)
+        )
+
+    async def _stop_polling(self) -> None:
+        if self._polling is not None:
+            self._polling.cancel()
+            await asyncio.wait([self._polling])
+
+    def _forget_accounts_not_in(self, settings: Settings) -> None:
+        kept = {account.name for account in settings.accounts}
+        for account in self._settings.accounts:
+            if account.name not in kept:
+                self._workshop.exposition.remove(account.name)
+                self._workshop.telemetry.forget_account(account.name)
+
+    def _tell_loaded(self, *, successful: bool) -> None:
+        telemetry = self._workshop.telemetry
+        telemetry.config_reload_successful.set(successful)
+        if successful:
+            telemetry.config_reload_success.set(self._workshop.clock.time())
+
+
+async def _poll(pollers: tuple[AccountPoller, ...], *, interval: float) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        for position, poller in enumerate(pollers):
+            delay = start_delay(position, len(pollers), interval=interval)
+            tasks.create_task(poller.run(start_delay=delay))
+
+
+def _web_config(settings: Settings) -> WebConfig:
+    if settings.web_config_file is None:
+        return WebConfig()
+    return read_web_config(settings.web_config_file)
+
+
+@contextmanager
+def _signals(stop: asyncio.Event, reload: asyncio.Event) -> Iterator[None]:
+    """SIGTERM and SIGINT ask to stop, SIGHUP to read the configuration again."""
+    loop = asyncio.get_running_loop()
+    handlers = {signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGHUP: reload}
+    for number, event in handlers.items():
+        loop.add_signal_handler(number, event.set)
+    try:
+        yield
+    finally:
+        for number in handlers:
+            loop.remove_signal_handler(number)

@@ -1,0 +1,63 @@
+"""Answers the web server's questions from what the pollers and the exposition have ready."""
+
+from collections.abc import Awaitable, Callable
+from importlib.metadata import version
+
+from exporter.app.workshop import Workshop
+from exporter.exposition import Scrape
+from exporter.polling.account import AccountPoller
+from exporter.polling.resource import ResourceName
+from exporter.web import AccountStatus, StatusPage
+
+
+def refresh_telemetry(workshop: Workshop) -> None:
+    """Bring up to date what telemetry says of the exposition itself."""
+    workshop.telemetry.exposition_series.set(workshop.exposition.series)
+    workshop.telemetry.exposition_bytes.set(workshop.exposition.size_bytes)
+
+
+class Sources:
+    """What the web server may ask. `pollers` is replaced when the configuration is read again."""
+
+    def __init__(self, workshop: Workshop, *, reload: Callable[[], Awaitable[str | None]]) -> None:
+        self.pollers: tuple[AccountPoller, ...] = ()
+        self._workshop = workshop
+        self._reload = reload
+
+    def scrape(self, *, openmetrics: bool, gzip: bool, names: frozenset[str] | None) -> Scrape:
+        """Join what lies ready with the exporter's own telemetry."""
+        refresh_telemetry(self._workshop)
+        return self._workshop.exposition.scrape(
+            openmetrics=openmetrics,
+            gzip=gzip,
+            names=names,
+            telemetry=self._workshop.telemetry.render(openmetrics=openmetrics, names=names),
+        )
+
+    def healthy(self) -> bool:
+        """True while anything answers: a task that ends takes the whole process with it."""
+        return True
+
+    def ready(self) -> bool:
+        """Whether every account's first poll has ended, well or badly."""
+        return all(poller.first_poll_ended.is_set() for poller in self.pollers)
+
+    def status(self) -> StatusPage:
+        """What the status page tells now."""
+        return StatusPage(
+            version=version("cloudflare-risk-exporter"),
+            accounts=tuple(_status(poller) for poller in self.pollers),
+        )
+
+    async def reload(self) -> str | None:
+        """Read the configuration again; what is wrong with it, if anything."""
+        return await self._reload()
+
+
+def _status(poller: AccountPoller) -> AccountStatus:
+    summary = poller.resources[ResourceName.SUMMARY]
+    return AccountStatus(
+        account=poller.account,
+        up=summary.error is None and summary.last_success_at is not None,
+        last_success=summary.last_success_at,
+    )

@@ -1,0 +1,66 @@
+"""The things every account's pollers share, opened together and closed in reverse."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aiohttp import ClientSession
+
+from exporter.clock import Clock
+from exporter.cloudflare.client import open_session
+from exporter.exposition import Exposition
+from exporter.gate import ScrapeGate
+from exporter.polling.journal import Journal
+from exporter.settings import MemoryState, Settings, State
+from exporter.store import Store, open_store
+from exporter.telemetry import Telemetry
+
+UNLIMITED = 0
+"""Connections at once: each account's pollers bound themselves, and none waits for another's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """What outlives a reload of the configuration.
+
+    `journals` are by account id: an account that stays configured keeps its ledger.
+    """
+
+    session: ClientSession
+    store: Store
+    exposition: Exposition
+    telemetry: Telemetry
+    gate: ScrapeGate
+    clock: Clock
+    journals: dict[str, Journal] = field(default_factory=dict)
+
+    async def journal(self, account_id: str) -> Journal:
+        """The journal of one account, opened at its first use. Raises StateError."""
+        journal = self.journals.get(account_id)
+        if journal is None:
+            ledger = await self.store.load(account_id, now=self.clock.time())
+            journal = Journal(account_id, ledger, self.store, clock=self.clock)
+            self.journals[account_id] = journal
+        return journal
+
+
+@asynccontextmanager
+async def open_workshop(settings: Settings, *, clock: Clock) -> AsyncIterator[Workshop]:
+    """Open it for these settings. Raises StateError."""
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(open_store(_state_path(settings.state)))
+        session = await stack.enter_async_context(open_session(connections=UNLIMITED))
+        gate = ScrapeGate(clock)
+        yield Workshop(
+            session=session,
+            store=store,
+            exposition=Exposition(pause=gate.idle),
+            telemetry=Telemetry(),
+            gate=gate,
+            clock=clock,
+        )
+
+
+def _state_path(state: State) -> Path | None:
+    return None if isinstance(state, MemoryState) else state.path

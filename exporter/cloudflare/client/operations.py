@@ -1,0 +1,205 @@
+"""The API's eleven operations as calls that return values or raise a PollError."""
+
+from collections.abc import AsyncGenerator, Callable, Mapping
+from typing import Protocol, TypeVar
+
+from aiohttp import ClientSession
+
+from exporter.clock import Clock
+from exporter.cloudflare.client.transport import DEFAULT_MAX_BODY_BYTES, Exchange, Transport
+from exporter.cloudflare.credentials import TokenSource
+from exporter.cloudflare.wire import (
+    Page,
+    Request,
+    Rows,
+    SummarySlicer,
+    check_success,
+    join,
+    read_behaviors,
+    read_changes,
+    read_integration,
+    read_integrations,
+    read_user,
+    requests,
+)
+from exporter.risk.model import (
+    Behavior,
+    BehaviorChange,
+    Integration,
+    SummaryReading,
+    UserDetails,
+)
+
+Row = TypeVar("Row")
+Value = TypeVar("Value")
+
+_LONGEST_HELD_BODY = 32 * 1024 * 1024
+"""All answers but the summary are read in one piece; a hundred thousand events fit in this."""
+
+
+class _PageReader(Protocol[Row]):
+    def __call__(self, body: bytes, *, page: int) -> Page[Rows[Row]]: ...
+
+
+class CloudflareClient:
+    """Asks the API with one token, over a session it borrows and never closes.
+
+    Each request has `timeout_seconds`, body included. A body longer than `max_body_bytes` once
+    inflated is refused with a BadResponseError; answers other than the summary already at 32 MiB.
+    `on_exchange` is called after every HTTP exchange, before the call returns or raises. Nothing
+    is tried again here. Ids may be any text that is not empty; else ConfigurationError.
+    """
+
+    def __init__(
+        self,
+        session: ClientSession,
+        *,
+        api_url: str,
+        token: TokenSource,
+        timeout_seconds: float,
+        on_exchange: Callable[[Exchange], None],
+        clock: Clock,
+        max_body_bytes: int = DEFAULT_MAX_BODY_BYTES,
+    ) -> None:
+        self._transport = Transport(
+            session,
+            api_url=api_url,
+            token=token,
+            timeout_seconds=timeout_seconds,
+            on_exchange=on_exchange,
+            clock=clock,
+        )
+        self._clock = clock
+        self._longest_summary = max_body_bytes
+        self._longest_body = min(max_body_bytes, _LONGEST_HELD_BODY)
+
+    async def stream_summary(self, account_id: str) -> AsyncGenerator[SummaryReading, None]:
+        """Read every user's risk in slices, giving the loop back after each.
+
+        Only an iteration that ends without an exception has shown a whole, good answer; until
+        then a slice is not to be believed. A user may appear in several slices: `wire.newer`
+        chooses, `wire.join` does it for all. An iteration that may end early belongs into
+        `contextlib.aclosing`.
+        """
+        number = total = 1
+        while number <= total:
+            slicer = SummarySlicer(page=number)
+            request = requests.list_summary(account_id, page=number)
+            async with self._transport.exchange(request, longest=self._longest_summary) as answer:
+                async for piece in answer:
+                    reading = slicer.feed(piece)
+                    if reading is not None:
+                        answer.unreadable_rows += reading.unreadable
+                        yield reading
+                        await self._clock.sleep(0.0)
+                last = slicer.finish()
+                answer.unreadable_rows += last.value.unreadable
+            yield last.value
+            number, total = number + 1, last.total
+
+    async def read_summary(self, account_id: str) -> SummaryReading:
+        """Read every user's risk at once; of a large account, rather stream it."""
+        return join([reading async for reading in self.stream_summary(account_id)])
+
+    async def read_user(self, account_id: str, user_id: str) -> UserDetails:
+        """Read one user's events and level; NotFoundError where the API does not know them."""
+        request = requests.get_user(account_id, user_id)
+        async with self._transport.exchange(request, longest=self._longest_body) as answer:
+            details = read_user(await answer.body())
+            answer.unreadable_rows = details.unreadable_events
+        return details
+
+    async def reset_user(self, account_id: str, user_id: str) -> None:
+        """Clear one user's score."""
+        await self._fetch(requests.reset_user(account_id, user_id), check_success)
+
+    async def read_behaviors(self, account_id: str) -> tuple[Behavior, ...]:
+        """Read every behavior that can be understood; the others are told to `on_exchange`."""
+        rows = await self._fetch_pages(
+            lambda page: requests.get_behaviors(account_id, page=page), read_behaviors
+        )
+        return tuple({behavior.key: behavior for behavior in rows}.values())
+
+    async def set_behaviors(
+        self, account_id: str, changes: Mapping[str, BehaviorChange]
+    ) -> Mapping[str, BehaviorChange]:
+        """Configure some behaviors; returns what the API says is set now."""
+        return await self._fetch(requests.set_behaviors(account_id, changes), read_changes)
+
+    async def list_integrations(self, account_id: str) -> tuple[Integration, ...]:
+        """Read every integration that can be understood; the others are told to `on_exchange`."""
+        rows = await self._fetch_pages(
+            lambda page: requests.list_integrations(account_id, page=page), read_integrations
+        )
+        return tuple({integration.integration_id: integration for integration in rows}.values())
+
+    async def create_integration(
+        self,
+        account_id: str,
+        *,
+        integration_type: str,
+        tenant_url: str,
+        reference_id: str | None = None,
+    ) -> Integration:
+        """Create an integration; RejectedError says what the API has against it."""
+        request = requests.create_integration(
+            account_id,
+            integration_type=integration_type,
+            tenant_url=tenant_url,
+            reference_id=reference_id,
+        )
+        return await self._fetch(request, read_integration)
+
+    async def read_integration(self, account_id: str, integration_id: str) -> Integration:
+        """Read one integration by the API's id."""
+        request = requests.get_integration(account_id, integration_id)
+        return await self._fetch(request, read_integration)
+
+    async def find_integration(self, account_id: str, reference_id: str) -> Integration:
+        """Read one integration by the reference its creator gave it."""
+        request = requests.find_integration(account_id, reference_id)
+        return await self._fetch(request, read_integration)
+
+    async def update_integration(
+        self,
+        account_id: str,
+        integration_id: str,
+        *,
+        active: bool,
+        tenant_url: str,
+        reference_id: str | None = None,
+    ) -> Integration:
+        """Overwrite an integration's writable fields."""
+        request = requests.update_integration(
+            account_id,
+            integration_id,
+            active=active,
+            tenant_url=tenant_url,
+            reference_id=reference_id,
+        )
+        return await self._fetch(request, read_integration)
+
+    async def delete_integration(self, account_id: str, integration_id: str) -> None:
+        """Delete one integration."""
+        request = requests.delete_integration(account_id, integration_id)
+        await self._fetch(request, check_success)
+
+    async def _fetch(self, request: Request, read: Callable[[bytes], Value]) -> Value:
+        async with self._transport.exchange(request, longest=self._longest_body) as answer:
+            return read(await answer.body())
+
+    async def _fetch_pages(
+        self, build: Callable[[int], Request], read: _PageReader[Row]
+    ) -> list[Row]:
+        """Read all pages, of which there is nearly always one; a page that fails fails all."""
+        rows: list[Row] = []
+        number = total = 1
+        while number <= total:
+            async with self._transport.exchange(
+                build(number), longest=self._longest_body
+            ) as answer:
+                page = read(await answer.body(), page=number)
+                answer.unreadable_rows = page.value.unreadable
+            rows.extend(page.value.values)
+            number, total = number + 1, page.total
+        return rows
