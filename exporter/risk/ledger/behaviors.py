@@ -26,17 +26,9 @@ def observe_behaviors(ledger: Ledger, behaviors: Iterable[Behavior], *, now: flo
 def _learn(
     names: Mapping[str, NameRecord], behaviors: tuple[Behavior, ...]
 ) -> dict[str, NameRecord]:
-    """The names that are new or mean something else than before.
-
-    A key stands for its behavior too, unless another behavior has it for a name.
-    """
-    identities: dict[str, str] = {}
-    for record in names.values():
-        if record.behavior is not None:
-            identities.setdefault(record.behavior, record.identity)
-    meanings = {behavior.name: behavior.key for behavior in behaviors if behavior.name}
-    for behavior in behaviors:
-        meanings.setdefault(behavior.key, behavior.key)
+    """The names that are new or mean something else than before."""
+    meanings = _meanings(behaviors)
+    identities = _identities(names, meanings)
     learnt: dict[str, NameRecord] = {}
     for name, key in meanings.items():
         known = names.get(name)
@@ -45,3 +37,26 @@ def _learn(
         elif known.behavior != key:
             learnt[name] = NameRecord(key, known.identity)
     return learnt
+
+
+def _meanings(behaviors: tuple[Behavior, ...]) -> dict[str, str]:
+    """What each word stands for: names for their behaviors, and keys, unless they are names."""
+    meanings = {behavior.name: behavior.key for behavior in behaviors if behavior.name}
+    for behavior in behaviors:
+        meanings.setdefault(behavior.key, behavior.key)
+    return meanings
+
+
+def _identities(names: Mapping[str, NameRecord], meanings: Mapping[str, str]) -> dict[str, str]:
+    """Of each behavior, the identity its events have been counted under, where there is one.
+
+    The first name heard of gives it, even one counted under before its meaning was known.
+    """
+    identities: dict[str, str] = {}
+    for record in names.values():
+        if record.behavior is not None:
+            identities.setdefault(record.behavior, record.identity)
+    for name, key in meanings.items():
+        if name in names:
+            identities.setdefault(key, names[name].identity)
+    return identities

@@ -39,7 +39,9 @@ def observe_details(
     - An event counts when its key was not seen before, or more of its key stand in this answer
       than ever stood in one. Events of the baseline never count, however late they appear.
     - An event that vanished and is back does not count again, unless it was gone for longer
-      than `MARKS_KEPT_SECONDS`. Its level having changed does not make it count again either.
+      than `MARKS_KEPT_SECONDS` and its mark forgotten. Its level having changed does not make
+      it count again either.
+    - Of a user who is not listed every event counts as vanished: nobody asks about them again.
     - A later `last_reset` than the one known is one reset, however many there were.
     - Details that lack the event the summary speaks of are older than it: what they say is
       counted, and they stay wanted, `STALE_ANSWERS_LIMIT` times at most.
@@ -59,7 +61,10 @@ def observe_details(
         users={user_id: _read(record, details, counted, now=now)},
         totals=_grown(ledger.totals, counted, now=now),
         names={name: names[name] for name in names if name not in ledger.names},
-        marks=_by_user(user_id, _moved_marks(answered, marks, now=now)),
+        marks=_by_user(
+            user_id,
+            _moved_marks(answered, marks, is_listed=record.summary is not None, now=now),
+        ),
         counted=counted,
     )
 
@@ -75,7 +80,7 @@ def observe_missing(
     record = ledger.users.get(user_id, UserRecord())
     return Changes(
         users={user_id: replace(record, details_at=now, due_since=None, stale_answers=0)},
-        marks=_by_user(user_id, _moved_marks({}, marks, now=now)),
+        marks=_by_user(user_id, _moved_marks({}, marks, is_listed=False, now=now)),
     )
 
 
@@ -105,19 +110,13 @@ def _times_seen(mark: EventMark | None) -> int:
 
 
 def _was_reset(record: UserRecord, account: AccountRecord, details: UserDetails) -> bool:
-    """Whether the score was cleared since we last knew.
+    """Whether the score was cleared later than the last time we know of, or else the baseline.
 
-    A user listed in the baseline had triggered after any reset before it; of a user never
-    asked about, only a reset after the baseline is news.
+    A user listed in the baseline had triggered after any reset before it.
     """
-    if details.last_reset is None:
-        return False
-    if record.last_reset is not None:
-        return details.last_reset > record.last_reset
-    if record.details_at is not None:
-        return True
-    since = account.baseline_at if record.counted_after is None else record.counted_after
-    return since is not None and details.last_reset > since
+    known = (record.last_reset, record.counted_after, account.baseline_at)
+    since = next((instant for instant in known if instant is not None), None)
+    return since is not None and details.last_reset is not None and details.last_reset > since
 
 
 def _read(
@@ -171,13 +170,16 @@ def _moved_marks(
     answered: Mapping[bytes, Sequence[RiskEvent]],
     marks: Mapping[bytes, EventMark],
     *,
+    is_listed: bool,
     now: float,
 ) -> dict[bytes, EventMark | None]:
     """The marks that differ after an answer: more seen, back again, just gone, or forgotten."""
     moved: dict[bytes, EventMark | None] = {}
     for key, events in answered.items():
-        mark = EventMark(max(len(events), _times_seen(marks.get(key))))
-        if mark != marks.get(key):
+        before = marks.get(key)
+        count = max(len(events), _times_seen(before))
+        mark = EventMark(count, gone_at=None if is_listed else _gone_since(before, now))
+        if mark != before:
             moved[key] = mark
     for key, mark in marks.items():
         if key in answered:
@@ -187,6 +189,10 @@ def _moved_marks(
         elif mark.gone_at < now - MARKS_KEPT_SECONDS:
             moved[key] = None
     return moved
+
+
+def _gone_since(mark: EventMark | None, now: float) -> float:
+    return now if mark is None or mark.gone_at is None else mark.gone_at
 
 
 def _by_user(

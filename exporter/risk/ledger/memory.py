@@ -46,6 +46,7 @@ class Changes:
         marks = dict(self.marks)
         for user_id, keys in later.marks.items():
             marks[user_id] = {**marks.get(user_id, {}), **keys}
+        renamed = {who: record for who, record in self.renamed.items() if who not in later.users}
         return type(self)(
             account=later.account or self.account,
             users={**self.users, **later.users},
@@ -53,7 +54,7 @@ class Changes:
             level_changes={**self.level_changes, **later.level_changes},
             names={**self.names, **later.names},
             marks=marks,
-            renamed={**self.renamed, **later.renamed},
+            renamed={**renamed, **later.renamed},
             counted=self.counted + later.counted,
         )
 

@@ -51,7 +51,7 @@ class UserRecord(msgspec.Struct, frozen=True, gc=False):
 class EventMark(msgspec.Struct, frozen=True, gc=False):
     """How often events of one key were seen in one answer at the most.
 
-    `gone_at` is when the API stopped answering them, None while it still does.
+    `gone_at` is when the API stopped answering them, or listing their user; None while it does.
     """
 
     count: int

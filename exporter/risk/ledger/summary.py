@@ -18,7 +18,8 @@ class SummaryFold:
 
     - The account's first summary is its baseline: its users' events up to their `last_event`
       count for nothing, and nobody's level changed. An empty one is a baseline too. Where a
-      user's row could not be read, all their events until now belong to it.
+      user's row could not be read, all their events until now belong to it, and the first
+      level read later is no change.
     - A user whose event count, last event or level differs has their details wanted, since the
       first moment they differed. A different email or name alone is only shown.
     - A user not listed any more goes to level none, and their details are wanted once more.
@@ -99,11 +100,24 @@ class SummaryFold:
     ) -> dict[tuple[RiskLevel, RiskLevel], int]:
         moved: Counter[tuple[RiskLevel, RiskLevel]] = Counter()
         for user_id, record in users.items():
-            was = self._ledger.users.get(user_id, UserRecord()).level
-            if was is not record.level:
+            was = _level_before(self._ledger.users.get(user_id))
+            if was is not None and was is not record.level:
                 moved[was, record.level] += 1
         known = self._ledger.level_changes
         return {pair: known.get(pair, 0) + count for pair, count in moved.items()}
+
+
+def _level_before(record: UserRecord | None) -> RiskLevel | None:
+    """The level as of the summary before; None where it was never known.
+
+    That is so for a user whose row in the baseline could not be read, until it can. Everybody
+    else without a row has vanished, and is wanted or was asked about since.
+    """
+    if record is None:
+        return RiskLevel.NONE
+    if record.summary is None and record.due_since is None and record.details_at is None:
+        return None
+    return record.level
 
 
 def _same_risk(before: UserSummary, row: UserSummary) -> bool:
