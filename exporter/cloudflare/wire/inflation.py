@@ -22,49 +22,47 @@ class Inflater:
     """
 
     def __init__(self, encoding: str, *, limit: int) -> None:
-        normalised = encoding.strip().lower()
-        if normalised not in _GZIP | _PLAIN:
-            raise BadResponseError("an encoding we did not ask for", field="content-encoding")
-        self._member = _new_member() if normalised in _GZIP else None
-        self._begun = False
+        self._encoding = encoding.strip().lower()
+        self._member: igzip_lib.IgzipDecompressor | None = None
         self._left = limit
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
         """Inflate one chunk; every piece must be taken before the next chunk is fed."""
-        for piece in self._plain(chunk) if self._member is None else self._inflated(chunk):
+        for piece in self._pieces(chunk):
             self._left -= len(piece)
             if self._left < 0:
                 raise BadResponseError("longer than is allowed", field="body")
             yield piece
 
     def finish(self) -> None:
-        """Believe that the body is whole; raises BadResponseError where gzip says it is not."""
-        if self._member is not None and self._begun and not self._member.eof:
+        """Believe that the body is whole; raises BadResponseError where gzip says it is not.
+
+        A body of no bytes at all is whole in any encoding.
+        """
+        if self._member is not None and not self._member.eof:
             raise BadResponseError("cut short", field="body")
 
-    def _plain(self, chunk: bytes) -> Iterator[bytes]:
-        for start in range(0, len(chunk), PIECE_BYTES):
-            yield chunk[start : start + PIECE_BYTES]
+    def _pieces(self, chunk: bytes) -> Iterator[bytes]:
+        if self._encoding in _GZIP:
+            return self._inflated(chunk)
+        if self._encoding in _PLAIN:
+            return (chunk[at : at + PIECE_BYTES] for at in range(0, len(chunk), PIECE_BYTES))
+        raise BadResponseError("an encoding we did not ask for", field="content-encoding")
 
     def _inflated(self, chunk: bytes) -> Iterator[bytes]:
         """A gzip body may be several members one after the other (RFC 1952, 2.2)."""
         while chunk:
             member = self._next_member()
-            yield from _pieces(member, chunk)
+            yield from _pieces_of(member, chunk)
             chunk = member.unused_data if member.eof else b""
 
     def _next_member(self) -> igzip_lib.IgzipDecompressor:
         if self._member is None or self._member.eof:
-            self._member = _new_member()
-        self._begun = True
+            self._member = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
         return self._member
 
 
-def _new_member() -> igzip_lib.IgzipDecompressor:
-    return igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
-
-
-def _pieces(member: igzip_lib.IgzipDecompressor, chunk: bytes) -> Iterator[bytes]:
+def _pieces_of(member: igzip_lib.IgzipDecompressor, chunk: bytes) -> Iterator[bytes]:
     while True:
         try:
             piece = member.decompress(chunk, PIECE_BYTES)

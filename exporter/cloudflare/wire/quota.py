@@ -42,7 +42,7 @@ class QuotaHeaders:
 
 
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
-_ITEM = re.compile(rf'(?:[^,"]|{_QUOTED})+')
+_ITEM = re.compile(rf'(?:[^,"]|{_QUOTED}|")+')
 _PARTS = re.compile(
     rf"\s*(?P<name>{_QUOTED}|[A-Za-z*][\w.:%*/~!#$&'^`|+-]*)\s*(?P<parameters>;.*)?", re.ASCII
 )

@@ -1,0 +1,112 @@
+"""The API token: where it comes from and when it is read again.
+
+No error, log event or repr made here shows it. Whatever stands around it is checked when it is
+read, so that it cannot smuggle anything into a header.
+"""
+
+import re
+from pathlib import Path
+from typing import Self
+
+import structlog
+
+from exporter.errors import ConfigurationError
+
+_LONGEST_TOKEN = 4096
+_TOKEN = re.compile(r"[!-~]+")
+"""Visible ASCII: what a header's value can carry without any quoting."""
+
+_Signature = tuple[int, int, int]
+
+_log = structlog.get_logger(__name__)
+
+
+class TokenSource:
+    """Gives the token to use now: always the same one, or the one a file holds.
+
+    A file's token is read again when the file changes, and after `reread`. Where that fails, say
+    in the middle of a rotation, the last good token goes on being used: the API will refuse it
+    soon enough if it is no longer good. Reading is a `stat` and, rarely, one small read; it does
+    not wait for anything but the disk.
+    """
+
+    __slots__ = ("_failing", "_path", "_signature", "_token")
+
+    def __init__(self, token: str, *, path: Path | None, signature: _Signature | None) -> None:
+        self._token = token
+        self._path = path
+        self._signature = signature
+        self._failing = False
+
+    @classmethod
+    def from_literal(cls, token: str) -> Self:
+        """Use this token for ever; raises ConfigurationError where it cannot be one."""
+        return cls(_checked(token, where="the API token"), path=None, signature=None)
+
+    @classmethod
+    def from_file(cls, path: Path) -> Self:
+        """Use the token in this file, space around it left out.
+
+        Raises ConfigurationError naming the path where there is no usable token in it now.
+        """
+        signature, token = _read(path)
+        return cls(token, path=path, signature=signature)
+
+    def current(self) -> str:
+        """Return the token to send now; never fails."""
+        if self._path is not None:
+            self._refresh(self._path)
+        return self._token
+
+    def reread(self) -> None:
+        """Read the file again at the next use, even if it looks unchanged."""
+        self._signature = None
+
+    def __repr__(self) -> str:
+        return f"TokenSource({'literal' if self._path is None else str(self._path)!r})"
+
+    def _refresh(self, path: Path) -> None:
+        try:
+            if self._signature is None or self._signature != _signature_of(path):
+                self._signature, self._token = _read(path)
+        except ConfigurationError as error:
+            self._report(error)
+        else:
+            self._failing = False
+
+    def _report(self, error: ConfigurationError) -> None:
+        """Warn once per failure: it is tried again with every request."""
+        if not self._failing:
+            _log.warning("token_file.unreadable", problem=str(error))
+        self._failing = True
+
+
+def _read(path: Path) -> tuple[_Signature, str]:
+    """Read the file; its signature is taken first, so that a later change is never missed."""
+    signature = _signature_of(path)
+    try:
+        with path.open("rb") as file:
+            content = file.read(_LONGEST_TOKEN + 1)
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from error
+    # Never "strict": a UnicodeDecodeError carries what it could not decode.
+    return signature, _checked(content.decode("ascii", errors="replace"), where=str(path))
+
+
+def _signature_of(path: Path) -> _Signature:
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from error
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def _checked(text: str, *, where: str) -> str:
+    token = text.strip()
+    if not token:
+        raise ConfigurationError(f"{where}: there is no token in it")
+    if len(token) > _LONGEST_TOKEN:
+        raise ConfigurationError(f"{where}: too long to be a token")
+    if not _TOKEN.fullmatch(token):
+        raise ConfigurationError(f"{where}: a token has no spaces and no special characters")
+    return token

@@ -1,0 +1,217 @@
+import json
+from collections.abc import Iterable, Iterator
+from typing import TypeAlias
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from exporter.cloudflare.wire import SummarySlicer, join, read_whole_summary
+from exporter.errors import BadResponseError
+from exporter.risk.model import SummaryReading
+from tests.support.answers import Document, row, summary
+
+SMALL = 64
+"""Slices of a row or less, so that short bodies are cut in every possible way."""
+
+Drawn: TypeAlias = st.SearchStrategy[object]
+
+# Text made of what JSON itself is made of, so that cuts fall into strings.
+tricky_text = st.text(alphabet='}],{["\\: \nuser"', max_size=12) | st.text(max_size=8)
+values: Drawn = st.recursive(
+    st.none() | st.booleans() | st.integers() | tricky_text,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["users", "result", "x"]) | tricky_text, inner)
+    ),
+    max_leaves=5,
+)
+
+
+def mostly(good: st.SearchStrategy[object], bad: st.SearchStrategy[object]) -> Drawn:
+    """Draw what is bad about one time in sixteen: answers are bodies of many good rows."""
+    return st.integers(0, 15).flatmap(lambda dice: bad if dice == 15 else good)
+
+
+rows = st.builds(
+    lambda user_id, name, count, extra, instant: row(
+        user_id, name=name, event_count=count, extra=extra, last_event=instant
+    ),
+    st.sampled_from("abcdefghijklmnop") | tricky_text,
+    tricky_text | st.none(),
+    mostly(st.integers(0, 5), st.integers(-1, -1) | st.booleans()),
+    values,
+    mostly(st.sampled_from(["2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"]), st.just("soon")),
+)
+
+
+@st.composite
+def bodies(draw: st.DrawFn) -> bytes:
+    """Draw an answer: keys in any order, spaces or none, unknown fields beside the known ones."""
+    users = draw(mostly(st.lists(mostly(rows, values), max_size=12), values))
+    known = draw(
+        st.sampled_from([{"users": users}, {"x": 1, "users": users}, {"users": users, "x": 1}])
+    )
+    result = draw(mostly(st.just(known), values))
+    success = draw(mostly(st.just(value=True), values))
+    envelope: Document = {"success": success, "result": result}
+    envelope.update(draw(st.dictionaries(st.sampled_from(["users", "errors", "z"]), values)))
+    if draw(st.booleans()):
+        envelope["result_info"] = {"total_pages": 2, "page": 1}
+    document = {key: envelope[key] for key in draw(st.permutations(list(envelope)))}
+    separators = draw(st.sampled_from([(",", ":"), (", ", ": "), (" ,\n ", "\t:")]))
+    return json.dumps(document, separators=separators, ensure_ascii=draw(st.booleans())).encode()
+
+
+def pieces(body: bytes, lengths: Iterable[int]) -> Iterator[bytes]:
+    """Cut a body into pieces of these lengths, and what is left."""
+    start = 0
+    for length in lengths:
+        yield body[start : start + length]
+        start += length
+    yield body[start:]
+
+
+def read_in_pieces(body: bytes, lengths: Iterable[int]) -> SummaryReading | None:
+    """Read as the client does; None where the answer is refused."""
+    slicer = SummarySlicer(slice_bytes=SMALL)
+    try:
+        read = [slicer.feed(piece) for piece in pieces(body, lengths)]
+        last = slicer.finish().value
+    except BadResponseError:
+        return None
+    return join([*(reading for reading in read if reading is not None), last])
+
+
+def read_at_once(body: bytes) -> SummaryReading | None:
+    """Read without any slices; None where the answer is refused."""
+    try:
+        return read_whole_summary(body).value
+    except BadResponseError:
+        return None
+
+
+some_lengths = st.lists(st.integers(0, 200), max_size=40)
+
+
+@given(bodies(), some_lengths)
+def test_slices_joined_are_the_whole(body: bytes, lengths: list[int]) -> None:
+    """However the bytes arrive, the reading is the one of the whole body, or no reading at all."""
+    assert read_in_pieces(body, lengths) == read_at_once(body)
+
+
+@given(bodies(), some_lengths, st.data())
+def test_a_damaged_body_reads_the_same_in_slices(
+    body: bytes, lengths: list[int], data: st.DataObject
+) -> None:
+    """A byte lost or changed on the way must be noticed in slices where it is in the whole."""
+    at = data.draw(st.integers(0, len(body)))
+    put = data.draw(st.sampled_from([b"", b"}", b"{", b'"', b"]", b",", b"\\", b"\xff", b"x"]))
+    damaged = body[:at] + put + body[at + data.draw(st.integers(0, 2)) :]
+
+    assert read_in_pieces(damaged, lengths) == read_at_once(damaged)
+
+
+@given(st.integers(0, 400), some_lengths)
+def test_a_body_cut_short_is_never_believed(missing: int, lengths: list[int]) -> None:
+    """A connection may end anywhere; half the users would look gone."""
+    body = summary([row(f"u{number}") for number in range(5)])
+
+    assert read_in_pieces(body[: len(body) - 1 - missing], lengths) is None
+
+
+@given(some_lengths)
+@example([1] * 3000)
+def test_success_may_come_after_the_rows(lengths: list[int]) -> None:
+    """JSON objects have no order."""
+    users = [row(f"u{number}") for number in range(9)]
+    good = json.dumps({"result": {"users": users}, "success": True}).encode()
+    failed = json.dumps({"result": {"users": users}, "success": False}).encode()
+
+    reading = read_in_pieces(good, lengths)
+
+    assert reading is not None
+    assert len(reading.users) == 9
+    assert read_in_pieces(failed, lengths) is None
+
+
+def feed_bytewise(slicer: SummarySlicer, body: bytes) -> list[SummaryReading]:
+    """Feed a byte at a time; return the slices that came out before the end."""
+    read = (slicer.feed(body[at : at + 1]) for at in range(len(body)))
+    return [reading for reading in read if reading is not None]
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_rows_come_out_while_bytes_still_arrive(indent: int | None) -> None:
+    """That is the point of it: no slice is much longer than was asked for."""
+    document = json.loads(summary([row(f"u{number}") for number in range(50)]))
+    slicer = SummarySlicer(slice_bytes=1000)
+    read = feed_bytewise(slicer, json.dumps(document, indent=indent).encode())
+
+    assert sum(len(reading.users) for reading in read) >= 40
+    assert max(len(reading.users) for reading in read) <= 12
+
+
+def test_nested_objects_and_hostile_names_are_cut_around() -> None:
+    """A wrong cut costs a longer slice, not the whole body."""
+    extra = {"extra": [{"a": 1}, {"b": 2}], "name": "},{"}
+    slicer = SummarySlicer(slice_bytes=1000)
+    read = feed_bytewise(slicer, summary([row(f"u{number}", **extra) for number in range(99)]))
+
+    assert len(read) > 4
+    assert sum(len(reading.users) for reading in read) >= 70
+
+
+def test_another_array_of_users_is_not_taken_for_the_summary() -> None:
+    """Only `result.users` is it."""
+    decoys = [row(f"decoy{number}") for number in range(9)]
+    body = summary([row("real")], messages=[{"users": decoys}], users=decoys)
+    reordered = json.dumps({"users": decoys, **json.loads(body)}).encode()
+
+    for each in (body, reordered):
+        reading = read_in_pieces(each, [])
+        assert reading is not None
+        assert [user.user_id for user in reading.users] == ["real"]
+
+
+def test_a_second_array_of_users_is_refused() -> None:
+    """The last key wins in JSON, but slices of the first were already handed out."""
+    users = json.dumps([row(f"u{number}") for number in range(9)])
+    twice = f'{{"success":true,"result":{{"users":{users},"users":{users}}}}}'.encode()
+    slicer = SummarySlicer(slice_bytes=SMALL)
+    assert feed_bytewise(slicer, twice)
+
+    with pytest.raises(BadResponseError) as caught:
+        slicer.finish()
+    assert caught.value.field == "result.users"
+
+
+def test_the_number_of_pages_may_come_last() -> None:
+    """It stands beside the result, usually behind it."""
+    body = summary(
+        [row(f"u{number}") for number in range(9)], result_info={"page": 2, "total_pages": 3}
+    )
+    slicer = SummarySlicer(page=2, slice_bytes=SMALL)
+    assert feed_bytewise(slicer, body)
+
+    assert slicer.finish().total == 3
+
+
+def test_half_a_surrogate_pair_does_not_hold_up_the_slices() -> None:
+    """One odd name must not turn the rest into one long slice."""
+    body = summary([row(f"u{number}", name="NAME") for number in range(50)])
+    slicer = SummarySlicer(slice_bytes=1000)
+    read = feed_bytewise(slicer, body.replace(b"NAME", rb"\ud800"))
+
+    assert len(read) > 5
+    assert {user.name for reading in read for user in reading.users} == {"\ufffd"}
+
+
+def test_one_bad_row_of_a_slice_loses_no_other() -> None:
+    """The same law as for the whole body."""
+    users = [row(f"u{number}", event_count=-1 if number == 5 else 1) for number in range(20)]
+    reading = read_in_pieces(summary(users), [])
+
+    assert reading is not None
+    assert len(reading.users) == 19
+    assert reading.kept == {"u5"}
