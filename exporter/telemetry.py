@@ -37,7 +37,7 @@ class Telemetry:
 
     def __init__(self) -> None:
         # Half as many lines again, which no query of ours needs; the library only knows it globally.
-        disable_created_metrics()
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # untyped in the library
         self._registry = CollectorRegistry()
         self._of_accounts: list[Gauge | Counter | Histogram] = []
         ProcessCollector(registry=self._registry)

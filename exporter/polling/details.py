@@ -145,7 +145,7 @@ class DetailsPoller:
                 changes = observe_details(ledger, user_id, details, marks, now=now)
             entry = await context.recorder.record(changes)
         context.planner.settle(user_id, ledger.users[user_id])
-        await context.publication.show(entry)
+        await context.publication.show(entry, reselect=False)
 
     def _speaks_of_the_unknown(self, details: UserDetails) -> bool:
         names = self._context.journal.ledger.names

@@ -15,10 +15,10 @@ from exporter.risk.model import (
     AccountSnapshot,
     Behavior,
     Integration,
-    RiskLevel,
     UserRow,
 )
-from exporter.risk.projection import Disclosure, Identity, Selection, user_row
+from exporter.risk.projection import Disclosure, Identity, user_row
+from exporter.risk.selection import Selection
 from exporter.telemetry import Telemetry
 
 
@@ -54,16 +54,20 @@ class Publication:
         self._lock = asyncio.Lock()
         self._selection = Selection(disclosure)
         self._rows: dict[str, UserRow] = {}
-        self._had_fresh_data = False
+        self._reselect = True
         self._changed: set[str] = set()
         self._counted: list[CountedEvent] = []
         self._is_due = False
 
-    async def show(self, entry: Entry | None = None) -> None:
-        """Show the account as it is now, after `entry` was recorded; return when it is shown."""
+    async def show(self, entry: Entry | None = None, *, reselect: bool = True) -> None:
+        """Show the account as it is now, after `entry` was recorded; return when it is shown.
+
+        `reselect` False spares looking through all users where nobody's level can have changed.
+        """
         if entry is not None:
             self._note(entry)
         self._is_due = True
+        self._reselect |= reselect
         async with self._lock:
             if self._is_due:
                 self._is_due = False
@@ -88,13 +92,8 @@ class Publication:
 
     def _renew_rows(self, changed: set[str]) -> set[str]:
         """Bring the rows up to date; all users whose row changed, came or went."""
-        ledger = self._journal.ledger
-        if self.has_fresh_data:
-            new = changed if self._had_fresh_data else ledger.listed
-            moved = self._selection.update(ledger, new)
-        else:
-            moved = self._selection.clear()
-        self._had_fresh_data = self.has_fresh_data
+        moved = self._select(changed) if self._reselect else set()
+        self._reselect = False
         rows = dict(self._rows)
         for user_id in moved | changed:
             row = self._row(user_id) if user_id in self._selection.shown else None
@@ -106,6 +105,12 @@ class Publication:
         self._tell_withheld("min_level", self._selection.withheld_by_level)
         self._tell_withheld("limit", self._selection.withheld_by_limit)
         return moved | changed
+
+    def _select(self, changed: set[str]) -> set[str]:
+        """Choose who is shown; who is now and was not, or the reverse."""
+        if not self.has_fresh_data:
+            return self._selection.clear()
+        return self._selection.update(self._journal.ledger, changed, now=self._clock.time())
 
     def _row(self, user_id: str) -> UserRow | None:
         record = self._journal.ledger.users[user_id]
@@ -130,9 +135,9 @@ class Publication:
         )
 
     def _gauges(self) -> AccountGauges:
-        levels = self._journal.ledger.levels
+        by_level = self._journal.ledger.by_level
         return AccountGauges(
-            users_by_level={level: levels[level] for level in RiskLevel if levels[level]},
+            users_by_level={level: len(users) for level, users in by_level.items() if users},
             behaviors=self.behaviors,
             integrations=self.integrations,
         )

@@ -1,15 +1,10 @@
-"""What of a ledger a scrape may show: which users, and under which names.
-
-Aggregates are never touched by it; only per-user series are chosen, bounded and disguised here.
-"""
+"""What per-user series give away: under which id, with which names, from which level up."""
 
 import hmac
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from heapq import nlargest
 
-from exporter.risk.ledger import Ledger, UserRecord
+from exporter.risk.ledger import UserRecord
 from exporter.risk.model import EventCount, RiskLevel, UserRow
 
 PSEUDONYM_HEX_DIGITS = 32
@@ -51,60 +46,6 @@ class Disclosure:
         return level.severity >= self.min_level.severity
 
 
-class Selection:
-    """Which listed users of one account are shown, kept up to date as they change.
-
-    `withheld_by_level` and `withheld_by_limit` are how many listed users are not shown, and why.
-    """
-
-    def __init__(self, disclosure: Disclosure) -> None:
-        self.shown: set[str] = set()
-        self.withheld_by_level = 0
-        self.withheld_by_limit = 0
-        self._disclosure = disclosure
-
-    def update(self, ledger: Ledger, changed: Iterable[str]) -> set[str]:
-        """Choose anew after `changed` users moved; who is shown now and was not, or the reverse.
-
-        With more users than the limit: highest level first, then the latest event, then by id.
-        """
-        admitted = sum(
-            count for level, count in ledger.levels.items() if self._disclosure.admits(level)
-        )
-        self.withheld_by_level = ledger.levels.total() - admitted
-        had_room = self.withheld_by_limit == 0
-        self.withheld_by_limit = max(admitted - self._disclosure.limit, 0)
-        if had_room and self.withheld_by_limit == 0:
-            moved = {user_id for user_id in changed if self._has_moved(user_id, ledger)}
-        else:
-            moved = self.shown ^ self._most_urgent(ledger)
-        self.shown ^= moved
-        return moved
-
-    def clear(self) -> set[str]:
-        """Show nobody; who was shown until now."""
-        gone, self.shown = self.shown, set()
-        self.withheld_by_level = self.withheld_by_limit = 0
-        return gone
-
-    def _has_moved(self, user_id: str, ledger: Ledger) -> bool:
-        level = ledger.users[user_id].level
-        return self._disclosure.admits(level) != (user_id in self.shown)
-
-    def _most_urgent(self, ledger: Ledger) -> set[str]:
-        users = ledger.users
-        admitted = (
-            user_id for user_id in ledger.listed if self._disclosure.admits(users[user_id].level)
-        )
-        return set(
-            nlargest(
-                self._disclosure.limit,
-                admitted,
-                key=lambda user_id: (*_urgency(users[user_id]), user_id),
-            )
-        )
-
-
 def user_row(
     user_id: str, record: UserRecord, events: tuple[EventCount, ...], disclosure: Disclosure
 ) -> UserRow | None:
@@ -122,8 +63,3 @@ def user_row(
         last_reset=record.last_reset,
         events=events,
     )
-
-
-def _urgency(record: UserRecord) -> tuple[int, float]:
-    last_event = 0.0 if record.summary is None else record.summary.last_event
-    return (record.level.severity, last_event)

@@ -1,6 +1,5 @@
 """The ledger of one account, and the changes that move it."""
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Self
@@ -62,8 +61,8 @@ class Changes:
 class Ledger:
     """All that is remembered of one account, save the marks of events, which a store keeps.
 
-    Written to by `apply` alone. `listed` are the ids of users with a summary row, `levels` how
-    many of them have each level.
+    Written to by `apply` alone. `listed` are the ids of users with a summary row, `by_level` the
+    same ids by their level.
     """
 
     def __init__(self, account: AccountRecord) -> None:
@@ -73,7 +72,7 @@ class Ledger:
         self.level_changes: dict[tuple[RiskLevel, RiskLevel], int] = {}
         self.names: dict[str, NameRecord] = {}
         self.listed: set[str] = set()
-        self.levels: Counter[RiskLevel] = Counter()
+        self.by_level: dict[RiskLevel, set[str]] = {level: set() for level in RiskLevel}
 
     def apply(self, changes: Changes) -> None:
         """Move on by `changes`, at a cost that grows with their number alone."""
@@ -88,10 +87,10 @@ class Ledger:
     def _put(self, user_id: str, record: UserRecord) -> None:
         before = self.users.get(user_id)
         if before is not None and before.summary is not None:
-            self.levels[before.level] -= 1
+            self.by_level[before.level].discard(user_id)
         if record.summary is None:
             self.listed.discard(user_id)
         else:
             self.listed.add(user_id)
-            self.levels[record.level] += 1
+            self.by_level[record.level].add(user_id)
         self.users[user_id] = record
