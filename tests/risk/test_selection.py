@@ -19,10 +19,12 @@ NOW = 1_000.0
 
 
 def disclosure(*, min_level: RiskLevel = LOW, limit: int = 100) -> Disclosure:
+    """What the operator chose to show."""
     return Disclosure(min_level, limit, Identity.FULL, pseudonym_key=b"key")
 
 
 def listed(level: RiskLevel, *, last_event: float = 0.0) -> UserRecord:
+    """What is remembered of a user of this level."""
     return UserRecord(summary=UserSummary("", "", "", 1, last_event, level))
 
 
@@ -34,6 +36,7 @@ class Account:
         self.selection = Selection(chosen)
 
     def put(self, users: dict[str, UserRecord], *, now: float = NOW) -> set[str]:
+        """Let these users be so from `now` on; who came into sight or went out of it."""
         self.ledger.apply(Changes(users=users))
         return self.selection.update(self.ledger, users, now=now)
 
