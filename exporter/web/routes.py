@@ -19,6 +19,7 @@ class Routes:
 
     def __init__(self, sources: WebSources, scrapes: ScrapeEndpoint, clock: Clock) -> None:
         self._sources = sources
+        self._scrapes = scrapes
         self._clock = clock
         self._endpoints: Mapping[str, Mapping[str, Endpoint]] = {
             "/": _read_only(self._answer_status),
@@ -41,6 +42,10 @@ class Routes:
                 headers={**headers, "Allow": ", ".join(methods)},
             )
         return await endpoint(request, headers)
+
+    async def close(self) -> None:
+        """Let open scrapes end for a little while, then drop them."""
+        await self._scrapes.close()
 
     async def _answer_status(self, _: web.BaseRequest, headers: Headers) -> web.Response:
         page = render_status_page(self._sources.status(), now=self._clock.time())

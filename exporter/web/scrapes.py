@@ -42,6 +42,7 @@ class ScrapeEndpoint:
         self._gate = gate
         self._clock = clock
         self._limits = limits
+        self._closing = asyncio.Event()
 
     async def answer(self, request: web.BaseRequest, headers: Headers) -> web.StreamResponse:
         """Send one scrape whole, or 503 where too many are being sent.
@@ -65,6 +66,11 @@ class ScrapeEndpoint:
                 await self._send(request, response, scrape.pieces)
         return response
 
+    async def close(self) -> None:
+        """Let open scrapes end for as long as work gives way to them, then drop the rest."""
+        await self._gate.idle()
+        self._closing.set()
+
     async def _send(
         self, request: web.BaseRequest, response: web.StreamResponse, pieces: Iterator[bytes]
     ) -> None:
@@ -74,11 +80,11 @@ class ScrapeEndpoint:
             watchdog.cancel()
 
     async def _drop_when_late(self, request: web.BaseRequest) -> None:
-        await self._clock.sleep(self._limits.send_seconds)
+        is_closing = await self._clock.wait(self._closing, self._limits.send_seconds)
         if request.transport is not None:
             # Not close(), which would wait for the reader to take what is already buffered.
             request.transport.abort()
-            _log.info("scrape.dropped", remote=request.remote, seconds=self._limits.send_seconds)
+            _log.info("scrape.dropped", remote=request.remote, is_closing=is_closing)
 
 
 def _wish(request: web.BaseRequest) -> ScrapeWish:

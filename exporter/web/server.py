@@ -22,8 +22,9 @@ from exporter.web.sources import WebSources
 
 _log = structlog.get_logger(__name__)
 
-# aiohttp waits for it twice at worst, once before and once after asking handlers to end.
-_SHUTDOWN_SECONDS = 2.0
+# By then scrapes have ended; what is left is a reload, or a password being checked. aiohttp
+# waits for it twice at worst: before and after asking handlers to end.
+_SHUTDOWN_SECONDS = 1.5
 
 
 class WebServer:
@@ -71,6 +72,9 @@ class WebServer:
 
     async def stop(self) -> None:
         """Answer nobody new, let open answers end for a few seconds, and drop the rest."""
+        for site in self._sites:
+            await site.stop()
+        await self._routes.close()
         await self._runner.cleanup()
 
     def _apply(self, config: WebConfig) -> None:

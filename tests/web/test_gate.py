@@ -1,0 +1,88 @@
+import asyncio
+from contextlib import suppress
+
+from exporter.gate import REST_SECONDS, ScrapeGate
+from tests.support.manual_clock import ManualClock
+
+
+async def turns(count: int = 10) -> None:
+    """Let everything run that can."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def test_work_goes_on_at_once_where_nobody_scrapes() -> None:
+    """Giving way must cost nothing between scrapes, which is nearly always."""
+    await ScrapeGate(ManualClock()).idle()
+
+
+async def test_work_waits_until_the_last_scrape_is_sent() -> None:
+    """Two scrapes at once are one busy time."""
+    gate = ScrapeGate(ManualClock())
+    async with asyncio.TaskGroup() as group:
+        with gate.sending():
+            with gate.sending():
+                work = group.create_task(gate.idle())
+                await turns()
+            await turns()
+            assert gate.in_progress == 1
+            assert not work.done()
+
+
+async def test_work_waits_for_two_seconds_and_no_longer() -> None:
+    """A slow reader must not hold back a poll."""
+    clock = ManualClock()
+    gate = ScrapeGate(clock)
+    async with asyncio.TaskGroup() as group:
+        with gate.sending():
+            work = group.create_task(gate.idle(max_seconds=2.0))
+            await turns()
+            clock.advance(1.9)
+            await turns()
+            assert not work.done()
+            clock.advance(0.2)
+            await work
+
+
+async def test_a_busy_time_is_waited_for_once_by_many_pieces_of_work() -> None:
+    """Publishing asks hundreds of times; two seconds each would be forever."""
+    clock = ManualClock()
+    gate = ScrapeGate(clock)
+    with gate.sending():
+        clock.advance(2.0)
+        for _ in range(100):
+            await gate.idle(max_seconds=2.0)
+
+
+async def test_scrapes_on_each_other_s_heels_are_one_busy_time() -> None:
+    """Scrapes without end, with gaps too short to work in, must not starve the polls."""
+    clock = ManualClock()
+    gate = ScrapeGate(clock)
+    for _ in range(30):
+        with gate.sending():
+            clock.advance(0.1)
+    with gate.sending():
+        await gate.idle(max_seconds=2.0)
+
+
+async def test_a_scrape_after_a_rest_is_given_way_again() -> None:
+    """The bound is on each busy time, not on the exporter's life."""
+    clock = ManualClock()
+    gate = ScrapeGate(clock)
+    with gate.sending():
+        clock.advance(5.0)
+    clock.advance(REST_SECONDS)
+    async with asyncio.TaskGroup() as group:
+        with gate.sending():
+            work = group.create_task(gate.idle(max_seconds=2.0))
+            await turns()
+            assert not work.done()
+
+
+async def test_a_scrape_that_fails_is_not_counted_any_more() -> None:
+    """A reader who hangs up must not close the gate for good."""
+    gate = ScrapeGate(ManualClock())
+    with suppress(ConnectionResetError), gate.sending():
+        raise ConnectionResetError
+    assert gate.in_progress == 0
+    await gate.idle()

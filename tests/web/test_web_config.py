@@ -1,0 +1,126 @@
+import ssl
+from pathlib import Path
+
+import pytest
+
+from exporter.errors import ConfigurationError
+from exporter.web import read_web_config
+from exporter.web.rate import RateLimit
+
+HASH = "$2y$04$" + "." * 53
+
+
+def read_error(folder: Path, text: str) -> str:
+    """What is said of a file with this text."""
+    file = folder / "web.yml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigurationError) as caught:
+        read_web_config(file)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "tls_server_config:\nbasic_auth_users:\n"])
+def test_an_empty_file_is_plain_http_for_everybody(tmp_path: Path, text: str) -> None:
+    """As with the exporter-toolkit: a file may be mounted before anybody filled it."""
+    file = tmp_path / "web.yml"
+    file.write_text(text)
+    config = read_web_config(file)
+    assert (config.tls, dict(config.users), dict(config.headers)) == (None, {}, {})
+
+
+def test_what_needs_no_certificate_is_read(tmp_path: Path) -> None:
+    """Users, headers and the rate limit, each as the exporter-toolkit spells them."""
+    file = tmp_path / "web.yml"
+    file.write_text(
+        f"""
+        basic_auth_users: {{alice: "{HASH}"}}
+        http_server_config:
+          http2: false
+          headers: {{X-Frame-Options: deny, Content-Security-Policy: ""}}
+        rate_limit: {{interval: 500ms, burst: 20}}
+        """
+    )
+    config = read_web_config(file)
+    assert dict(config.users) == {"alice": HASH.encode()}
+    assert dict(config.headers) == {"X-Frame-Options": "deny", "Content-Security-Policy": ""}
+    assert config.rate_limit == RateLimit(interval_seconds=0.5, burst=20)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("tls_server_confg: {}", "tls_server_confg in {file}: unknown; the nearest known name is tls_server_config"),
+        ("tls_server_config: {cert_fil: x}", "the nearest known name is cert_file"),
+        ("http_server_config: {headers: {X-Frame-Option: deny}}", "the nearest known name is X-Frame-Options"),
+        ("http_server_config: {http: true}", "the nearest known name is http2"),
+        ("rate_limit: {brust: 1}", "the nearest known name is burst"),
+        ("basic_auth_users: {alice: opensesame}", "basic_auth_users.alice in {file}: not a bcrypt hash"),
+        ("basic_auth_users: {alice: '$2y$31$" + "." * 53 + "'}", "a bcrypt cost of 31"),
+        (f"basic_auth_users: {{'a:b': '{HASH}'}}", "must not be empty nor hold a colon"),
+        ("basic_auth_users: {alice: 5}", "basic_auth_users.alice in {file}: "),
+        ("basic_auth_users: [alice]", "basic_auth_users in {file}: "),
+        (f"basic_auth_users:\n  alice: {HASH}\n  alice: {HASH}\n", "alice is written twice, again in line 3"),
+        ("http_server_config: {http2: true}", "speaks HTTP/1.1 alone"),
+        ("http_server_config: {headers: {X-Frame-Options: maybe}}", "must be deny or sameorigin"),
+        ('http_server_config: {headers: {X-XSS-Protection: "a\\r\\nb"}}', "must be printable ASCII"),
+        ("rate_limit: {interval: 1s}", "rate_limit.burst in {file}: must be 1 or more"),
+        ("rate_limit: {interval: soon, burst: 1}", "rate_limit.interval in {file}: "),
+        ("- a list", "the file in {file}: "),
+        ("a: [", "is not YAML: line "),
+        ("a: \x00", "is not YAML"),
+        ("tls_server_config: {min_version: TLS11}", "TLS11 is not offered"),
+        ("tls_server_config: {min_version: TLS14}", "tls_server_config.min_version in {file}: "),
+        ("tls_server_config: {client_auth_type: RequireAnyClientCert}", "without verifying it"),
+        ("tls_server_config: {client_auth_type: RequestClientCert}", "without verifying it"),
+        ("tls_server_config: {client_auth_type: Always}", "RequireAndVerifyClientCert"),
+        ("tls_server_config: {curve_preferences: [X25519, CurveP256]}", "one curve only"),
+        ("tls_server_config: {curve_preferences: [CurveP25519]}", "CurveP256"),
+        ("tls_server_config: {min_version: TLS13, max_version: TLS12}", "max_version: below min_version"),
+        ("tls_server_config: {cipher_suites: [TLS_ECDHE_RSA_AES_128_GCM_SHA256]}", "the nearest is TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"),
+        ("tls_server_config: {cipher_suites: [TLS_AES_128_GCM_SHA256]}", "none is of TLS 1.2"),
+        ("tls_server_config: {min_version: TLS12}", "cert_file: needed here"),
+        ("tls_server_config: {cert: a, cert_file: b}", "cert_file: needed here, or cert, and not both"),
+        ("tls_server_config: {cert_file: absent.crt, key_file: absent.key}", "absent.crt cannot be read: No such file"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_told_by_its_key(tmp_path: Path, text: str, said: str) -> None:
+    """Nothing is passed over: a misspelt cert_file must not become plain HTTP."""
+    assert said.format(file=tmp_path / "web.yml") in read_error(tmp_path, text)
+
+
+def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
+    """One round of corrections, not five."""
+    said = read_error(tmp_path, "http_server_config: {http2: true}\nrate_limit: {burst: -1}\n")
+    assert len(said.splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "basic_auth_users: {alice: s3cret}",
+        "basic_auth_users: {alice: s3cret",
+        "tls_server_config: {key: s3cret, cert: s3cret}",
+        "basic_auth_users: {alice: {s3cret: s3cret}}\n",
+    ],
+)
+def test_no_secret_is_told(tmp_path: Path, text: str) -> None:
+    """The message goes to logs, and to whoever posts to /-/reload."""
+    assert "s3cret" not in read_error(tmp_path, text)
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+    """By its path; no traceback."""
+    with pytest.raises(ConfigurationError, match=r"absent\.yml: cannot be read: No such file"):
+        read_web_config(tmp_path / "absent.yml")
+
+
+def test_bytes_that_are_no_text_are_told(tmp_path: Path) -> None:
+    """Somebody pointed at the certificate itself."""
+    (tmp_path / "web.yml").write_bytes(b"\x30\x82\xff\xfe")
+    with pytest.raises(ConfigurationError, match="is not UTF-8 text"):
+        read_web_config(tmp_path / "web.yml")
+
+
+def test_python_s_ssl_still_cannot_do_what_is_refused() -> None:
+    """The day several curves can be had, the refusal of them has to go."""
+    assert not hasattr(ssl.SSLContext, "set_groups")

@@ -1,0 +1,207 @@
+import asyncio
+import gzip
+import socket
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from exporter.exposition import Exposition, Scrape
+from exporter.web import ScrapeLimits
+from tests.support.manual_clock import ManualClock
+from tests.support.processes import until
+from tests.support.programs import require_program
+from tests.support.prometheus import Target, run_prometheus, scrape_config
+from tests.support.snapshots import snapshot_of, user_row
+from tests.support.web_server import Served, Sources, serve
+
+MORE_THAN_SOCKETS_HOLD = [bytes(262_144)] * 128
+"""32 MiB: no two socket buffers of the system take that much unread."""
+
+
+@asynccontextmanager
+async def stuck_reader(served: Served) -> AsyncIterator[socket.socket]:
+    """A client that has asked for a scrape and reads nothing of it."""
+    loop = asyncio.get_running_loop()
+    before = served.gate.in_progress
+    with socket.socket() as client:
+        client.setblocking(False)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        await loop.sock_connect(client, ("127.0.0.1", served.server.port))
+        await loop.sock_sendall(client, b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        await settled(served, before + 1)
+        yield client
+
+
+async def settled(served: Served, scrapes: int) -> None:
+    """Wait until this many scrapes are being sent."""
+    await until(served.scrapes_in_progress, lambda count: count == scrapes, within_seconds=5.0)
+
+
+async def read_all(client: socket.socket) -> int:
+    """How many bytes come until the connection is ended, well or badly."""
+    loop = asyncio.get_running_loop()
+    count = 0
+    try:
+        while part := await loop.sock_recv(client, 1 << 20):
+            count += len(part)
+    except ConnectionResetError:
+        pass
+    return count
+
+
+async def test_a_slow_reader_is_dropped_when_time_is_up() -> None:
+    """One who never reads would otherwise keep a place for ever."""
+    clock = ManualClock()
+    async with (
+        serve(Sources(MORE_THAN_SOCKETS_HOLD), clock=clock) as served,
+        stuck_reader(served) as client,
+    ):
+        clock.advance(60.0)
+        await settled(served, 0)
+        assert 0 < await read_all(client) < 128 * 262_144
+
+
+async def test_a_reader_in_time_gets_everything() -> None:
+    """Slow is not late: the watch ends with the scrape."""
+    clock = ManualClock()
+    async with (
+        serve(Sources(MORE_THAN_SOCKETS_HOLD), clock=clock) as served,
+        stuck_reader(served) as client,
+    ):
+        clock.advance(59.9)
+        reading = asyncio.create_task(read_all(client))
+        await settled(served, 0)
+        clock.advance(0.2)
+        assert (await served.client.head("/metrics")).status_code == 200
+        reading.cancel()
+
+
+async def test_one_scrape_too_many_is_told_to_come_again() -> None:
+    """Each scrape costs buffers; a crowd must not cost the exporter its memory."""
+    limits = ScrapeLimits(concurrent=2)
+    async with (
+        serve(Sources(MORE_THAN_SOCKETS_HOLD), limits=limits) as served,
+        stuck_reader(served),
+        stuck_reader(served),
+    ):
+        answer = await served.client.get("/metrics")
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+
+
+async def test_other_routes_are_answered_while_scrapes_are_at_their_bound() -> None:
+    """A crowd of scrapers must not look like a dead exporter."""
+    limits = ScrapeLimits(concurrent=1)
+    async with (
+        serve(Sources(MORE_THAN_SOCKETS_HOLD), limits=limits) as served,
+        stuck_reader(served),
+    ):
+        assert (await served.client.get("/-/healthy")).status_code == 200
+
+
+async def test_a_place_is_free_again_after_a_scrape() -> None:
+    """One after the other is not at once."""
+    async with serve(limits=ScrapeLimits(concurrent=1)) as served:
+        for _ in range(3):
+            assert (await served.client.get("/metrics")).status_code == 200
+
+
+async def test_a_client_that_hangs_up_is_no_error() -> None:
+    """Prometheus hangs up whenever its scrape timeout is over."""
+    with capture_logs() as events:
+        async with serve(Sources(MORE_THAN_SOCKETS_HOLD)) as served:
+            async with stuck_reader(served):
+                pass
+            await settled(served, 0)
+    assert {event["log_level"] for event in events} == {"debug"}
+    assert "scrape.abandoned" in {event["event"] for event in events}
+
+
+async def test_the_loop_is_given_back_between_pieces() -> None:
+    """A scrape that is taken as fast as it is sent must not hold the loop until its end."""
+    turns = 0
+    seen: list[int] = []
+
+    def watched(pieces: Iterator[bytes]) -> Iterator[bytes]:
+        for piece in pieces:
+            seen.append(turns)
+            yield piece
+
+    class Watched(Sources):
+        def scrape(self, *, openmetrics: bool, gzip: bool, names: frozenset[str] | None) -> Scrape:
+            scrape = super().scrape(openmetrics=openmetrics, gzip=gzip, names=names)
+            return replace(scrape, pieces=watched(scrape.pieces))
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async with serve(Watched([b"x"] * 5)) as served:
+        counting = asyncio.create_task(count())
+        await served.client.get("/metrics", headers={"Accept-Encoding": "identity"})
+        counting.cancel()
+    assert len(set(seen)) == 5
+
+
+@asynccontextmanager
+async def serve_exposition(exposition: Exposition) -> AsyncIterator[Served]:
+    """The server over real, rendered accounts."""
+
+    class Rendered(Sources):
+        def scrape(self, *, openmetrics: bool, gzip: bool, names: frozenset[str] | None) -> Scrape:
+            return exposition.scrape(openmetrics=openmetrics, gzip=gzip, names=names, telemetry=b"")
+
+    async with serve(Rendered()) as served:
+        yield served
+
+
+async def many_users() -> Exposition:
+    """A thousand users: several pieces."""
+    exposition = Exposition()
+    rows = [user_row(f"user-{number}") for number in range(1000)]
+    await exposition.publish(snapshot_of(*rows), changed=None)
+    return exposition
+
+
+@pytest.mark.slow
+async def test_curl_reads_the_same_plain_and_compressed(tmp_path: Path) -> None:
+    """Curl stops after the first gzip member: there must be one."""
+    curl = require_program("curl")
+
+    def fetch(url: str, *flags: str) -> bytes:
+        done = subprocess.run(
+            [curl, "--silent", "--show-error", "--fail", "--noproxy", "*", *flags, url],
+            capture_output=True,
+            check=True,
+        )
+        return done.stdout
+
+    async with serve_exposition(await many_users()) as served:
+        url = f"{served.server.url}/metrics"
+        plain = await asyncio.to_thread(fetch, url)
+        compressed = await asyncio.to_thread(fetch, url, "--compressed")
+        raw = await asyncio.to_thread(fetch, url, "--header", "Accept-Encoding: gzip")
+    assert plain.count(b"\n") > 4000
+    assert compressed == plain
+    assert gzip.decompress(raw) == plain
+
+
+@pytest.mark.slow
+async def test_a_real_prometheus_scrapes_it(tmp_path: Path) -> None:
+    """The one client that must be right."""
+
+    def is_up(targets: list[Target]) -> bool:
+        return [(target.health, target.last_error) for target in targets] == [("up", "")]
+
+    async with (
+        serve_exposition(await many_users()) as served,
+        run_prometheus(tmp_path, scrape_config(served.server.url)) as prometheus,
+    ):
+        await until(prometheus.targets, is_up)
+        await prometheus.until("count(cloudflare_zt_risk_user_level) == 1000")
