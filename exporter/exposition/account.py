@@ -18,16 +18,15 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from exporter.catalogue import RISK_METRICS, USER_FAMILIES, account_families
-from exporter.exposition.chunks import Chunk, ChunkRenderer, chunk_count, chunk_index
+from exporter.exposition.chunks import Chunk, Users, chunk_count, chunk_index
 from exporter.exposition.formats import Formats
-from exporter.exposition.parts import EMPTY_RUN, Part, Run, deflate_both, run_both
-from exporter.exposition.render import render_samples
+from exporter.exposition.parts import EMPTY_RUN, Run, deflate_both, run_both
+from exporter.exposition.render import SampleRenderer
+from exporter.exposition.users import ChunkRenderer, apply_edits
 from exporter.risk.model import AccountSnapshot, UserRow
 
 Pause = Callable[[], Awaitable[None]]
 """Awaited between pieces of work of about a millisecond."""
-
-Users = Mapping[str, UserRow]
 
 _SLICE_USERS = 2048  # placed within a turn of the loop: about a millisecond
 _NO_RUNS = dict.fromkeys((metric.name for metric in RISK_METRICS), Formats(EMPTY_RUN, EMPTY_RUN))
@@ -89,7 +88,9 @@ async def _place_changed(
     async for user_ids in _slices(changed, pause=pause):
         for user_id in user_ids:
             index = chunk_index(user_id, count=len(chunks))
-            rows = placed.setdefault(index, dict(chunks[index].rows))
+            if index not in placed:
+                placed[index] = dict(chunks[index].users)
+            rows = placed[index]
             if user_id in users:
                 rows[user_id] = users[user_id]
             else:
@@ -113,16 +114,15 @@ async def _render_chunks(
 ) -> tuple[Chunk, ...]:
     renderer = ChunkRenderer(snapshot.account, identity_shown=snapshot.identity_shown)
     chunks = list(before)
-    for index, rows in placed.items():
-        lines = renderer.render_changes(chunks[index], rows)
-        parts = await asyncio.to_thread(_deflate_all, lines) if lines else {}
-        chunks[index] = chunks[index].replace(rows, parts)
+    for index, users in placed.items():
+        chunk = chunks[index]
+        edits = renderer.edits(chunk, users)
+        if edits:
+            chunks[index] = await asyncio.to_thread(apply_edits, chunk, users, edits)
+        else:
+            chunks[index] = Chunk(users, chunk.parts)
         await pause()
     return tuple(chunks)
-
-
-def _deflate_all(lines: Mapping[int, Formats[bytes]]) -> Mapping[int, Formats[Part]]:
-    return {place: deflate_both(pair) for place, pair in lines.items()}
 
 
 async def _user_runs(chunks: Iterable[Chunk], *, pause: Pause) -> Mapping[str, Formats[Run]]:
@@ -136,6 +136,6 @@ async def _user_runs(chunks: Iterable[Chunk], *, pause: Pause) -> Mapping[str, F
 def _account_runs(snapshot: AccountSnapshot) -> Mapping[str, Formats[Run]]:
     runs = {}
     for family in account_families(snapshot):
-        lines = render_samples(family.metric, snapshot.account, family.samples)
+        lines = SampleRenderer(family.metric, snapshot.account).render(family.samples)
         runs[family.metric.name] = run_both([deflate_both(lines)])
     return runs

@@ -28,25 +28,37 @@ def render_head(metric: Metric) -> Formats[bytes]:
     return Formats(text.encode(), openmetrics.encode())
 
 
-def render_samples(metric: Metric, account: str, samples: Iterable[Sample]) -> Formats[bytes]:
-    """One line a sample, and in OpenMetrics a counter's exemplar and its `_created` line.
+class SampleRenderer:
+    """Renders samples of one metric for one account."""
 
-    Both formats share one object where they agree. Characters that UTF-8 cannot carry (lone
-    surrogates) become question marks, because one of them would cost the whole scrape.
-    """
-    template = _template(metric.name, metric, account)
-    if not metric.is_counter:
-        return _shared([template % _fields(sample, sample.value) + "\n" for sample in samples])
-    created_template = _template(metric.created, metric, account)
-    text: list[str] = []
-    openmetrics: list[str] = []
-    for sample in samples:
-        line = template % _fields(sample, sample.value)
-        text.append(line + "\n")
-        openmetrics.append(line + _exemplar(sample.exemplar) + "\n")
-        if sample.created is not None:
-            openmetrics.append(created_template % _fields(sample, sample.created) + "\n")
-    return Formats(_encoded(text), _encoded(openmetrics))
+    def __init__(self, metric: Metric, account: str) -> None:
+        self._is_counter = metric.is_counter
+        self._template = _template(metric.name, metric, account)
+        self._created_template = _template(metric.created, metric, account)
+
+    def render(self, samples: Iterable[Sample]) -> Formats[bytes]:
+        """One line a sample, and in OpenMetrics a counter's exemplar and its `_created` line.
+
+        Both formats share one object where the metric is no counter. Characters that UTF-8 cannot
+        carry (lone surrogates) become question marks: one of them would cost the whole scrape.
+        """
+        if self._is_counter:
+            return self._render_counters(samples)
+        template = self._template
+        body = _encoded([template % (*_escaped_all(one), _number(one.value)) for one in samples])
+        return Formats(body, body)
+
+    def _render_counters(self, samples: Iterable[Sample]) -> Formats[bytes]:
+        text: list[str] = []
+        openmetrics: list[str] = []
+        for sample in samples:
+            labels = _escaped_all(sample)
+            line = self._template % (*labels, _number(sample.value))
+            text.append(line)
+            openmetrics.append(line + _exemplar(sample.exemplar))
+            if sample.created is not None:
+                openmetrics.append(self._created_template % (*labels, _number(sample.created)))
+        return Formats(_encoded(text), _encoded(openmetrics))
 
 
 def _template(name: str, metric: Metric, account: str) -> str:
@@ -56,8 +68,8 @@ def _template(name: str, metric: Metric, account: str) -> str:
     return f"{fixed}{places}}} %s"
 
 
-def _fields(sample: Sample, value: float) -> tuple[str, ...]:
-    return (*[_escaped(label) for label in sample.labels], _number(value))
+def _escaped_all(sample: Sample) -> list[str]:
+    return [_escaped(label) for label in sample.labels]
 
 
 def _escaped(value: str) -> str:
@@ -85,10 +97,5 @@ def _exemplar(exemplar: Exemplar | None) -> str:
     return f" # {labels} 1 {_number(exemplar.timestamp)}"
 
 
-def _shared(lines: list[str]) -> Formats[bytes]:
-    body = _encoded(lines)
-    return Formats(body, body)
-
-
 def _encoded(lines: list[str]) -> bytes:
-    return "".join(lines).encode(errors="replace")
+    return "\n".join([*lines, ""]).encode(errors="replace")

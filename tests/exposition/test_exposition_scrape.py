@@ -7,16 +7,10 @@ from dataclasses import replace
 
 import pytest
 
+from exporter.catalogue import RISK_METRICS
 from exporter.exposition import Exposition
-from exporter.risk.model import (
-    AccountSnapshot,
-    Behavior,
-    EventCount,
-    Exemplar,
-    Integration,
-    RiskLevel,
-)
-from tests.support.snapshots import snapshot_of, user_row
+from exporter.risk.model import AccountSnapshot, EventCount, Exemplar, RiskLevel
+from tests.support.snapshots import full_account, snapshot_of, user_row
 
 TELEMETRY = b"# TYPE own gauge\nown 1\n"
 
@@ -83,24 +77,6 @@ def read(
     return b"".join(scrape.pieces).decode()
 
 
-def one_user_account() -> AccountSnapshot:
-    """An account with a user who has one event."""
-    exemplar = Exemplar("e-9", 1_700_000_001.25)
-    events = (EventCount("high_dlp", RiskLevel.LOW, 7, created=5.0, exemplar=exemplar),)
-    user = user_row("u1")
-    row = type(user)(
-        user_id="u1",
-        email="a@example.com",
-        name="A",
-        level=RiskLevel.LOW,
-        current_events=7,
-        last_event=1_700_000_001.25,
-        last_reset=None,
-        events=events,
-    )
-    return replace(snapshot_of(row), resets=3, created=1_700_000_000.5)
-
-
 @pytest.mark.parametrize(
     ("openmetrics", "expected"),
     [(False, EXPECTED_TEXT), (True, EXPECTED_OPENMETRICS)],
@@ -109,7 +85,7 @@ def one_user_account() -> AccountSnapshot:
 async def test_the_exposition_reads_as_written_by_hand(*, openmetrics: bool, expected: str) -> None:
     """Every rule of the two formats at once, to be read by people: names, types, escapes."""
     exposition = Exposition()
-    await exposition.publish(one_user_account(), changed=None)
+    await exposition.publish(full_account(), changed=None)
     await exposition.publish(AccountSnapshot('say "hi"', "2"), changed=None)
 
     assert read(exposition, openmetrics=openmetrics, names=NAMED, telemetry=TELEMETRY) == expected
@@ -155,7 +131,7 @@ async def test_a_name_chooses_its_whole_family(name: str) -> None:
 async def test_a_name_nobody_has_leaves_an_empty_and_valid_exposition() -> None:
     """As prometheus-client answers it."""
     exposition = Exposition()
-    await exposition.publish(one_user_account(), changed=None)
+    await exposition.publish(full_account(), changed=None)
 
     assert read(exposition, openmetrics=True, names=frozenset({"x"})) == "# EOF\n"
 
@@ -188,12 +164,8 @@ async def test_families_are_contiguous_over_accounts() -> None:
 async def test_withdrawn_gauges_leave_up_the_account_and_the_counters() -> None:
     """Old data must not be taken for today's, and a counter must not seem to be reset."""
     exposition = Exposition()
-    integration = Integration("i", "Okta", "https://x", "r", active=True, created_at=1.0)
-    full = snapshot_of(user_row("u"))
-    assert full.gauges is not None
-    behavior = Behavior("b", "B", "", enabled=True, level=RiskLevel.LOW)
-    gauges = replace(full.gauges, behaviors=(behavior,), integrations=(integration,))
-    await exposition.publish(replace(full, gauges=gauges), changed=None)
+    full = full_account()
+    await exposition.publish(full, changed=None)
 
     withdrawn = replace(full, up=False, gauges=None, users={})
     await exposition.publish(withdrawn, changed=full.users.keys())
@@ -202,10 +174,49 @@ async def test_withdrawn_gauges_leave_up_the_account_and_the_counters() -> None:
     assert {line.split("{")[0] for line in text.splitlines() if not line.startswith("#")} == {
         "cloudflare_zt_risk_up",
         "cloudflare_zt_risk_account_info",
+        "cloudflare_zt_risk_events_total",
         "cloudflare_zt_risk_level_changes_total",
         "cloudflare_zt_risk_resets_total",
     }
     assert 'cloudflare_zt_risk_up{account="acme"} 0' in text
+
+
+async def test_publishing_gives_the_loop_back_after_every_chunk() -> None:
+    """A hundred thousand users take a second to render, and a scrape must not wait for it."""
+    pauses = 0
+
+    async def pause() -> None:
+        nonlocal pauses
+        pauses += 1
+        await asyncio.sleep(0)
+
+    exposition = Exposition(pause=pause, chunk_users=10)
+    await exposition.publish(snapshot_of(*(user_row(f"u{n}") for n in range(100))), changed=None)
+
+    assert pauses >= 10
+
+
+async def test_accounts_published_at_once_are_all_shown() -> None:
+    """Each account polls by its own clock, so their publications meet."""
+    exposition = Exposition(chunk_users=2)
+    async with asyncio.TaskGroup() as tasks:
+        for account in ("acme", "globex"):
+            rows = [user_row(f"u{n}") for n in range(20)]
+            tasks.create_task(exposition.publish(snapshot_of(*rows, account=account), changed=None))
+
+    text = read(exposition)
+    assert text.count('user_level{account="acme"') == 20
+    assert text.count('user_level{account="globex"') == 20
+
+
+async def test_every_risk_metric_is_exposed() -> None:
+    """A metric that is declared and not exposed is a promise broken."""
+    exposition = Exposition()
+    await exposition.publish(full_account(), changed=None)
+
+    types = [line.split(" ") for line in read(exposition).splitlines() if " TYPE " in line]
+
+    assert [words[2] for words in types] == [metric.name for metric in RISK_METRICS]
 
 
 async def test_a_scrape_under_way_keeps_what_it_began_with() -> None:
@@ -272,7 +283,7 @@ async def test_only_the_chunks_of_changed_users_are_rendered_again() -> None:
 
     after = exposition._accounts["acme"].chunks
     replaced = [new for old, new in zip(before, after, strict=True) if new is not old]
-    assert ["u7" in chunk.rows for chunk in replaced] == [True]
+    assert ["u7" in chunk.users for chunk in replaced] == [True]
 
 
 async def test_series_and_size_are_those_of_an_openmetrics_scrape() -> None:

@@ -42,6 +42,34 @@ def snapshot_of(*rows: UserRow, account: str = ACCOUNT, up: bool = True) -> Acco
     )
 
 
+def full_account() -> AccountSnapshot:
+    """An account with one sample at least of every risk metric."""
+    exemplar = Exemplar("e-9", 1_700_000_001.25)
+    events = (EventCount("high_dlp", RiskLevel.LOW, 7, created=5.0, exemplar=exemplar),)
+    behavior = Behavior("high_dlp", "DLP", "Many matches", enabled=True, level=RiskLevel.LOW)
+    integration = Integration("i1", "Okta", "https://x", "r", active=True, created_at=1.5)
+    row = UserRow(
+        user_id="u1",
+        email="a@example.com",
+        name="A",
+        level=RiskLevel.LOW,
+        current_events=7,
+        last_event=1_700_000_001.25,
+        last_reset=1_600_000_000.0,
+        events=events,
+    )
+    return AccountSnapshot(
+        account=ACCOUNT,
+        account_id="1",
+        up=True,
+        gauges=AccountGauges({RiskLevel.LOW: 1}, (behavior,), (integration,)),
+        users={"u1": row},
+        created=1_700_000_000.5,
+        events=events,
+        resets=3,
+    )
+
+
 # Hostile ones -------------------------------------------------------------------------------
 
 texts = st.text(
