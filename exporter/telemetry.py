@@ -4,7 +4,6 @@ Declared in the catalogue; this module only keeps the numbers. It knows no rule 
 """
 
 import platform
-from importlib.metadata import version
 from typing import TypeVar
 
 from prometheus_client import (
@@ -20,6 +19,7 @@ from prometheus_client import (
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.registry import Collector
 
+from exporter import __version__
 from exporter.catalogue import Metric, MetricType
 from exporter.catalogue import telemetry as declared
 
@@ -66,7 +66,7 @@ class Telemetry:
         self.config_reload_successful = self._gauge(declared.CONFIG_RELOAD_SUCCESSFUL)
         self.config_reload_success = self._gauge(declared.CONFIG_RELOAD_SUCCESS)
         build_info = self._gauge(declared.BUILD_INFO)
-        build_info.labels(version("cloudflare-risk-exporter"), platform.python_version()).set(1)
+        build_info.labels(__version__, platform.python_version()).set(1)
 
     def register_account(self, account: str) -> None:
         """Begin the account's series at zero where a first increase must not be missed."""

@@ -1,8 +1,8 @@
 """Answers the web server's questions from what the pollers and the exposition have ready."""
 
 from collections.abc import Awaitable, Callable
-from importlib.metadata import version
 
+from exporter import __version__
 from exporter.app.workshop import Workshop
 from exporter.exposition import Scrape
 from exporter.polling.account import AccountPoller
@@ -45,7 +45,7 @@ class Sources:
     def status(self) -> StatusPage:
         """What the status page tells now."""
         return StatusPage(
-            version=version("cloudflare-risk-exporter"),
+            version=__version__,
             accounts=tuple(_status(poller) for poller in self.pollers),
         )
 

@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
-from importlib import metadata
 from urllib.parse import urlencode
 
 from aiohttp import (
@@ -15,6 +14,7 @@ from aiohttp import (
 )
 from yarl import URL
 
+from exporter import __version__
 from exporter.clock import Clock
 from exporter.cloudflare.client.answer import Answer
 from exporter.cloudflare.client.failures import translated
@@ -33,6 +33,7 @@ from exporter.errors import ConfigurationError, ForbiddenError, PollError, Unaut
 DEFAULT_MAX_BODY_BYTES = 256 * 1024 * 1024
 """The summary of a million users is about 200 MB; it is read in slices and never held whole."""
 
+_USER_AGENT = f"cloudflare-risk-exporter/{__version__}"
 _CONNECT_SECONDS = 10.0
 _ERROR_BODY_BYTES = 64 * 1024
 
@@ -183,14 +184,3 @@ def _headers(request: Request) -> dict[str, str]:
         "User-Agent": _USER_AGENT,
     }
     return headers if request.body is None else {**headers, "Content-Type": "application/json"}
-
-
-def _version() -> str:
-    """Read the installed version; a plain checkout has none."""
-    try:
-        return metadata.version("cloudflare-risk-exporter")
-    except metadata.PackageNotFoundError:
-        return "unknown"
-
-
-_USER_AGENT = f"cloudflare-risk-exporter/{_version()}"
