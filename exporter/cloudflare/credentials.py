@@ -75,9 +75,10 @@ class TokenSource:
             self._failing = False
 
     def _report(self, error: ConfigurationError) -> None:
-        """Warn once per failure: it is tried again with every request."""
+        """Warn once: until it can be read, the file is tried again at every use."""
+        self._signature = None
         if not self._failing:
-            _log.warning("token_file.unreadable", problem=str(error))
+            _log.warning("token_file.read_failed", problem=str(error))
         self._failing = True
 
 

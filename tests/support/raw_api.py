@@ -45,6 +45,7 @@ class RawApi:
     received: list[Received] = field(default_factory=list)
     connections: int = 0
     url: str = ""
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
     closing: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -61,6 +62,7 @@ class RawApi:
 
     async def _answer_one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         self.received.append(await _read_request(reader))
+        self.asked.set()
         reply = self.replies[min(len(self.received), len(self.replies)) - 1]
         writer.write(reply.data)
         await writer.drain()

@@ -42,7 +42,9 @@ def _translation(error: ClientError | OSError) -> PollError:
 
 
 def _reason(error: ClientError | OSError) -> str:
-    return f"{type(error).__name__}: {error}"[:_LONGEST_REASON]
+    """Say what happened; only the system's errors in words, for others quote what was received."""
+    words = f": {error}" if isinstance(error, OSError) else ""
+    return f"{type(error).__name__}{words}"[:_LONGEST_REASON]
 
 
 def _forget_request(error: ClientResponseError) -> None:

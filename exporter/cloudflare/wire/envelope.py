@@ -130,8 +130,8 @@ def printable(text: str, *, longest: int = _LONGEST_EXPLANATION) -> str:
 def _open(body: bytes) -> _Envelope:
     envelope = decode(_ENVELOPE, _repaired(body), at="")
     if not envelope.success:
-        why = "; ".join(explanation.text for explanation in explanations(body))
-        raise BadResponseError(f"false with a good status ({why})", field="success")
+        codes = ", ".join(str(found.code) for found in explanations(body)) or "none"
+        raise BadResponseError(f"false with a good status; codes: {codes}", field="success")
     return envelope
 
 
