@@ -18,7 +18,8 @@ from exporter.simulator.world.building import build_world
 from exporter.simulator.world.rfc3339 import SECOND_NS
 from exporter.simulator.world.world import World
 
-_SHUTDOWN_SECONDS = 1.0
+_SHUTDOWN_SECONDS = 0.5
+"""How long answers under way may take at the end; aiohttp waits so long twice."""
 _MAX_REQUEST_BYTES = 16 * 1024 * 1024
 
 

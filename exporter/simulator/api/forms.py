@@ -56,7 +56,8 @@ class Form:
     def https_url(self, name: str) -> str:
         """Return a required https URL with a host and without user, query or fragment."""
         value = self.text(name)
-        if not _is_https_base(value) and not self.problems:
+        is_text = value == self._fields.get(name)
+        if is_text and value and not _is_https_base(value):
             self.complain("must be an https URL such as https://tenant.okta.com", name)
         return value
 

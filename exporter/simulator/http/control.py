@@ -168,16 +168,18 @@ def _guarded(handle: _Handler) -> _Handler:
     async def guarded(request: web.Request) -> web.StreamResponse:
         try:
             return await handle(request)
-        except ValidationError as error:
-            return _json({"errors": list(explain(error))}, status=400)
         except OrderError as error:
-            return _json({"errors": [str(error)]}, status=400)
+            return _json({"errors": list(error.args)}, status=400)
 
     return guarded
 
 
 async def _read(request: web.Request, kind: type[_Order]) -> _Order:
-    return kind.model_validate_json(await request.read())
+    """Read the body as an order; OrderError with all that is wrong with it."""
+    try:
+        return kind.model_validate_json(await request.read())
+    except ValidationError as error:
+        raise OrderError(*explain(error, kind)) from error
 
 
 def _told(rule: Rule) -> dict[str, object]:

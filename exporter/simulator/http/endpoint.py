@@ -9,7 +9,7 @@ from exporter.simulator.api.calls import Admitted, Call, Reply
 from exporter.simulator.api.service import Decision, Service
 from exporter.simulator.http.breaking import REPLACING, replacement, send_broken
 from exporter.simulator.http.requestlog import LogEntry, RequestLog
-from exporter.simulator.http.sending import Parcel, cut, send
+from exporter.simulator.http.sending import Parcel, hang_up, send
 from exporter.simulator.scenario.faults import Fault, FaultKind
 from exporter.simulator.world.faultbook import Target
 from exporter.simulator.world.rfc3339 import SECOND_NS
@@ -111,7 +111,7 @@ class _Exchange:
 
     def drop(self) -> web.StreamResponse:
         """Answer nothing."""
-        cut(self.request)
+        hang_up(self.request)
         return web.Response(status=500)
 
     def log_entry(self, started: float) -> LogEntry:

@@ -20,7 +20,7 @@ from exporter.simulator.world.world import World
 
 
 class OrderError(Exception):
-    """The order cannot be carried out: the message says why."""
+    """The order cannot be carried out: each argument is one reason."""
 
 
 class Overseer:

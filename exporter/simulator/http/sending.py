@@ -65,12 +65,6 @@ def hang_up(request: web.Request) -> None:
         request.transport.close()
 
 
-def cut(request: web.Request) -> None:
-    """End the connection at once, as a crash would (a TCP reset)."""
-    if request.transport is not None:
-        request.transport.abort()
-
-
 async def _render(body: Body, *, takes_gzip: bool) -> bytes:
     render = body.gzipped if takes_gzip else body.plain
     if body.size < _THREAD_FROM_BYTES:

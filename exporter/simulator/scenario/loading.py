@@ -26,5 +26,5 @@ def load_scenario(path: Path) -> Scenario:
     try:
         return Scenario.model_validate(data)
     except ValidationError as error:
-        lines = "\n".join(f"{path}: {problem}" for problem in explain(error))
+        lines = "\n".join(f"{path}: {problem}" for problem in explain(error, Scenario))
         raise ConfigurationError(lines) from error

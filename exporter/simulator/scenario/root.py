@@ -93,7 +93,7 @@ class Scenario(Part):
         try:
             return type(self).model_validate(data)
         except ValidationError as error:
-            raise ConfigurationError("\n".join(explain(error))) from error
+            raise ConfigurationError("\n".join(explain(error, type(self)))) from error
 
 
 def _names_of(accounts: Sequence[AccountSpec]) -> Iterable[str]:

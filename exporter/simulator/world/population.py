@@ -2,6 +2,7 @@
 
 import random
 
+from exporter.errors import ConfigurationError
 from exporter.simulator.scenario.accounts import AccountSpec, EventSpec, UserSpec
 from exporter.simulator.world.account import Account
 from exporter.simulator.world.behaviors import Behavior
@@ -31,7 +32,10 @@ class Population:
                 self._by_level.setdefault(behavior.level, []).append(behavior)
 
     def settle(self) -> None:
-        """Add the named users, then the invented ones."""
+        """Add the named users, then the invented ones.
+
+        ConfigurationError where two of the named have one id.
+        """
         for user in self._spec.named_users:
             self._settle_named(user)
         for number in range(1, self._spec.users + 1):
@@ -39,6 +43,8 @@ class Population:
 
     def _settle_named(self, spec: UserSpec) -> None:
         user_id = spec.user_id or draw_uuid(self._rng)
+        if user_id in self._account.users:
+            raise ConfigurationError(f"two users have the id {user_id}")
         user = self._account.add_user(user_id, email=spec.email, name=spec.name)
         for event in spec.events:
             self._trigger(user, self._event_of(event))

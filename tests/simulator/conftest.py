@@ -1,0 +1,12 @@
+from collections.abc import AsyncIterator
+
+import pytest_asyncio
+
+from tests.support.simulator import Talk, talk_to_simulator
+
+
+@pytest_asyncio.fixture
+async def talk() -> AsyncIterator[Talk]:
+    """A simulator with Ada and Bob in which nothing happens by itself."""
+    async with talk_to_simulator() as talk:
+        yield talk

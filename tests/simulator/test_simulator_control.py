@@ -1,0 +1,162 @@
+import asyncio
+import time
+
+import aiohttp
+import pytest
+
+from exporter.simulator import Scenario, run_simulator
+from tests.support.simulator import ADA, BOB, Talk, still_account, talk_to_simulator
+
+
+async def test_an_event_lists_its_user_at_once(talk: Talk) -> None:
+    """A test says what happens, and reads it back from the API."""
+    ordered = await talk.order(
+        "events", user=BOB, behavior="imp_travel", timestamp="2026-01-31T12:00:00Z", id="one"
+    )
+
+    bob = (await talk.truth()).user(BOB)
+
+    assert ordered == {"events": [{"id": "one", "timestamp": 1769860800.0}]}
+    assert (bob.listed, bob.risk_level, bob.last_event) == (True, "high", 1769860800.0)
+
+
+async def test_events_can_be_alike_in_every_way(talk: Talk) -> None:
+    """Whether an id is unique to an event is open."""
+    await talk.order("events", user=BOB, behavior="imp_travel", timestamp=1000, id="same", count=3)
+
+    events = (await talk.truth()).user(BOB).events
+
+    assert [(event.id, event.timestamp) for event in events] == [("same", 1000.0)] * 3
+
+
+async def test_a_level_this_api_never_used_is_the_worst(talk: Talk) -> None:
+    """Cloudflare may invent one; who has it must not look harmless."""
+    await talk.order("events", user=ADA, behavior="high_dlp", level="critical")
+
+    assert (await talk.truth()).user(ADA).risk_level == "critical"
+
+
+async def test_a_reset_unlists_until_the_next_event(talk: Talk) -> None:
+    """As the documentation says of a cleared score."""
+    await talk.order("reset", user=ADA)
+    assert not (await talk.truth()).user(ADA).listed
+
+    await talk.order("events", user=ADA, behavior="high_dlp")
+
+    ada = (await talk.truth()).user(ADA)
+    assert (ada.listed, ada.risk_level, ada.event_count, ada.resets) == (True, "low", 1, 1)
+
+
+async def test_a_user_and_a_behavior_can_be_added(talk: Talk) -> None:
+    """Both are data that come while a client runs."""
+    added = await talk.order("users", email="eve@example.com", name="Eve")
+    await talk.order("behaviors", key="ai_leak", name="AI Leak", level="medium")
+    await talk.order("events", user="eve@example.com", behavior="ai_leak")
+
+    eve = (await talk.truth()).user(str(added["user_id"]))
+
+    assert (eve.email, eve.risk_level) == ("eve@example.com", "medium")
+
+
+@pytest.mark.parametrize(
+    ("what", "body", "problem"),
+    [
+        ("events", {"user": "nobody", "behavior": "high_dlp"}, "no such user in account acme"),
+        ("events", {"user": ADA, "behavior": "nothing"}, "no such behavior: nothing"),
+        ("events", {"user": ADA}, "behavior: Field required"),
+        ("events", {"user": ADA, "behavior": "high_dlp", "timestamp": "now"}, "not an RFC 3339"),
+        ("reset", {"user": ADA, "account": "globex"}, "no such account: globex"),
+        ("reset", {"user": ADA, "acount": "acme"}, "unknown key, did you mean account?"),
+        ("spend", {"requests": 1, "token": "nobody"}, "no such token: nobody"),
+        ("faults", {"kind": "flood"}, "kind: Input should be"),
+    ],
+)
+async def test_an_order_that_cannot_be_carried_out_says_why(
+    talk: Talk, what: str, body: dict[str, object], problem: str
+) -> None:
+    """A test that is wrong should not have to guess."""
+    url = f"{talk.simulator.control_url}/{what}"
+    async with talk.session.post(url, json=body) as answer:
+        content = await answer.json()
+
+    assert answer.status == 400
+    assert problem in content["errors"][0]
+
+
+async def test_of_several_accounts_an_order_names_one() -> None:
+    """Guessing would change the wrong one."""
+    accounts = [still_account(), still_account(name="globex")]
+    async with talk_to_simulator(Scenario.model_validate({"accounts": accounts})) as talk:
+        with pytest.raises(AssertionError, match="there are several accounts: say which"):
+            await talk.order("reset", user=ADA)
+        await talk.order("reset", user=ADA, account="globex")
+
+        assert (await talk.truth(account="acme")).user(ADA).listed
+        assert not (await talk.truth(account="globex")).user(ADA).listed
+
+
+async def test_the_log_names_tokens_and_never_shows_them(talk: Talk) -> None:
+    """It is read in tests' output and by people."""
+    await talk.get("/summary")
+    await talk.ask("GET", "/summary", token="a-secret-nobody-knows")
+
+    log = await talk.log()
+
+    assert [(one.token, one.status, one.delivered) for one in log.requests] == [
+        ("full", 200, True),
+        (None, 401, True),
+    ]
+    assert log.count(operation="summary") == 2
+    for path in ("/", "/log", "/truth", "/faults"):
+        async with talk.session.get(talk.simulator.control_url + path) as answer:
+            content = await answer.text()
+        assert talk.simulator.tokens["full"] not in content
+        assert "a-secret-nobody-knows" not in content
+
+
+async def test_what_happens_by_itself_can_be_paused_and_resumed() -> None:
+    """To compare numbers, they must hold still first."""
+    async with talk_to_simulator(Scenario(speed=1000)) as talk:
+        await talk.order("pause")
+        before = await talk.truth()
+        await asyncio.sleep(0.25)
+        assert await talk.truth() == before
+
+        await talk.order("resume")
+
+        async with asyncio.timeout(10):
+            while await talk.truth() == before:  # noqa: ASYNC110 - the real driver has no event
+                await asyncio.sleep(0.05)
+
+
+async def test_it_shuts_down_within_two_seconds_of_a_stall() -> None:
+    """A client that waits for the rest of an answer must not hold it up."""
+    scenario = Scenario.model_validate({"faults": [{"kind": "stall", "seconds": "1h"}]})
+    async with aiohttp.ClientSession() as session:
+        async with run_simulator(scenario) as simulator:
+            url = f"{simulator.api_url}/accounts/{simulator.account_ids['demo']}"
+            headers = {"Authorization": f"Bearer {simulator.tokens['full']}"}
+            answer = await session.get(f"{url}/zt_risk_scoring/summary", headers=headers)
+            started = time.monotonic()
+        assert time.monotonic() - started < 2
+        with pytest.raises(aiohttp.ClientError):
+            await answer.read()
+
+
+@pytest.mark.slow
+async def test_a_hundred_thousand_users_start_within_ten_seconds_and_are_listed_within_two() -> (
+    None
+):
+    """The load generator must not be what a benchmark measures."""
+    account = {"users": 100_000, "levels": {"low": 0.7, "medium": 0.2, "high": 0.1}}
+    started = time.monotonic()
+    async with talk_to_simulator(Scenario.model_validate({"accounts": [account]})) as talk:
+        assert time.monotonic() - started < 10
+        started = time.monotonic()
+
+        status, content = await talk.get("/summary")
+
+        assert time.monotonic() - started < 2
+    assert status == 200
+    assert isinstance(content, dict)
+    assert len(content["result"]["users"]) == 100_000

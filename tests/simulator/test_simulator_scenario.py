@@ -1,0 +1,211 @@
+from pathlib import Path
+
+import pytest
+
+from exporter.errors import ConfigurationError
+from exporter.simulator import Scenario, load_scenario, run_simulator
+from tests.support.simulator import Talk, talk_to_simulator
+
+WHOLE = """
+seed: 42
+speed: 10
+unknown_token_status: 403
+quota: {requests: 600, window: 5m, headers: true, burst: {requests: 50, window: 1s}}
+tokens:
+  - name: reader
+    token: the-reader-token
+    permissions: ["Zero Trust: PII Read", Zero Trust Read]
+    accounts: [acme]
+accounts:
+  - name: acme
+    account_id: 023e105f4ecef8ad9ca31a8372d0c353
+    users: 3
+    levels: {low: 0.5, medium: 0.3, high: 0.1}
+    event_ids: behavior
+    timestamps: plain
+    page_size: 2
+    result_first: false
+    named_users:
+      - user_id: 6f1d2c3b-0000-4000-8000-000000000001
+        email: ada@example.com
+        name: Ada
+        events:
+          - {behavior: imp_travel, at: "2026-01-31T12:00:00.123456789Z", id: first}
+          - {behavior: ai_leak, level: critical, ago: 2h}
+    behaviors:
+      - {key: imp_travel, enabled: false, level: medium}
+      - {key: ai_leak, name: AI Leak, level: critical, weight: 0.5}
+    integrations:
+      - {tenant_url: "https://acme.example.com", reference_id: okta}
+    activity: {events_per_minute: 60, late_share: 0.2, late_by: 6h, absence: 10m}
+faults:
+  - {kind: throttle, operation: summary, account: acme, after: 1m, lasting: 30s, retry_after: 60}
+  - {kind: latency, probability: 0.1, seconds: 2s, count: 5}
+"""
+
+
+def _load(folder: Path, text: str) -> Scenario:
+    path = folder / "scenario.yaml"
+    path.write_text(text, encoding="utf-8")
+    return load_scenario(path)
+
+
+def _problems(folder: Path, text: str) -> list[str]:
+    with pytest.raises(ConfigurationError) as caught:
+        _load(folder, text)
+    prefix = f"{folder / 'scenario.yaml'}: "
+    return [line.removeprefix(prefix) for line in str(caught.value).splitlines()]
+
+
+async def test_a_whole_scenario_is_what_is_served(tmp_path: Path) -> None:
+    """Every part of the file has its effect, fixed ids above all."""
+    scenario = _load(tmp_path, WHOLE)
+    async with talk_to_simulator(scenario) as talk:
+        await talk.order("pause")
+        status, content = await talk.get("/6f1d2c3b-0000-4000-8000-000000000001")
+        assert talk.simulator.account_ids == {"acme": "023e105f4ecef8ad9ca31a8372d0c353"}
+        assert talk.simulator.tokens == {"reader": "the-reader-token"}
+        assert len(await talk.faults()) == 2
+
+    assert status == 200
+    assert isinstance(content, dict)
+    assert list(content) == ["success", "errors", "messages", "result"]
+    assert content["result"]["risk_level"] == "critical"
+    oldest = content["result"]["events"][-1]
+    assert (oldest["id"], oldest["timestamp"]) == ("first", "2026-01-31T12:00:00.123Z")
+
+
+def test_an_empty_file_is_the_default_scenario(tmp_path: Path) -> None:
+    """Everything has a default, the whole too."""
+    assert _load(tmp_path, "") == Scenario()
+
+
+def test_every_misspelt_key_is_told_with_the_nearest_one(tmp_path: Path) -> None:
+    """A scenario that is silently not what was meant is worse than none."""
+    text = "sed: 1\naccounts:\n  - {user: 5, activity: {event_per_minute: 1}}\n"
+
+    assert _problems(tmp_path, text) == [
+        "accounts.0.activity.event_per_minute: unknown key, did you mean events_per_minute?",
+        "accounts.0.user: unknown key, did you mean users?",
+        "sed: unknown key, did you mean seed?",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("speed: 0", "speed: Input should be greater than 0"),
+        ("quota: {window: soon}", "quota.window: not a duration such as 15s"),
+        ("accounts: []", "accounts: Tuple should have at least 1 item"),
+        ("accounts: [{name: a}, {name: a}]", "two accounts are named 'a'"),
+        ("tokens: [{accounts: [b]}]", "token 'full' names no such account: 'b'"),
+        ("accounts: [{levels: {low: 0.9, high: 0.9}}]", "the shares are more than 1 together"),
+        ("faults: [{kind: html, status: 404}]", "the status of an html fault is 5xx or 1015"),
+        ("faults: [{kind: error, status: 302}]", "the status of an error fault is 200"),
+        ("accounts: [{account_id: ABC}]", "accounts.0.account_id: String should match pattern"),
+        ("- a list", "Input should be"),
+    ],
+)
+def test_a_scenario_that_cannot_be_is_refused(tmp_path: Path, text: str, problem: str) -> None:
+    """Each mistake is told with its place."""
+    assert problem in "\n".join(_problems(tmp_path, text))
+
+
+def test_a_token_in_a_wrong_place_is_not_repeated(tmp_path: Path) -> None:
+    """A person may have pasted a real one."""
+    assert "hunter2" not in "\n".join(_problems(tmp_path, "tokens: [{permissions: hunter2}]"))
+
+
+@pytest.mark.parametrize("text", ["{", "\0"])
+def test_a_file_that_is_no_yaml_is_refused(tmp_path: Path, text: str) -> None:
+    """With the file's name, as there may be several."""
+    assert _problems(tmp_path, text)[0].startswith("not YAML: ")
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+    """With its name and the system's reason."""
+    with pytest.raises(ConfigurationError, match=r"nothing\.yaml: cannot be read: No such file"):
+        load_scenario(tmp_path / "nothing.yaml")
+
+
+@pytest.mark.parametrize(
+    ("account", "problem"),
+    [
+        (
+            {"named_users": [{"email": "a@example.com", "events": [{"behavior": "x"}]}]},
+            "account 'demo' has no behavior 'x' at the start",
+        ),
+        (
+            {
+                "named_users": [
+                    {"email": "a@example.com", "events": [{"behavior": "high_dlp", "at": "now"}]}
+                ]
+            },
+            "not an RFC 3339 instant",
+        ),
+        (
+            {"integrations": [{"reference_id": "one"}, {"reference_id": "one"}]},
+            "two integrations have one reference_id",
+        ),
+        (
+            {
+                "named_users": [
+                    {"email": "a@example.com", "user_id": "6f1d2c3b-0000-4000-8000-000000000001"},
+                    {"email": "b@example.com", "user_id": "6f1d2c3b-0000-4000-8000-000000000001"},
+                ]
+            },
+            "two users have the id",
+        ),
+    ],
+)
+async def test_parts_that_do_not_fit_together_are_refused(
+    account: dict[str, object], problem: str
+) -> None:
+    """They are found when the world is built, and told in the same way."""
+    scenario = Scenario.model_validate({"accounts": [account]})
+
+    with pytest.raises(ConfigurationError, match=problem):
+        async with run_simulator(scenario):
+            pass
+
+
+def test_overrides_go_over_the_file(tmp_path: Path) -> None:
+    """What is said on the command line is meant for every account."""
+    scenario = _load(tmp_path, WHOLE).with_overrides(users=7, seed=9, speed=2)
+
+    assert (scenario.accounts[0].users, scenario.seed, scenario.speed) == (7, 9, 2)
+    assert scenario.accounts[0].page_size == 2
+    assert scenario.tokens[0].name == "reader"
+
+
+def test_an_impossible_override_is_refused() -> None:
+    """With the same words as in a file."""
+    with pytest.raises(ConfigurationError, match=r"accounts\.0\.users: Input should be greater"):
+        Scenario().with_overrides(users=-1)
+
+
+async def test_an_address_that_is_taken_is_told(talk: Talk) -> None:
+    """A second simulator on the same port is a mistake somebody can correct."""
+    port = int(talk.simulator.url.rpartition(":")[2])
+
+    with pytest.raises(ConfigurationError, match=f"cannot listen on 127.0.0.1:{port}: "):
+        async with run_simulator(Scenario(), port=port):
+            pass
+
+
+async def test_pages_tell_which_of_how_many_they_are() -> None:
+    """Should Cloudflare ever page the summary, a client must notice."""
+    account = {"users": 25, "levels": {"low": 1, "medium": 0, "high": 0}, "page_size": 10}
+    scenario = Scenario.model_validate({"accounts": [account]})
+    found: list[str] = []
+    async with talk_to_simulator(scenario) as talk:
+        await talk.order("pause")
+        for page in (1, 2, 3):
+            _, content = await talk.get(f"/summary?page={page}")
+            assert isinstance(content, dict)
+            found.extend(row["user_id"] for row in content["result"]["users"])
+            info = content["result_info"]
+            assert (info["page"], info["total_pages"], info["total_count"]) == (page, 3, 25)
+            assert ((await talk.truth()).baseline is not None) == (page == 3)
+
+    assert len(set(found)) == 25

@@ -1,0 +1,224 @@
+import gzip
+import zlib
+
+import msgspec
+import pytest
+
+from exporter.simulator import Scenario
+from exporter.simulator.driving.driver import Driver
+from exporter.simulator.world.body import Body, Piece
+from exporter.simulator.world.building import build_world
+from exporter.simulator.world.identity import draw_uuid, seeded
+from exporter.simulator.world.people import invent_person
+from exporter.simulator.world.rfc3339 import SECOND_NS, Spelling, parse, render, rounded
+from exporter.simulator.world.truth import AccountTruth, Teller
+from exporter.simulator.world.world import World
+from tests.support.simulator import STILL
+
+START_NS = 1_800_000_000 * SECOND_NS
+
+
+def _build(scenario: Scenario) -> tuple[World, Driver]:
+    world = build_world(scenario, now_ns=START_NS, monotonic=0.0)
+    return world, Driver(world, scenario, now_ns=START_NS)
+
+
+def _live(driver: Driver, *, seconds: float, step: float) -> None:
+    elapsed = 0.0
+    while elapsed < seconds:
+        elapsed += step
+        driver.advance(step, now_ns=START_NS + round(elapsed * SECOND_NS))
+
+
+def _truth_of(world: World) -> AccountTruth:
+    account = next(iter(world.accounts.values()))
+    return Teller(account, reader=0).tell("full", with_users=True)
+
+
+def _one_account(**keys: object) -> Scenario:
+    return Scenario.model_validate({"accounts": [{"users": 50, **keys}]})
+
+
+def test_the_same_seed_lives_the_same_life() -> None:
+    """A failure seen once can be seen again."""
+    stories = []
+    for _ in range(2):
+        world, driver = _build(Scenario(seed=5))
+        _live(driver, seconds=1800, step=1.0)
+        stories.append(msgspec.json.encode(_truth_of(world)))
+
+    assert stories[0] == stories[1]
+
+
+def test_another_seed_lives_another_life() -> None:
+    """A seed that changed nothing would hide what another would show."""
+    stories = []
+    for seed in (1, 2):
+        world, driver = _build(Scenario(seed=seed))
+        _live(driver, seconds=600, step=1.0)
+        stories.append(msgspec.json.encode(_truth_of(world)))
+
+    assert stories[0] != stories[1]
+
+
+def test_how_often_time_is_looked_at_changes_nothing_but_rounding() -> None:
+    """What happens, and to whom, must not depend on how busy the machine is."""
+    fates = []
+    for step in (0.5, 7.5):
+        world, driver = _build(Scenario(seed=3))
+        _live(driver, seconds=900, step=step)
+        users = _truth_of(world).users
+        assert users is not None
+        fates.append([(user.user_id, user.resets, len(user.events)) for user in users])
+
+    assert fates[0] == fates[1]
+
+
+def test_speed_lets_more_happen_at_real_instants() -> None:
+    """A dashboard compares timestamps with a real clock, at any speed."""
+    world, driver = _build(_one_account(activity={"late_share": 0}).with_overrides(speed=60))
+    _live(driver, seconds=60, step=1.0)
+
+    users = _truth_of(world).users
+    assert users is not None
+    fresh = [event for user in users for event in user.events if not event.initial]
+    assert len(fresh) > 600
+    assert all(0 <= event.appeared - START_NS / SECOND_NS <= 60 for event in fresh)
+    assert all(0 <= event.appeared - event.timestamp <= 1 for event in fresh)
+
+
+def test_late_events_happened_before_they_appeared() -> None:
+    """An event can be older than others that were known before it."""
+    activity = {"late_share": 1, "late_by": "1h", "bursts_per_hour": 0}
+    world, driver = _build(_one_account(activity=activity))
+    _live(driver, seconds=600, step=1.0)
+
+    users = _truth_of(world).users
+    assert users is not None
+    delays = [
+        event.appeared - event.timestamp
+        for user in users
+        for event in user.events
+        if not event.initial
+    ]
+    assert delays
+    assert max(delays) > 1800
+
+
+def test_a_pause_stops_what_happens_by_itself() -> None:
+    """A test can then compare numbers that hold still."""
+    world, driver = _build(Scenario())
+    driver.is_paused = True
+    before = msgspec.json.encode(_truth_of(world))
+
+    _live(driver, seconds=3600, step=60.0)
+
+    assert msgspec.json.encode(_truth_of(world)) == before
+
+
+def test_the_mix_of_levels_is_as_asked() -> None:
+    """A scenario for dashboards says how much red there is."""
+    levels = {"low": 0.5, "medium": 0.3, "high": 0.2}
+    world, _ = _build(Scenario.model_validate({"accounts": [{"users": 5000, "levels": levels}]}))
+
+    found = _truth_of(world).users_by_level
+
+    assert found == pytest.approx({"low": 2500, "medium": 1500, "high": 1000}, rel=0.1)
+
+
+def test_old_events_age_out_where_a_scenario_says_so() -> None:
+    """Whether Cloudflare forgets events is open; a client must be right either way."""
+    world, driver = _build(_one_account(activity={**STILL, "forget_after": "1m"}))
+    _live(driver, seconds=600, step=10.0)
+
+    assert set(_truth_of(world).users_by_level.values()) == {0}
+
+
+def test_everybody_vanishing_leaves_nothing_to_do() -> None:
+    """The world must _live on when nobody is left in it."""
+    named = [{"email": "ada@example.com", "vanished": True}]
+    world, driver = _build(_one_account(users=0, named_users=named))
+
+    _live(driver, seconds=3600, step=60.0)
+
+    assert _truth_of(world).totals == []
+
+
+def test_a_behavior_can_appear_and_be_renamed() -> None:
+    """Behaviors are data: new ones come, and names change under the same key."""
+    changes = [
+        {"key": "ai_leak", "name": "AI Leak", "level": "critical", "appears_after": "1m"},
+        {"key": "high_dlp", "renamed_to": "DLP Storm", "renamed_after": "2m"},
+    ]
+    world, driver = _build(_one_account(behaviors=changes))
+    behaviors = next(iter(world.accounts.values())).behaviors
+    assert "ai_leak" not in behaviors
+
+    _live(driver, seconds=180, step=1.0)
+
+    assert behaviors["ai_leak"].level == "critical"
+    assert behaviors["high_dlp"].name == "DLP Storm"
+
+
+def test_what_one_account_does_shifts_nothing_in_another() -> None:
+    """Adding an account to a scenario leaves the others as they were."""
+    alone, _ = _build(Scenario.model_validate({"accounts": [{"name": "a"}]}))
+    together, _ = _build(Scenario.model_validate({"accounts": [{"name": "b"}, {"name": "a"}]}))
+
+    ours = together.find_account("a")
+    assert ours is not None
+    assert list(ours.users) == list(next(iter(alone.accounts.values())).users)
+
+
+def test_everybody_has_an_address_of_their_own() -> None:
+    """Two people with one name are common; one address is one user."""
+    rng = seeded(1, "people")
+
+    people = [invent_person(rng, number=number) for number in range(5000)]
+
+    assert len({person.email for person in people}) == len(people)
+    assert {person.email.rpartition(".")[2] for person in people} <= {
+        "com",
+        "org",
+        "net",
+        "example",
+    }
+    assert any('"' in person.name for person in people)
+    assert any(not person.name for person in people)
+    assert any(not person.name.isascii() for person in people)
+
+
+def test_ids_are_uuids_of_version_4() -> None:
+    """The documentation says which UUIDs they are."""
+    rng = seeded(1, "ids")
+
+    for _ in range(100):
+        one = draw_uuid(rng)
+        assert (len(one), one[14], one[19] in "89ab") == (36, "4", True)
+
+
+@pytest.mark.parametrize("spelling", list(Spelling))
+def test_a_spelled_instant_reads_back_as_itself(spelling: Spelling) -> None:
+    """The truth compares nanoseconds, so that nothing may be lost in writing."""
+    at_ns = rounded(1_800_000_000_123_456_789, spelling)
+
+    assert parse(render(at_ns, spelling)) == at_ns
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "2026-01-31", "2026-01-31T12:00:00"])
+def test_what_is_no_instant_is_refused(text: str) -> None:
+    """Without a zone an instant could be anybody's."""
+    with pytest.raises(ValueError, match="RFC 3339"):
+        parse(text)
+
+
+@pytest.mark.parametrize("parts", [[], [b""], [b"one"], [b"one" * 50_000, b"", b"\x00\xff" * 999]])
+def test_pieces_make_one_gzip_member(parts: list[bytes]) -> None:
+    """Some clients stop after the first member of several."""
+    packed = Body(map(Piece, parts)).gzipped()
+
+    unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+    assert unpacker.decompress(packed) + unpacker.flush() == b"".join(parts)
+    assert unpacker.eof
+    assert unpacker.unused_data == b""
+    assert gzip.decompress(packed) == b"".join(parts)
