@@ -74,6 +74,9 @@ class ScrapeEndpoint:
     async def _send(
         self, request: web.BaseRequest, response: web.StreamResponse, pieces: Iterator[bytes]
     ) -> None:
+        if request.transport is not None:
+            # Waits until the system has every byte: what stays with us escapes the watchdog.
+            request.transport.set_write_buffer_limits(high=0)
         async with asyncio.TaskGroup() as group:
             watchdog = group.create_task(self._drop_when_late(request))
             await _write(response, pieces)

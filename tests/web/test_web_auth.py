@@ -134,6 +134,32 @@ async def test_a_crowd_of_strangers_is_turned_away_but_no_friend() -> None:
     assert not any([await guess for guess in guesses])
 
 
+@pytest.mark.slow
+async def test_a_stranger_in_a_crowd_is_told_to_come_again() -> None:
+    """A 401 would say that the password is wrong, and nobody has looked at it."""
+    config = WebConfig(users={"alice": bcrypt.hashpw(b"one", bcrypt.gensalt(8))})
+    async with serve(config=config) as served, asyncio.TaskGroup() as group:
+        answers = [
+            group.create_task(served.client.get("/metrics", auth=("alice", str(number))))
+            for number in range(30)
+        ]
+    statuses = [answer.result().status_code for answer in answers]
+    assert set(statuses) == {401, 503}
+    crowded = answers[statuses.index(503)].result()
+    assert crowded.headers["Retry-After"] == "5"
+
+
+async def test_what_is_remembered_is_bounded() -> None:
+    """The oldest is forgotten, which costs its user one more check."""
+    names = [f"user{number}" for number in range(100)]
+    hashed = bcrypt.hashpw(b"one", bcrypt.gensalt(4))
+    auth = BasicAuth(dict.fromkeys(names, hashed))
+    for name in names:
+        assert await auth.allows(header(name, "one"))
+    assert len(auth._right) == 64
+    assert await auth.allows(header(names[0], "one"))
+
+
 async def test_requests_above_the_rate_are_refused() -> None:
     """`rate_limit` of the web config: a burst, then one for each interval."""
     clock = ManualClock()

@@ -81,6 +81,21 @@ async def test_a_reader_in_time_gets_everything() -> None:
         reading.cancel()
 
 
+async def test_a_scrape_is_sent_when_nothing_of_it_is_left_with_us() -> None:
+    """Or a reader who stops just before the end would keep its buffer, and no watch would run."""
+    loop = asyncio.get_running_loop()
+    async with (
+        serve(Sources(MORE_THAN_SOCKETS_HOLD)) as served,
+        stuck_reader(served) as client,
+    ):
+        while served.gate.in_progress:
+            await loop.sock_recv(client, 65_536)
+            await asyncio.sleep(0)
+        (connection,) = served.server._connections.connections
+        assert connection.transport is not None
+        assert connection.transport.get_write_buffer_size() == 0
+
+
 async def test_one_scrape_too_many_is_told_to_come_again() -> None:
     """Each scrape costs buffers; a crowd must not cost the exporter its memory."""
     limits = ScrapeLimits(concurrent=2)
