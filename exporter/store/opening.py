@@ -119,19 +119,26 @@ def _create_folder(folder: Path) -> None:
 
 
 def _check(path: Path) -> None:
-    """Refuse a damaged file, at the cost of reading it once.
-
-    A connection that can write would move the log into the file when it closes. Only where a
-    creation was cut short, and nothing can be lost, does it need to write, to undo that.
-    """
-    was_cut_short = path.with_name(path.name + "-journal").exists()
-    uri = f"{path.as_uri()}?mode={'rw' if was_cut_short else 'ro'}"
+    """Refuse a damaged file, at the cost of reading it once."""
+    uri = f"{path.as_uri()}?{_reading_mode(path)}"
     with closing(sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS)) as connection:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         _refuse_newer(path, version)
         (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
         raise StateError(f"{path}: {_REMEDIES[sqlite3.SQLITE_CORRUPT]} ({verdict})")
+
+
+def _reading_mode(path: Path) -> str:
+    """How to look into the file without a trace.
+
+    A connection that can write would move the log into the file when it closes; one that knows
+    of a log leaves an empty one behind. Only where a creation was cut short, and nothing can be
+    lost, SQLite has to write, to undo that.
+    """
+    if path.with_name(path.name + "-journal").exists():
+        return "mode=rw"
+    return "mode=ro" if path.with_name(path.name + "-wal").exists() else "immutable=1"
 
 
 def _prepare(connection: sqlite3.Connection) -> None:

@@ -1,5 +1,6 @@
 """A state file in use: what SQLite does for one thread, as the store's methods need it."""
 
+import os
 import secrets
 import sqlite3
 from collections.abc import Iterator
@@ -32,7 +33,7 @@ class StateFile:
     @classmethod
     def open(cls, path: Path, resources: ExitStack) -> Self:
         """Open or create the file; `resources` closes it. Raises StateError."""
-        path = path.resolve()
+        path = Path(os.path.realpath(path))  # `Path.resolve` fails where links go in circles
         return cls(path, open_database(path, resources))
 
     def load(self, account_id: str, *, now: float) -> Ledger:

@@ -1,0 +1,74 @@
+"""A process that is killed at any instant."""
+
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from exporter.risk.ledger import EventMark
+from exporter.store import open_sqlite
+from tests.support.states import ACCOUNT
+
+WRITER = """
+import asyncio, sys
+from pathlib import Path
+from exporter.risk.ledger import AccountRecord, Changes, EventMark
+from exporter.risk.model import EventCount, RiskLevel
+from exporter.store import open_sqlite
+from tests.support.states import ACCOUNT, user_record
+
+async def write():
+    async with open_sqlite(Path(sys.argv[1])) as store:
+        ledger = await store.load(ACCOUNT, now=1.0)
+        number = ledger.account.resets
+        while True:
+            number += 1
+            await store.commit(ACCOUNT, Changes(
+                account=AccountRecord(1.0, 2.0, number),
+                users={f"user {i}": user_record(f"user {i}", event_count=number)
+                       for i in range(number % 300)},
+                totals={("b", RiskLevel.LOW): EventCount("b", RiskLevel.LOW, number, 1.0)},
+                marks={"ann": {number.to_bytes(16, "big"): EventMark(1)}},
+            ))
+            print(number, flush=True)
+
+asyncio.run(write())
+"""
+
+
+def _run_and_kill(path: Path, *, after_seconds: float) -> int:
+    """Run the writer, kill it, and give the number of the last commit it was told of, or 0."""
+    command = [sys.executable, "-c", WRITER, str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        time.sleep(after_seconds)  # the instant of death is what varies here
+        process.kill()
+        assert process.stdout is not None
+        lines = process.stdout.read().split()
+    return int(lines[-1]) if lines else 0
+
+
+@pytest.mark.slow
+async def test_a_killed_process_leaves_whole_commits_and_all_it_was_told_of(
+    tmp_path: Path,
+) -> None:
+    """All or nothing, and durable before the caller hears of it: the ground of every counter.
+
+    The first kills fall into the creation of the file.
+    """
+    path = tmp_path / "state.db"
+    dice = random.Random(3)
+    told = 0
+    for kill in range(30):
+        last = _run_and_kill(path, after_seconds=dice.uniform(0.05, 0.25 + kill / 50))
+        told = max(told, last)
+        async with open_sqlite(path) as store:
+            ledger = await store.load(ACCOUNT, now=1.0)
+            marks = await store.load_marks(ACCOUNT, "ann")
+        number = ledger.account.resets
+        assert number >= told
+        assert [entry.count for entry in ledger.totals.values()] == [number] * bool(number)
+        assert marks == {n.to_bytes(16, "big"): EventMark(1) for n in range(1, number + 1)}
+    assert told > 100
