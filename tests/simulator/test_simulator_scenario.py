@@ -96,7 +96,7 @@ def test_every_misspelt_key_is_told_with_the_nearest_one(tmp_path: Path) -> None
     [
         ("speed: 0", "speed: Input should be greater than 0"),
         ("quota: {window: soon}", "quota.window: not a duration such as 15s"),
-        ("accounts: []", "accounts: Tuple should have at least 1 item"),
+        ("accounts: []", "at least one account is needed"),
         ("accounts: [{name: a}, {name: a}]", "two accounts are named 'a'"),
         ("tokens: [{accounts: [b]}]", "token 'full' names no such account: 'b'"),
         ("accounts: [{levels: {low: 0.9, high: 0.9}}]", "the shares are more than 1 together"),
@@ -114,6 +114,15 @@ def test_a_scenario_that_cannot_be_is_refused(tmp_path: Path, text: str, problem
 def test_a_token_in_a_wrong_place_is_not_repeated(tmp_path: Path) -> None:
     """A person may have pasted a real one."""
     assert "hunter2" not in "\n".join(_problems(tmp_path, "tokens: [{permissions: hunter2}]"))
+
+
+async def test_no_repr_shows_a_token(tmp_path: Path) -> None:
+    """It is what failing tests and crashes print."""
+    scenario = _load(tmp_path, WHOLE)
+    async with run_simulator(scenario) as simulator:
+        tokens = list(simulator.world.tokens.values())
+
+        assert "the-reader-token" not in f"{scenario!r} {simulator!r} {tokens!r}"
 
 
 @pytest.mark.parametrize("text", ["{", "\0"])

@@ -1,9 +1,11 @@
 import gzip
 import zlib
+from dataclasses import dataclass
 
 import msgspec
 import pytest
 
+from exporter.clock import SystemClock
 from exporter.simulator import Scenario
 from exporter.simulator.driving.driver import Driver
 from exporter.simulator.world.body import Body, Piece
@@ -18,16 +20,36 @@ from tests.support.simulator import STILL
 START_NS = 1_800_000_000 * SECOND_NS
 
 
-def _build(scenario: Scenario) -> tuple[World, Driver]:
+class _Clock(SystemClock):
+    """A clock that only this test moves."""
+
+    def __init__(self) -> None:
+        self.elapsed = 0.0
+
+    def time(self) -> float:
+        return START_NS / SECOND_NS + self.elapsed
+
+    def monotonic(self) -> float:
+        return self.elapsed
+
+
+@dataclass
+class _Stage:
+    world: World
+    driver: Driver
+    clock: _Clock
+
+    def live(self, *, seconds: float, step: float) -> None:
+        end = self.clock.elapsed + seconds
+        while self.clock.elapsed < end:
+            self.clock.elapsed += step
+            self.driver.catch_up()
+
+
+def _build(scenario: Scenario) -> _Stage:
+    clock = _Clock()
     world = build_world(scenario, now_ns=START_NS, monotonic=0.0)
-    return world, Driver(world, scenario, now_ns=START_NS)
-
-
-def _live(driver: Driver, *, seconds: float, step: float) -> None:
-    elapsed = 0.0
-    while elapsed < seconds:
-        elapsed += step
-        driver.advance(step, now_ns=START_NS + round(elapsed * SECOND_NS))
+    return _Stage(world, Driver(world, scenario, clock), clock)
 
 
 def _truth_of(world: World) -> AccountTruth:
@@ -43,9 +65,9 @@ def test_the_same_seed_lives_the_same_life() -> None:
     """A failure seen once can be seen again."""
     stories = []
     for _ in range(2):
-        world, driver = _build(Scenario(seed=5))
-        _live(driver, seconds=1800, step=1.0)
-        stories.append(msgspec.json.encode(_truth_of(world)))
+        stage = _build(Scenario(seed=5))
+        stage.live(seconds=1800, step=1.0)
+        stories.append(msgspec.json.encode(_truth_of(stage.world)))
 
     assert stories[0] == stories[1]
 
@@ -54,9 +76,9 @@ def test_another_seed_lives_another_life() -> None:
     """A seed that changed nothing would hide what another would show."""
     stories = []
     for seed in (1, 2):
-        world, driver = _build(Scenario(seed=seed))
-        _live(driver, seconds=600, step=1.0)
-        stories.append(msgspec.json.encode(_truth_of(world)))
+        stage = _build(Scenario(seed=seed))
+        stage.live(seconds=600, step=1.0)
+        stories.append(msgspec.json.encode(_truth_of(stage.world)))
 
     assert stories[0] != stories[1]
 
@@ -65,9 +87,9 @@ def test_how_often_time_is_looked_at_changes_nothing_but_rounding() -> None:
     """What happens, and to whom, must not depend on how busy the machine is."""
     fates = []
     for step in (0.5, 7.5):
-        world, driver = _build(Scenario(seed=3))
-        _live(driver, seconds=900, step=step)
-        users = _truth_of(world).users
+        stage = _build(Scenario(seed=3))
+        stage.live(seconds=900, step=step)
+        users = _truth_of(stage.world).users
         assert users is not None
         fates.append([(user.user_id, user.resets, len(user.events)) for user in users])
 
@@ -76,10 +98,10 @@ def test_how_often_time_is_looked_at_changes_nothing_but_rounding() -> None:
 
 def test_speed_lets_more_happen_at_real_instants() -> None:
     """A dashboard compares timestamps with a real clock, at any speed."""
-    world, driver = _build(_one_account(activity={"late_share": 0}).with_overrides(speed=60))
-    _live(driver, seconds=60, step=1.0)
+    stage = _build(_one_account(activity={"late_share": 0}).with_overrides(speed=60))
+    stage.live(seconds=60, step=1.0)
 
-    users = _truth_of(world).users
+    users = _truth_of(stage.world).users
     assert users is not None
     fresh = [event for user in users for event in user.events if not event.initial]
     assert len(fresh) > 600
@@ -90,10 +112,10 @@ def test_speed_lets_more_happen_at_real_instants() -> None:
 def test_late_events_happened_before_they_appeared() -> None:
     """An event can be older than others that were known before it."""
     activity = {"late_share": 1, "late_by": "1h", "bursts_per_hour": 0}
-    world, driver = _build(_one_account(activity=activity))
-    _live(driver, seconds=600, step=1.0)
+    stage = _build(_one_account(activity=activity))
+    stage.live(seconds=600, step=1.0)
 
-    users = _truth_of(world).users
+    users = _truth_of(stage.world).users
     assert users is not None
     delays = [
         event.appeared - event.timestamp
@@ -107,41 +129,41 @@ def test_late_events_happened_before_they_appeared() -> None:
 
 def test_a_pause_stops_what_happens_by_itself() -> None:
     """A test can then compare numbers that hold still."""
-    world, driver = _build(Scenario())
-    driver.is_paused = True
-    before = msgspec.json.encode(_truth_of(world))
+    stage = _build(Scenario())
+    stage.driver.pause()
+    before = msgspec.json.encode(_truth_of(stage.world))
 
-    _live(driver, seconds=3600, step=60.0)
+    stage.live(seconds=3600, step=60.0)
 
-    assert msgspec.json.encode(_truth_of(world)) == before
+    assert msgspec.json.encode(_truth_of(stage.world)) == before
 
 
 def test_the_mix_of_levels_is_as_asked() -> None:
     """A scenario for dashboards says how much red there is."""
     levels = {"low": 0.5, "medium": 0.3, "high": 0.2}
-    world, _ = _build(Scenario.model_validate({"accounts": [{"users": 5000, "levels": levels}]}))
+    stage = _build(Scenario.model_validate({"accounts": [{"users": 5000, "levels": levels}]}))
 
-    found = _truth_of(world).users_by_level
+    found = _truth_of(stage.world).users_by_level
 
     assert found == pytest.approx({"low": 2500, "medium": 1500, "high": 1000}, rel=0.1)
 
 
 def test_old_events_age_out_where_a_scenario_says_so() -> None:
     """Whether Cloudflare forgets events is open; a client must be right either way."""
-    world, driver = _build(_one_account(activity={**STILL, "forget_after": "1m"}))
-    _live(driver, seconds=600, step=10.0)
+    stage = _build(_one_account(activity={**STILL, "forget_after": "1m"}))
+    stage.live(seconds=600, step=10.0)
 
-    assert set(_truth_of(world).users_by_level.values()) == {0}
+    assert set(_truth_of(stage.world).users_by_level.values()) == {0}
 
 
 def test_everybody_vanishing_leaves_nothing_to_do() -> None:
     """The world must _live on when nobody is left in it."""
     named = [{"email": "ada@example.com", "vanished": True}]
-    world, driver = _build(_one_account(users=0, named_users=named))
+    stage = _build(_one_account(users=0, named_users=named))
 
-    _live(driver, seconds=3600, step=60.0)
+    stage.live(seconds=3600, step=60.0)
 
-    assert _truth_of(world).totals == []
+    assert _truth_of(stage.world).totals == []
 
 
 def test_a_behavior_can_appear_and_be_renamed() -> None:
@@ -150,11 +172,11 @@ def test_a_behavior_can_appear_and_be_renamed() -> None:
         {"key": "ai_leak", "name": "AI Leak", "level": "critical", "appears_after": "1m"},
         {"key": "high_dlp", "renamed_to": "DLP Storm", "renamed_after": "2m"},
     ]
-    world, driver = _build(_one_account(behaviors=changes))
-    behaviors = next(iter(world.accounts.values())).behaviors
+    stage = _build(_one_account(behaviors=changes))
+    behaviors = next(iter(stage.world.accounts.values())).behaviors
     assert "ai_leak" not in behaviors
 
-    _live(driver, seconds=180, step=1.0)
+    stage.live(seconds=180, step=1.0)
 
     assert behaviors["ai_leak"].level == "critical"
     assert behaviors["high_dlp"].name == "DLP Storm"
@@ -162,12 +184,12 @@ def test_a_behavior_can_appear_and_be_renamed() -> None:
 
 def test_what_one_account_does_shifts_nothing_in_another() -> None:
     """Adding an account to a scenario leaves the others as they were."""
-    alone, _ = _build(Scenario.model_validate({"accounts": [{"name": "a"}]}))
-    together, _ = _build(Scenario.model_validate({"accounts": [{"name": "b"}, {"name": "a"}]}))
+    alone = _build(Scenario.model_validate({"accounts": [{"name": "a"}]}))
+    together = _build(Scenario.model_validate({"accounts": [{"name": "b"}, {"name": "a"}]}))
 
-    ours = together.find_account("a")
+    ours = together.world.find_account("a")
     assert ours is not None
-    assert list(ours.users) == list(next(iter(alone.accounts.values())).users)
+    assert list(ours.users) == list(next(iter(alone.world.accounts.values())).users)
 
 
 def test_everybody_has_an_address_of_their_own() -> None:

@@ -122,6 +122,7 @@ class TrueEvent(msgspec.Struct):
     behavior: str
     risk_level: str
     timestamp: float
+    first_shown: float | None
     erased: float | None
     shown: bool
     counted: bool

@@ -17,10 +17,10 @@ from exporter.simulator.world.users import User
 
 _MINUTE = 60.0
 _HOUR = 3600.0
-_SKEW = 3
+_SKEW = 6
 """The higher, the fewer people do most of what happens."""
-_GLANCES = 24
-"""How many people an administrator looks at before resetting the worst of them."""
+_GLANCES = 6
+"""How many people, of all alike, an administrator looks at before resetting the worst of them."""
 _WEIGHTS = {"low": 8.0, "medium": 3.0, "high": 1.0}
 
 
@@ -90,13 +90,12 @@ class Life:
 
     def _administer(self, at: float) -> None:
         """Reset the worst of some people looked at; nothing where none of them is listed."""
-        seen = [user for user in map(self._glance, range(_GLANCES)) if user and user.is_listed]
-        worst = max(seen, key=lambda user: rank(user.level or ""), default=None)
+        roll = self._account.roll
+        seen = self._rng.choices(roll, k=_GLANCES) if roll else ()
+        listed = (user for user in seen if user.is_listed)
+        worst = max(listed, key=lambda user: rank(user.level or ""), default=None)
         if worst is not None:
             self._account.reset(worst, at_ns=self._around.real_ns(at))
-
-    def _glance(self, _: int) -> User | None:
-        return self._draw_user()
 
     def _lose_user(self, at: float) -> None:
         user = self._draw_user()

@@ -79,9 +79,12 @@ class Control:
             "faults": self._list_faults,
         }
         return [
-            *(web.get(f"{CONTROL_ROOT}/{path}", _guarded(call)) for path, call in gets.items()),
-            *(web.post(f"{CONTROL_ROOT}/{path}", _guarded(call)) for path, call in posts.items()),
-            web.delete(f"{CONTROL_ROOT}/faults", _guarded(self._clear_faults)),
+            *(web.get(f"{CONTROL_ROOT}/{path}", self._guard(call)) for path, call in gets.items()),
+            *(
+                web.post(f"{CONTROL_ROOT}/{path}", self._guard(call))
+                for path, call in posts.items()
+            ),
+            web.delete(f"{CONTROL_ROOT}/faults", self._guard(self._clear_faults)),
         ]
 
     async def _introduce(self, _: web.Request) -> web.StreamResponse:
@@ -147,11 +150,11 @@ class Control:
         return _json({"cleared": self._world.faults.clear(numbers)})
 
     async def _pause(self, _: web.Request) -> web.StreamResponse:
-        self._driver.is_paused = True
+        self._driver.pause()
         return _json({"paused": True})
 
     async def _resume(self, _: web.Request) -> web.StreamResponse:
-        self._driver.is_paused = False
+        self._driver.resume()
         return _json({"paused": False})
 
     def _user_order(self, obey: Callable[[UserOrder], None]) -> _Handler:
@@ -161,17 +164,17 @@ class Control:
 
         return handle
 
+    def _guard(self, handle: _Handler) -> _Handler:
+        """Let the world catch up before an order, and answer 400 where it cannot be followed."""
 
-def _guarded(handle: _Handler) -> _Handler:
-    """Answer 400 with the reasons where an order cannot be understood or carried out."""
+        async def guarded(request: web.Request) -> web.StreamResponse:
+            self._driver.catch_up()
+            try:
+                return await handle(request)
+            except OrderError as error:
+                return _json({"errors": list(error.args)}, status=400)
 
-    async def guarded(request: web.Request) -> web.StreamResponse:
-        try:
-            return await handle(request)
-        except OrderError as error:
-            return _json({"errors": list(error.args)}, status=400)
-
-    return guarded
+        return guarded
 
 
 async def _read(request: web.Request, kind: type[_Order]) -> _Order:

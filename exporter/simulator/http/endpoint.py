@@ -7,6 +7,7 @@ from aiohttp import web
 from exporter.clock import Clock
 from exporter.simulator.api.calls import Admitted, Call, Reply
 from exporter.simulator.api.service import Decision, Service
+from exporter.simulator.driving.driver import Driver
 from exporter.simulator.http.breaking import REPLACING, replacement, send_broken
 from exporter.simulator.http.requestlog import LogEntry, RequestLog
 from exporter.simulator.http.sending import Parcel, hang_up, send
@@ -21,8 +22,9 @@ API_ROOT = "/client/v4"
 class Endpoint:
     """Everything below the API's root."""
 
-    def __init__(self, world: World, log: RequestLog, clock: Clock) -> None:
+    def __init__(self, world: World, driver: Driver, log: RequestLog, clock: Clock) -> None:
         self._world = world
+        self._driver = driver
         self._service = Service(world)
         self._log = log
         self._clock = clock
@@ -69,6 +71,7 @@ class Endpoint:
         return await exchange.send(reply)
 
     def _perform(self, admitted: Admitted) -> Reply:
+        self._driver.catch_up()
         return self._service.perform(admitted, now_ns=self._now_ns())
 
     def _now_ns(self) -> int:

@@ -46,7 +46,7 @@ class TokenSpec(Part):
     """
 
     name: Name = "full"
-    token: Name | None = None
+    token: Name | None = Field(default=None, repr=False)
     permissions: tuple[Permission, ...] = tuple(Permission)
     accounts: tuple[Name, ...] | None = None
 
@@ -63,11 +63,13 @@ class Scenario(Part):
     quota: QuotaSpec = QuotaSpec()
     unknown_token_status: int = Field(default=401, ge=400, lt=500)
     tokens: tuple[TokenSpec, ...] = (TokenSpec(),)
-    accounts: tuple[AccountSpec, ...] = Field(default=(AccountSpec(),), min_length=1)
+    accounts: tuple[AccountSpec, ...] = (AccountSpec(),)
     faults: tuple[Fault, ...] = ()
 
     @model_validator(mode="after")
     def _check_names(self) -> Self:
+        if not self.accounts:
+            raise ValueError("at least one account is needed")
         _refuse_twins("two tokens are named", (token.name for token in self.tokens))
         _refuse_twins("two accounts are named", (account.name for account in self.accounts))
         names = {*_names_of(self.accounts)}

@@ -1,6 +1,6 @@
 """Tokens: who asks, what they may do, and for which accounts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from exporter.simulator.scenario.root import Permission
 from exporter.simulator.world.quota import Quota
@@ -11,7 +11,7 @@ class Token:
     """A token; `reader` is its number. `accounts` are ids; None: all of them."""
 
     name: str
-    value: str
+    value: str = field(repr=False)
     reader: int
     permissions: frozenset[Permission]
     accounts: frozenset[str] | None
@@ -20,6 +20,3 @@ class Token:
     def may_enter(self, account_id: str) -> bool:
         """Whether it was given access to that account."""
         return self.accounts is None or account_id in self.accounts
-
-    def __repr__(self) -> str:
-        return f"Token({self.name})"

@@ -10,7 +10,7 @@ from exporter.simulator.world.minting import Mint
 from exporter.simulator.world.tokens import Token
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class World:
     """All state there is.
 
