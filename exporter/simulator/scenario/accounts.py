@@ -82,13 +82,13 @@ class Activity(Part):
     - `forget_after`: events this old are erased; None: never.
     """
 
-    events_per_minute: Rate = 12.0
+    events_per_minute: Rate = 20.0
     late_share: Share = 0.05
     late_by: Seconds = 6 * 3600.0
     bursts_per_hour: Rate = 40.0
     burst_events: int = Field(default=12, ge=1)
     burst_seconds: Seconds = 30.0
-    resets_per_hour: Rate = 120.0
+    resets_per_hour: Rate = 180.0
     vanishings_per_hour: Rate = 12.0
     absence: Seconds = 600.0
     forget_after: Seconds | None = None
