@@ -1,0 +1,62 @@
+"""The command line as a whole: which commands there are, and what their endings mean."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+
+from exporter import __version__
+from exporter.cli import demo, serve
+from exporter.errors import ConfigurationError, ExporterError
+
+PROGRAM = "cloudflare-risk-exporter"
+
+_FAILED = 1
+_WRONG_USAGE = 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Do what `argv` asks for, `sys.argv` where there is none; return the exit status.
+
+    0: done. 1: the work failed, or was interrupted before its end. 2: wrong usage or
+    configuration; for wrong usage argparse leaves with SystemExit.
+    """
+    arguments = build_parser().parse_args(_with_command(sys.argv[1:] if argv is None else argv))
+    command: Callable[[argparse.Namespace], int] = arguments.run
+    try:
+        return command(arguments)
+    except ConfigurationError as error:
+        return _complain(error, _WRONG_USAGE)
+    except ExporterError as error:
+        return _complain(error, _FAILED)
+    except KeyboardInterrupt:
+        return _FAILED
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of every command; the parsed namespace's `run` does the work."""
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM,
+        description="Cloudflare Zero Trust user risk as Prometheus metrics. Without a command: "
+        "serve. To try it without an account: demo.",
+        epilog=f"`{PROGRAM} COMMAND --help` tells each command's flags.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    serve.add_commands(commands)
+    demo.add_commands(commands)
+    return parser
+
+
+def _with_command(arguments: Sequence[str]) -> Sequence[str]:
+    """Put `serve` before arguments that begin with a flag of its own, or are none."""
+    if arguments and (
+        not arguments[0].startswith("-") or arguments[0] in {"-h", "--help", "--version"}
+    ):
+        return arguments
+    return ("serve", *arguments)
+
+
+def _complain(error: ExporterError, status: int) -> int:
+    print(f"{PROGRAM}: {error}", file=sys.stderr)
+    return status

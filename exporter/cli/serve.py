@@ -1,0 +1,65 @@
+"""`serve` polls for ever, `once` a single time."""
+
+import argparse
+import os
+import sys
+
+from exporter.app import poll_once, serve
+from exporter.cli.flags import add_setting_flags, flag_options, given_flags
+from exporter.cli.running import run
+from exporter.clock import SystemClock
+from exporter.logs import configure_logging
+from exporter.settings import Settings, load_settings
+
+
+def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `serve` and `once`."""
+    serving = commands.add_parser(
+        "serve",
+        help="poll for ever and serve /metrics (what happens without a command)",
+        description="Poll the risk of every user and serve it to Prometheus at /metrics.",
+        allow_abbrev=False,
+    )
+    add_setting_flags(serving, flag_options())
+    serving.set_defaults(run=_serve)
+    once = commands.add_parser(
+        "once",
+        help="poll every account once and print the metrics",
+        description="Poll every account once and print what /metrics would show. Fails if any "
+        "resource of any account could not be read.",
+        allow_abbrev=False,
+    )
+    add_setting_flags(once, flag_options(without={"listen", "web_config_file"}))
+    once.set_defaults(run=_once)
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    def load() -> Settings:
+        return _settings(arguments)
+
+    run(serve(load(), load=load))
+    return 0
+
+
+def _once(arguments: argparse.Namespace) -> int:
+    result = run(poll_once(_settings(arguments), clock=SystemClock()))
+    _write(result.exposition)
+    for failure in result.failed:
+        print(f"failed: {failure}", file=sys.stderr)
+    return 1 if result.failed else 0
+
+
+def _settings(arguments: argparse.Namespace) -> Settings:
+    """Return the settings as they are written now, and log by them from now on."""
+    settings = load_settings(flags=given_flags(arguments), environ=os.environ)
+    configure_logging(level=settings.log_level, log_format=settings.log_format)
+    return settings
+
+
+def _write(exposition: bytes) -> None:
+    try:
+        sys.stdout.buffer.write(exposition)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        # `once | head` has read enough; nothing is left for the interpreter to flush at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,108 @@
+"""The laws of the command line: what can be typed, and what the endings mean."""
+
+from pathlib import Path
+
+import pytest
+
+from exporter.cli import main
+from exporter.settings import OPTIONS
+
+ID = "023e105f4ecef8ad9ca31a8372d0c353"
+COMMANDS = ("serve", "once", "demo", "simulate")
+
+
+@pytest.fixture(autouse=True)
+def _bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Nothing of the developer's own settings may matter."""
+    for option in OPTIONS:
+        monkeypatch.delenv(option.variable, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+
+def printed(argv: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """Return what a command prints that argparse ends with status 0."""
+    with pytest.raises(SystemExit) as ending:
+        main(argv)
+    assert ending.value.code == 0
+    return capsys.readouterr().out
+
+
+def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    """The help is where people look first."""
+    text = printed(["--help"], capsys)
+    assert all(f"\n    {command} " in text for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """It begins with the words that were typed."""
+    text = printed([command, "--help"], capsys)
+    assert text.startswith(f"usage: cloudflare-risk-exporter {command} ")
+
+
+def test_every_setting_is_a_flag_and_tells_its_variable(capsys: pytest.CaptureFixture[str]) -> None:
+    """All but the token itself: every user of a machine can read its command lines."""
+    text = printed(["serve", "--help"], capsys)
+    for option in OPTIONS:
+        if option.name == "api_token":
+            assert "--api-token " not in text
+        else:
+            assert f"{option.flag} " in text
+            assert f"[{option.variable}]" in " ".join(text.split())
+
+
+def test_the_version_is_the_distributions(capsys: pytest.CaptureFixture[str]) -> None:
+    """Bug reports begin with it."""
+    assert printed(["--version"], capsys).startswith("cloudflare-risk-exporter 0.")
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["explode"],
+        ["serve", "--poll-intervall", "5s"],
+        ["serve", "--poll", "5s"],
+        ["serve", "now"],
+        ["simulate", "--users", "-1"],
+        ["simulate", "--users", "many"],
+        ["simulate", "--speed", "0"],
+        ["simulate", "--speed", "nan"],
+        ["simulate", "--listen", "here"],
+        ["demo", "--api-url", "http://127.0.0.1"],
+    ],
+)
+def test_wrong_usage_ends_with_status_2(
+    argv: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Scripts tell a typing mistake from work that failed by the status."""
+    with pytest.raises(SystemExit) as ending:
+        main(argv)
+    assert ending.value.code == 2
+    assert "usage:" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("argv", [[], ["serve"], ["once"], ["--log-level", "info"]])
+def test_without_an_account_the_error_says_what_to_do(
+    argv: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No command is `serve`, with or without its flags; a newcomer gets a signpost, no traceback."""
+    assert main(argv) == 2
+    streams = capsys.readouterr()
+    assert streams.out == ""
+    assert "CLOUDFLARE_API_TOKEN" in streams.err
+    assert "demo" in streams.err
+    assert "Traceback" not in streams.err
+
+
+def test_a_wrong_flag_value_is_told_by_the_flags_name(capsys: pytest.CaptureFixture[str]) -> None:
+    """Settings are checked in one place, whichever way they came."""
+    assert main(["serve", "--account-id", ID, "--poll-interval", "0"]) == 2
+    assert "--poll-interval: must be more than nothing" in capsys.readouterr().err
+
+
+def test_a_scenario_that_cannot_be_read_ends_with_status_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A scenario is configuration too."""
+    assert main(["simulate", "--scenario", str(tmp_path / "none.yaml")]) == 2
+    assert "none.yaml: cannot be read" in capsys.readouterr().err
