@@ -1,0 +1,134 @@
+"""What a publication and a scrape cost, against prometheus-client's generate_latest.
+
+Sockets are left out: a scrape here is the joining of all its pieces.
+"""
+
+import asyncio
+import gc
+import time
+from collections.abc import Coroutine, Iterator, Sequence
+from statistics import median
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import Metric as ClientFamily
+from prometheus_client.registry import Collector
+
+from bench.population import Population
+from bench.report import Row, median_of
+from exporter.exposition import Exposition
+from exporter.risk.model import AccountSnapshot
+from tests.support.oracle import SnapshotCollector
+
+_SHARES = {"0.03 %": 0.0003, "1 %": 0.01}
+_NAIVE = "generate_latest"
+_OPENMETRICS = "application/openmetrics-text; version=1.0.0"
+
+
+def run(sizes: Sequence[int]) -> list[Row]:
+    """Measure at each number of users."""
+    return [row for size in sizes for row in asyncio.run(_measure(size))]
+
+
+async def _measure(size: int) -> list[Row]:
+    population = Population(size)
+    exposition = Exposition()
+    # As a process that has run for a while: what is there already is not collected again.
+    gc.collect()
+    gc.freeze()
+    cpu_ms = await _cpu_ms(exposition.publish(population.snapshot(), changed=None))
+    rows = [Row("publish everybody, CPU", size, cpu_ms, "ms")]
+    for name, share in _SHARES.items():
+        cpu_ms = median(
+            [await _cpu_ms(_prepare(exposition, population, share=share)) for _ in range(7)]
+        )
+        rows.append(Row(f"publish {name} changed, CPU", size, cpu_ms, "ms"))
+    holds = [
+        await _longest_hold_ms(_prepare(exposition, population, share=share))
+        for share in (*_SHARES.values(), 1)
+    ]
+    rows.append(Row("longest hold of the loop, CPU", size, max(holds), "ms", goal="<= 20 ms"))
+    rows += _scrape_rows(exposition, population.snapshot())
+    gc.unfreeze()
+    return rows
+
+
+def _prepare(
+    exposition: Exposition, population: Population, *, share: float
+) -> Coroutine[None, None, None]:
+    """Change some users; what it then takes to publish them is left to be awaited."""
+    changed = population.change(max(1, round(population.size * share)))
+    return exposition.publish(population.snapshot(), changed=changed)
+
+
+async def _cpu_ms(publication: Coroutine[None, None, None]) -> float:
+    """Of the whole process, the threads that compress included."""
+    began = time.process_time()
+    await publication
+    return (time.process_time() - began) * 1e3
+
+
+async def _longest_hold_ms(publication: Coroutine[None, None, None]) -> float:
+    """The longest turn of the loop, as somebody sees it who asks for every turn."""
+    longest = 0.0
+
+    async def watch() -> None:
+        nonlocal longest
+        while True:
+            began = time.thread_time()
+            await asyncio.sleep(0)
+            longest = max(longest, time.thread_time() - began)
+
+    async with asyncio.TaskGroup() as tasks:
+        watcher = tasks.create_task(watch())
+        await asyncio.sleep(0)
+        await publication
+        watcher.cancel()
+    return longest * 1e3
+
+
+def _scrape_rows(exposition: Exposition, snapshot: AccountSnapshot) -> list[Row]:
+    size = len(snapshot.users)
+    naive_ms = _naive_ms(snapshot)
+    gzip_ms = median_of(lambda: _scrape_ms(exposition, gzip=True), runs=15)
+    plain_ms = median_of(lambda: _scrape_ms(exposition, gzip=False), runs=15)
+    goal = ">= 500 x"
+    body = exposition.scrape(openmetrics=True, gzip=True, names=None, telemetry=b"").length
+    return [
+        Row("scrape, gzip", size, gzip_ms, "ms", goal, baseline=naive_ms, against=_NAIVE),
+        Row("scrape, plain", size, plain_ms, "ms", goal, baseline=naive_ms, against=_NAIVE),
+        Row("series", size, exposition.series, ""),
+        Row("body, plain", size, exposition.size_bytes / 1e6, "MB"),
+        Row("body, gzip", size, body / 1e6, "MB"),
+    ]
+
+
+def _scrape_ms(exposition: Exposition, *, gzip: bool) -> float:
+    began = time.perf_counter()
+    scrape = exposition.scrape(openmetrics=True, gzip=gzip, names=None, telemetry=b"")
+    for _ in scrape.pieces:
+        pass
+    return (time.perf_counter() - began) * 1e3
+
+
+class _Ready(Collector):
+    """Families that were built before: the baseline pays for its exposition alone."""
+
+    def __init__(self, families: Sequence[ClientFamily]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterator[ClientFamily]:
+        return iter(self._families)
+
+
+def _naive_ms(snapshot: AccountSnapshot) -> float:
+    registry = CollectorRegistry()
+    registry.register(_Ready(list(SnapshotCollector([snapshot], openmetrics=True).collect())))
+    generate_latest, _ = choose_encoder(_OPENMETRICS)
+
+    def measure() -> float:
+        began = time.perf_counter()
+        generate_latest(registry)
+        return (time.perf_counter() - began) * 1e3
+
+    return median_of(measure, runs=3)
