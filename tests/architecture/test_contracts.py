@@ -3,6 +3,7 @@
 import ast
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,7 @@ OFFENCES = [
 def lint(root: Path, contract: str) -> subprocess.CompletedProcess[str]:
     """Check one contract on the copy of the package in `root`."""
     return subprocess.run(
-        ["lint-imports", "--no-cache", "--contract", contract],
+        [Path(sys.executable).with_name("lint-imports"), "--no-cache", "--contract", contract],
         cwd=root,
         capture_output=True,
         text=True,

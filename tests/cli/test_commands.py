@@ -1,7 +1,10 @@
 """The commands as a user meets them: real processes, real sockets, exit statuses."""
 
+import asyncio
 import json
+import os
 import socket
+import sys
 from pathlib import Path
 
 import httpx
@@ -77,6 +80,24 @@ async def test_once_fails_where_a_resource_cannot_be_read() -> None:
     assert once.status == 1
     assert "failed: " in once.err
     assert f'cloudflare_zt_risk_up{{account="{account}"}} 0' in once.out
+
+
+async def test_a_reader_of_once_may_leave_early() -> None:
+    """`once | head` is how people look at it; that is no failure and no traceback."""
+    async with running_command("simulate", "--users", "2000") as simulate:
+        await simulate.read_until("RISK_EXPORTER_API_URL=")
+        pipe = await asyncio.create_subprocess_shell(
+            f"set -o pipefail; {sys.executable} -m exporter once --log-level error | head -n 1",
+            executable="/bin/bash",
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env={"PATH": os.environ["PATH"], "RISK_EXPORTER_STATE": "memory:"}
+            | dict(simulate.assignments),
+        )
+        out, err = await pipe.communicate()
+    assert out.startswith(b"# HELP ")
+    assert err == b""
+    assert pipe.returncode == 0
 
 
 async def test_demo_serves_the_simulated_risk_and_says_where() -> None:
