@@ -69,10 +69,11 @@ class _Exporter:
             gate=self._workshop.gate,
             config=_web_config(self._settings),
         )
-        async with web as self._server:
-            _log.info("server.started", url=self._server.url)
-            on_ready(self._server.url)
-            await self._run_until_stopped()
+        with _signals(self._stop_requested, self._reload_requested):
+            async with web as self._server:
+                _log.info("server.started", url=self._server.url)
+                on_ready(self._server.url)
+                await self._run_until_stopped()
         _log.info("server.stopped")
 
     async def reload(self) -> str | None:
@@ -89,13 +90,12 @@ class _Exporter:
             return None
 
     async def _run_until_stopped(self) -> None:
-        with _signals(self._stop_requested, self._reload_requested):
-            async with self._tasks:
-                reloading = self._tasks.create_task(self._reload_on_request())
-                self._start_polling()
-                await self._stop_requested.wait()
-                reloading.cancel()
-                await self._stop_polling()
+        async with self._tasks:
+            reloading = self._tasks.create_task(self._reload_on_request())
+            self._start_polling()
+            await self._stop_requested.wait()
+            reloading.cancel()
+            await self._stop_polling()
 
     async def _reload_on_request(self) -> None:
         while True:
