@@ -3,8 +3,8 @@ import time
 import aiohttp
 import pytest
 
-from exporter.clock import SystemClock
 from exporter.simulator import Scenario, run_simulator
+from tests.support.manual_clock import ManualClock
 from tests.support.simulator import ADA, BOB, Talk, still_account, talk_to_simulator
 
 
@@ -95,6 +95,15 @@ async def test_of_several_accounts_an_order_names_one() -> None:
         assert not (await talk.truth(account="globex")).user(ADA).listed
 
 
+async def test_a_number_of_a_fault_is_a_number(talk: Talk) -> None:
+    """Clearing all of them because of a typing mistake would be a surprise."""
+    url = f"{talk.simulator.control_url}/faults"
+    async with talk.session.delete(url, params={"number": "one"}) as answer:
+        content = await answer.json()
+
+    assert (answer.status, content) == (400, {"errors": ["number: not a number"]})
+
+
 async def test_the_log_names_tokens_and_never_shows_them(talk: Talk) -> None:
     """It is read in tests' output and by people."""
     await talk.get("/summary")
@@ -114,31 +123,19 @@ async def test_the_log_names_tokens_and_never_shows_them(talk: Talk) -> None:
         assert "a-secret-nobody-knows" not in content
 
 
-class _Clock(SystemClock):
-    """A clock that only this test moves."""
-
-    elapsed = 0.0
-
-    def time(self) -> float:
-        return 1_800_000_000.0 + self.elapsed
-
-    def monotonic(self) -> float:
-        return self.elapsed
-
-
 async def test_what_happens_by_itself_can_be_paused_and_resumed() -> None:
     """To compare numbers, they must hold still first; nothing is made up for afterwards."""
-    clock = _Clock()
+    clock = ManualClock()
     async with talk_to_simulator(Scenario(), clock=clock) as talk:
         await talk.order("pause")
         before = await talk.truth()
-        clock.elapsed += 600
+        clock.advance(600)
         assert await talk.truth() == before
 
         await talk.order("resume")
         assert await talk.truth() == before
 
-        clock.elapsed += 60
+        clock.advance(60)
         assert await talk.truth() != before
 
 

@@ -1,6 +1,7 @@
 import pytest
 
 from exporter.simulator.world.quota import Allowance, Quota
+from tests.support.manual_clock import ManualClock
 from tests.support.simulator import still_scenario, talk_to_simulator
 
 DEFAULT = Allowance("default", requests=3, window_seconds=300.0)
@@ -66,7 +67,7 @@ def test_the_longest_lock_of_several_allowances_holds() -> None:
 async def test_headers_tell_how_the_quota_stands() -> None:
     """Every answer tells; only a refusal tells when to come back."""
     scenario = still_scenario(quota={"requests": 2, "window": "1h"})
-    async with talk_to_simulator(scenario) as talk:
+    async with talk_to_simulator(scenario, clock=ManualClock()) as talk:
         answers = []
         for _ in range(3):
             async with talk.session.get(talk.account_url + "/summary", headers=talk.auth) as answer:
@@ -81,11 +82,24 @@ async def test_headers_tell_how_the_quota_stands() -> None:
     assert answers[2].headers["Ratelimit"] == '"default";r=0;t=3600'
 
 
+async def test_the_lockout_ends_when_it_said() -> None:
+    """Over HTTP too, and on the clock the simulator was given."""
+    clock = ManualClock()
+    async with talk_to_simulator(still_scenario(quota={"requests": 1}), clock=clock) as talk:
+        statuses = [(await talk.get("/summary"))[0] for _ in range(2)]
+        clock.advance(299.5)
+        statuses.append((await talk.get("/summary"))[0])
+        clock.advance(0.5)
+        statuses.append((await talk.get("/summary"))[0])
+
+    assert statuses == [200, 429, 429, 200]
+
+
 async def test_several_allowances_stand_in_one_header() -> None:
     """The draft lets a header have several items, and a client must find its own."""
     scenario = still_scenario(quota={"burst": {"requests": 50, "window": "1s"}})
     async with (
-        talk_to_simulator(scenario) as talk,
+        talk_to_simulator(scenario, clock=ManualClock()) as talk,
         talk.session.get(talk.account_url + "/summary", headers=talk.auth) as answer,
     ):
         policy = answer.headers["Ratelimit-Policy"]
@@ -96,7 +110,7 @@ async def test_several_allowances_stand_in_one_header() -> None:
 async def test_an_older_edge_tells_nothing_but_when_to_come_back() -> None:
     """A client must live without the headers."""
     scenario = still_scenario(quota={"requests": 1, "headers": False})
-    async with talk_to_simulator(scenario) as talk:
+    async with talk_to_simulator(scenario, clock=ManualClock()) as talk:
         await talk.get("/summary")
         async with talk.session.get(talk.account_url + "/summary", headers=talk.auth) as answer:
             headers = answer.headers
@@ -108,7 +122,7 @@ async def test_an_older_edge_tells_nothing_but_when_to_come_back() -> None:
 
 async def test_what_others_spend_is_gone() -> None:
     """The quota is shared with the dashboard and every other tool of that person."""
-    async with talk_to_simulator() as talk:
+    async with talk_to_simulator(clock=ManualClock()) as talk:
         await talk.order("spend", requests=1000)
         async with talk.session.get(talk.account_url + "/summary", headers=talk.auth) as answer:
             standing = answer.headers["Ratelimit"]
@@ -119,7 +133,7 @@ async def test_what_others_spend_is_gone() -> None:
 async def test_each_token_has_its_own_quota() -> None:
     """One tool's storm refuses that tool alone."""
     scenario = still_scenario(tokens=[{"name": "mine"}, {"name": "theirs"}])
-    async with talk_to_simulator(scenario) as talk:
+    async with talk_to_simulator(scenario, clock=ManualClock()) as talk:
         await talk.order("spend", requests=2000, token="theirs")
 
         assert (await talk.get("/summary"))[0] == 200

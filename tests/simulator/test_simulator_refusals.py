@@ -149,6 +149,46 @@ async def test_every_mistake_in_a_new_integration_is_pointed_at(talk: Talk) -> N
     assert _pointers_of(content) == ["/integration_type", "/tenant_url"]
 
 
+@pytest.mark.parametrize(
+    ("body", "pointers"),
+    [
+        ({}, ["/active", "/tenant_url"]),
+        ([], [""]),
+        ({"active": "yes", "tenant_url": ""}, ["/active", "/tenant_url"]),
+        ({"active": True, "tenant_url": "https://[broken"}, ["/tenant_url"]),
+        ({"active": True, "tenant_url": "https://a.example?x=1"}, ["/tenant_url"]),
+        ({"active": True, "tenant_url": "https://a.example", "reference_id": 1}, ["/reference_id"]),
+    ],
+)
+async def test_every_mistake_in_a_changed_integration_is_pointed_at(
+    talk: Talk, body: object, pointers: list[str]
+) -> None:
+    """Each field has its own rule."""
+    account = talk.simulator.world.find_account("acme")
+    assert account is not None
+    (integration,) = account.integrations
+
+    status, content = await talk.ask("PUT", f"/integrations/{integration.id}", body)
+
+    assert (status, _pointers_of(content)) == (400, pointers)
+
+
+@pytest.mark.parametrize(
+    ("body", "pointers"),
+    [
+        ({"behaviors": []}, ["/behaviors"]),
+        ({"behaviors": {"high_dlp": True}}, ["/behaviors/high_dlp"]),
+    ],
+)
+async def test_a_configuration_is_objects_in_an_object(
+    talk: Talk, body: object, pointers: list[str]
+) -> None:
+    """Anything else is pointed at, as deep as it is."""
+    status, content = await talk.ask("PUT", "/behaviors", body)
+
+    assert (status, _pointers_of(content)) == (400, pointers)
+
+
 async def test_a_reference_id_is_taken_once(talk: Talk) -> None:
     """It is what the client finds the integration by."""
     body = {

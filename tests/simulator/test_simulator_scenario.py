@@ -96,7 +96,8 @@ def test_every_misspelt_key_is_told_with_the_nearest_one(tmp_path: Path) -> None
     [
         ("speed: 0", "speed: Input should be greater than 0"),
         ("quota: {window: soon}", "quota.window: not a duration such as 15s"),
-        ("accounts: []", "at least one account is needed"),
+        ("accounts: []", "at least one account and one token are needed"),
+        ("tokens: []", "at least one account and one token are needed"),
         ("accounts: [{name: a}, {name: a}]", "two accounts are named 'a'"),
         ("tokens: [{accounts: [b]}]", "token 'full' names no such account: 'b'"),
         ("accounts: [{levels: {low: 0.9, high: 0.9}}]", "the shares are more than 1 together"),
@@ -153,6 +154,10 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
             "not an RFC 3339 instant",
         ),
         (
+            {"account_id": "0" * 32},
+            "two accounts have the id",
+        ),
+        (
             {"integrations": [{"reference_id": "one"}, {"reference_id": "one"}]},
             "two integrations have one reference_id",
         ),
@@ -171,10 +176,20 @@ async def test_parts_that_do_not_fit_together_are_refused(
     account: dict[str, object], problem: str
 ) -> None:
     """They are found when the world is built, and told in the same way."""
-    scenario = Scenario.model_validate({"accounts": [account]})
+    accounts = [account, {"name": "other", "account_id": "0" * 32}]
+    scenario = Scenario.model_validate({"accounts": accounts})
 
     with pytest.raises(ConfigurationError, match=problem):
         async with run_simulator(scenario):
+            pass
+
+
+async def test_two_tokens_of_one_value_are_refused() -> None:
+    """A request could be either one's."""
+    tokens = [{"name": "one", "token": "same"}, {"name": "two", "token": "same"}]
+
+    with pytest.raises(ConfigurationError, match="two tokens have the same value"):
+        async with run_simulator(Scenario.model_validate({"tokens": tokens})):
             pass
 
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import msgspec
 import pytest
 
-from exporter.clock import SystemClock
 from exporter.simulator import Scenario
 from exporter.simulator.driving.driver import Driver
 from exporter.simulator.world.body import Body, Piece
@@ -15,40 +14,28 @@ from exporter.simulator.world.people import invent_person
 from exporter.simulator.world.rfc3339 import SECOND_NS, Spelling, parse, render, rounded
 from exporter.simulator.world.truth import AccountTruth, Teller
 from exporter.simulator.world.world import World
+from tests.support.manual_clock import ManualClock
 from tests.support.simulator import STILL
 
 START_NS = 1_800_000_000 * SECOND_NS
-
-
-class _Clock(SystemClock):
-    """A clock that only this test moves."""
-
-    def __init__(self) -> None:
-        self.elapsed = 0.0
-
-    def time(self) -> float:
-        return START_NS / SECOND_NS + self.elapsed
-
-    def monotonic(self) -> float:
-        return self.elapsed
 
 
 @dataclass
 class _Stage:
     world: World
     driver: Driver
-    clock: _Clock
+    clock: ManualClock
 
     def live(self, *, seconds: float, step: float) -> None:
-        end = self.clock.elapsed + seconds
-        while self.clock.elapsed < end:
-            self.clock.elapsed += step
+        end = self.clock.now + seconds
+        while self.clock.now < end:
+            self.clock.advance(step)
             self.driver.catch_up()
 
 
 def _build(scenario: Scenario) -> _Stage:
-    clock = _Clock()
-    world = build_world(scenario, now_ns=START_NS, monotonic=0.0)
+    clock = ManualClock(START_NS / SECOND_NS)
+    world = build_world(scenario, now_ns=START_NS, monotonic=clock.monotonic())
     return _Stage(world, Driver(world, scenario, clock), clock)
 
 

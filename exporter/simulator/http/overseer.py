@@ -79,9 +79,9 @@ class Overseer:
 
     def find_token(self, name: str | None) -> Token:
         """Return the token with that name; None is the first."""
-        if name is None and self._world.tokens:
+        if name is None:
             return next(iter(self._world.tokens.values()))
-        token = self._world.find_token(name or "")
+        token = self._world.find_token(name)
         if token is None:
             raise OrderError(f"no such token: {name}")
         return token
@@ -113,7 +113,8 @@ class Overseer:
 
 def _at_ns(timestamp: float | str) -> int:
     if not isinstance(timestamp, str):
-        return round(timestamp * SECOND_NS)
+        # What is finer than a microsecond is noise in a float of this size.
+        return round(timestamp * 1e6) * 1000
     try:
         return parse(timestamp)
     except ValueError as error:

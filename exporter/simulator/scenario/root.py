@@ -69,8 +69,8 @@ class Scenario(Part):
 
     @model_validator(mode="after")
     def _check_names(self) -> Self:
-        if not self.accounts:
-            raise ValueError("at least one account is needed")
+        if not self.accounts or not self.tokens:
+            raise ValueError("at least one account and one token are needed")
         _refuse_twins("two tokens are named", (token.name for token in self.tokens))
         _refuse_twins("two accounts are named", (account.name for account in self.accounts))
         names = {*_names_of(self.accounts)}
