@@ -21,8 +21,9 @@ class UserOrder(AccountOrder):
 class EventOrder(UserOrder):
     """Let a user trigger `count` events of a behavior (a key).
 
-    `level`, `timestamp` (RFC 3339, or Unix seconds to the microsecond) and `id`: the behavior's, now, and a new
-    one, unless said. Several events ordered with one id and timestamp are alike in every way.
+    `level`, `timestamp` (RFC 3339, or Unix seconds to the microsecond) and `id`: the behavior's,
+    now, and a new one, unless said. Several events ordered with one id and timestamp are alike
+    in every way.
     """
 
     behavior: Name

@@ -30,8 +30,9 @@ class Policy(Part):
 
 
 class QuotaSpec(Policy):
-    """The quota of each token, as https://developers.cloudflare.com/fundamentals/api/reference/limits/ has it.
+    """The quota of each token.
 
+    The defaults are https://developers.cloudflare.com/fundamentals/api/reference/limits/.
     `burst` is a second policy beside it; without `headers` only `Retry-After` tells of them.
     """
 
