@@ -4,12 +4,12 @@ import argparse
 import gc
 from collections.abc import Callable, Mapping, Sequence
 
-from bench import exposition
+from bench import exposition, scrape
 from bench.report import Row, markdown_table
 
 Subject = Callable[[Sequence[int]], list[Row]]
 
-SUBJECTS: Mapping[str, Subject] = {"exposition": exposition.run}
+SUBJECTS: Mapping[str, Subject] = {"exposition": exposition.run, "scrape": scrape.run}
 """Each measures at the given numbers of users."""
 
 

@@ -1,5 +1,6 @@
 """Accounts of any size to measure with: plausible ids, names, levels and events; seeded."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from random import Random
@@ -30,13 +31,11 @@ class Population:
         rows = [self._row(number) for number in range(size)]
         self._users: Mapping[str, UserRow] = {row.user_id: row for row in rows}
         self._user_ids = list(self._users)
+        self._gauges = AccountGauges(Counter(row.level for row in rows))
 
     def snapshot(self) -> AccountSnapshot:
         """The account now."""
-        by_level = dict.fromkeys(LISTED_LEVELS, 0)
-        for row in self._users.values():
-            by_level[row.level] += 1
-        return AccountSnapshot("acme", "1", True, AccountGauges(by_level), self._users)
+        return AccountSnapshot("acme", "1", True, self._gauges, self._users)
 
     def change(self, count: int) -> list[str]:
         """One more event for `count` users scattered over all; who they are."""
