@@ -41,6 +41,16 @@ class AccountPoller:
             relearn_names=self._behaviors.relearn,
         )
 
+    @property
+    def context(self) -> AccountContext:
+        """What it works with, to be looked at."""
+        return self._context
+
+    @property
+    def intervals(self) -> PollIntervals:
+        """How often it asks."""
+        return self._intervals
+
     async def run(self, *, start_delay: float) -> Never:
         """Poll for ever, beginning after `start_delay` seconds."""
         await self._context.clock.sleep(start_delay)

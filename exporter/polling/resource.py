@@ -11,6 +11,7 @@ import structlog
 
 from exporter.clock import Clock
 from exporter.errors import PollError
+from exporter.polling.history import PollHistory
 from exporter.telemetry import Telemetry
 
 T = TypeVar("T")
@@ -31,7 +32,7 @@ class Resource:
     """One resource of one account.
 
     `error` is why its last poll failed, None while all is well; `last_success_at` is in Unix
-    seconds, None before the first.
+    seconds, None before the first; `history` is for people.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Resource:
         self.name = name
         self.error: PollError | None = None
         self.last_success_at: float | None = None
+        self.history = PollHistory()
         self._account = account
         self._telemetry = telemetry
         self._clock = clock
@@ -67,6 +69,7 @@ class Resource:
 
     def _succeed(self) -> None:
         self.last_success_at = self._clock.time()
+        self.history.succeed()
         labels = (self._account, self.name)
         self._telemetry.last_success.labels(*labels).set(self.last_success_at)
         self._telemetry.resource_up.labels(*labels).set(1)
@@ -75,6 +78,7 @@ class Resource:
         self.error = None
 
     def _fail(self, error: PollError) -> None:
+        self.history.fail(error, now=self._clock.time())
         labels = (self._account, self.name)
         self._telemetry.poll_failures.labels(*labels, error.reason).inc()
         self._telemetry.resource_up.labels(*labels).set(0)
