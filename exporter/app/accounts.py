@@ -11,8 +11,9 @@ from exporter.polling.context import AccountContext, PollIntervals
 from exporter.polling.governor import Governor
 from exporter.polling.journal import Journal
 from exporter.polling.planner import Planner
+from exporter.polling.priority import PauseReason
 from exporter.polling.publication import Publication
-from exporter.polling.quota import PauseReason, Quota
+from exporter.polling.quota import Quota
 from exporter.polling.recorder import Recorder
 from exporter.polling.resource import Resource, ResourceName
 from exporter.risk.model import RiskLevel

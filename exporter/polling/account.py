@@ -68,7 +68,7 @@ class AccountPoller:
         await self._behaviors.poll()
         await self._summary.poll()
         await self._integrations.poll()
-        await self._details.ask_all(self._context.planner.changed())
+        await self._details.ask_all()
         self.first_poll_ended.set()
 
     async def _poll_summary(self) -> PollError | None:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from exporter.clock import Clock
 from exporter.cloudflare.client import CloudflareClient
 from exporter.gate import ScrapeGate
-from exporter.polling.governor import Governor
+from exporter.polling.governor import Admission, Governor
 from exporter.polling.journal import Journal
 from exporter.polling.planner import Planner
+from exporter.polling.priority import Priority
 from exporter.polling.publication import Publication
-from exporter.polling.quota import Priority
 from exporter.polling.recorder import Recorder
 
 
@@ -43,6 +43,6 @@ class AccountContext:
     clock: Clock
     jitter: Callable[[], float]
 
-    async def admit(self, priority: Priority) -> None:
-        """Wait until the quota lets one request of this account go."""
-        await self.governor.admit(self.account, priority)
+    async def admit(self, priority: Priority) -> Admission:
+        """Wait until the quota lets one request of this account go; see `Governor.admit`."""
+        return await self.governor.admit(self.account, priority)

@@ -1,43 +1,40 @@
-"""Polling the details of users who changed: a few at a time, whoever is most urgent first.
-
-One user's failure rests that user; a failure that will meet everybody rests all of them.
-"""
+"""Polling the details of users who are wanted: a few at a time, whoever is most urgent first."""
 
 import asyncio
-from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Never
 
-from exporter.errors import (
-    BadResponseError,
-    NotFoundError,
-    PollError,
-    RejectedError,
-    ServerError,
-    StateError,
-    TimedOutError,
-)
+from exporter.errors import NotFoundError, PollError, StateError
 from exporter.polling.context import AccountContext
-from exporter.polling.quota import Priority
+from exporter.polling.governor import Admission
+from exporter.polling.priority import Priority
 from exporter.polling.resource import Resource
-from exporter.polling.schedule import delay_after_failure
+from exporter.polling.schedule import delay_after_stale_answer
+from exporter.polling.setbacks import Setbacks
 from exporter.risk.ledger import observe_details, observe_missing
 from exporter.risk.model import UserDetails
 
-CONCURRENT_REQUESTS = 4
-"""How many users of one account are asked about at once: hides the API's latency, no more."""
+URGENT_WORKERS = 3
+"""How many urgent requests of one account are on their way at once: hides the API's latency."""
 
-FAILURES_IN_A_ROW = 3
-"""After so many users in a row who failed, it is not the users' fault."""
+RELAXED_WORKERS = 1
+"""Catching up goes on beside them, and an urgent user never queues behind one who is not."""
 
-_FAULTS_OF_ONE_USER = (BadResponseError, RejectedError, ServerError, TimedOutError)
+
+class _Lane:
+    """The workers of one priority: one of them at a time waits for the next user's turn."""
+
+    def __init__(self, priority: Priority) -> None:
+        self.priority = priority
+        self.choosing = asyncio.Lock()
+        self.news = asyncio.Event()
 
 
 class DetailsPoller:
     """Asks about the users the planner hands out, for as long as there are any.
 
-    `interval` is what delays after failures grow from. `relearn_names` is awaited when an event
-    goes by a name nobody has heard of.
+    `interval` is what delays after failures grow from. `relearn_names` is awaited, with the
+    instant details were asked for, when one of their events goes by a name nobody has heard of.
     """
 
     def __init__(
@@ -46,80 +43,90 @@ class DetailsPoller:
         resource: Resource,
         *,
         interval: float,
-        relearn_names: Callable[[], Awaitable[None]],
+        relearn_names: Callable[[float], Awaitable[None]],
     ) -> None:
         self._context = context
         self._resource = resource
         self._interval = interval
         self._relearn_names = relearn_names
-        self._failures: Counter[str] = Counter()
-        self._failures_in_a_row = 0
-        self._resume_at = float("-inf")
-        self._wake = asyncio.Event()
+        self._setbacks = Setbacks(interval=interval)
+        self._urgent = _Lane(Priority.URGENT_DETAILS)
+        self._relaxed = _Lane(Priority.RELAXED_DETAILS)
 
     def wake(self) -> None:
         """Look at once whether somebody is wanted."""
-        self._wake.set()
+        self._urgent.news.set()
+        self._relaxed.news.set()
 
     async def run(self) -> Never:
         """Ask about whoever is wanted, for ever."""
-        slots = asyncio.Semaphore(CONCURRENT_REQUESTS)
-        async with asyncio.TaskGroup() as requests:
-            while True:
-                await slots.acquire()
-                user_id = await self._next_user()
-                request = requests.create_task(self.ask(user_id))
-                request.add_done_callback(lambda _: slots.release())
+        lanes = [self._urgent] * URGENT_WORKERS + [self._relaxed] * RELAXED_WORKERS
+        async with asyncio.TaskGroup() as workers:
+            for lane in lanes:
+                workers.create_task(self._work(lane))
+        raise AssertionError("workers end by an exception only")
 
-    async def ask_all(self, user_ids: Iterable[str]) -> None:
-        """Ask about these users, one after another, until a failure that would meet everybody."""
+    async def ask_all(self) -> None:
+        """Ask about all who have changed, until a failure that would meet everybody."""
+        changed = iter(self._context.planner.changed())
+        async with asyncio.TaskGroup() as workers:
+            for _ in range(URGENT_WORKERS):
+                workers.create_task(self._work_off(changed))
+
+    async def _work(self, lane: _Lane) -> Never:
+        while True:
+            async with lane.choosing:
+                user_id, admission = await self._next(lane)
+            await self._ask(user_id, admission)
+
+    async def _work_off(self, user_ids: Iterator[str]) -> None:
         context = self._context
         for user_id in user_ids:
-            if self._resume_at > context.clock.monotonic():
+            if self._seconds_of_pause() > 0.0:
                 return
-            await context.admit(Priority.URGENT_DETAILS)
-            await self.ask(user_id)
+            await self._ask(user_id, await context.admit(Priority.URGENT_DETAILS))
 
-    async def ask(self, user_id: str) -> PollError | None:
-        """Ask about one user, whom the planner has handed out and the governor admitted."""
-        outcome = await self._resource.attempt(lambda: self._read(user_id))
-        if isinstance(outcome, PollError):
-            self._fail(user_id, outcome)
-            return outcome
-        self._failures_in_a_row = 0
-        del self._failures[user_id]
-        await self._record(user_id, outcome)
-        return None
-
-    async def _next_user(self) -> str:
-        """Wait for a user whose turn has come, and for the quota; the request counts as spent."""
+    async def _next(self, lane: _Lane) -> tuple[str, Admission]:
+        """Wait for a user's turn and for the quota; nobody is chosen before both have come."""
         context = self._context
         while True:
-            await self._wait_for_somebody()
-            priority = context.planner.peek(context.clock.time())
-            if priority is None:
-                continue
-            await context.admit(priority)
-            user_id = context.planner.take(context.clock.time())
-            if user_id is not None:
-                return user_id
-            context.governor.forgo()
+            await self._wait_for_somebody(lane)
+            admission = await context.admit(lane.priority)
+            if self._seconds_of_pause() <= 0.0:
+                user_id = context.planner.take(lane.priority, context.clock.time())
+                if user_id is not None:
+                    return user_id, admission
+            with admission:
+                """Nothing is sent: whoever was wanted is not any more, or must not be asked."""
 
-    async def _wait_for_somebody(self) -> None:
-        context = self._context
+    async def _wait_for_somebody(self, lane: _Lane) -> None:
+        clock, planner = self._context.clock, self._context.planner
         while True:
-            self._wake.clear()
-            now = context.clock.time()
-            for user_id in context.planner.wake(now):
-                context.planner.learn(user_id, context.journal.ledger.users[user_id])
-            pause = self._resume_at - context.clock.monotonic()
-            if pause > 0:
-                await context.clock.sleep(pause)
-            elif context.planner.peek(now) is not None:
-                return
+            lane.news.clear()
+            pause = self._seconds_of_pause()
+            wait = planner.seconds_until_turn(lane.priority, clock.time())
+            if pause > 0.0:
+                await clock.sleep(pause)
+            elif wait > 0.0:
+                await clock.wait(lane.news, min(wait, self._interval))
             else:
-                wait = min(context.planner.seconds_until_next(now), self._interval)
-                await context.clock.wait(self._wake, wait)
+                return
+
+    def _seconds_of_pause(self) -> float:
+        return self._setbacks.resume_at - self._context.clock.monotonic()
+
+    async def _ask(self, user_id: str, admission: Admission) -> None:
+        asked_at = self._context.clock.monotonic()
+        with admission:
+            outcome = await self._resource.attempt(lambda: self._read(user_id), subject=user_id)
+        if isinstance(outcome, PollError):
+            self._note_failure(user_id, outcome)
+        else:
+            self._setbacks.note_success(user_id)
+            if outcome is not None and self._speaks_of_the_unknown(outcome):
+                await self._relearn_names(asked_at)
+            await self._record(user_id, outcome)
+        self.wake()
 
     async def _read(self, user_id: str) -> UserDetails | None:
         """The user's details; None where the API does not know them, which is no failure."""
@@ -128,15 +135,18 @@ class DetailsPoller:
         except NotFoundError:
             return None
 
+    def _speaks_of_the_unknown(self, details: UserDetails) -> bool:
+        names = self._context.journal.ledger.names
+        return any(event.name not in names for event in details.events)
+
     async def _record(self, user_id: str, details: UserDetails | None) -> None:
         context = self._context
-        if details is not None and self._speaks_of_the_unknown(details):
-            await self._relearn_names()
         async with context.journal.lock:
             ledger, now = context.journal.ledger, context.clock.time()
             try:
                 marks = await context.journal.marks(user_id)
-            except StateError:
+            except StateError as error:
+                context.recorder.note_unreadable_state(error)
                 context.planner.rest(user_id, until=now + self._interval)
                 return
             if details is None:
@@ -144,28 +154,21 @@ class DetailsPoller:
             else:
                 changes = observe_details(ledger, user_id, details, marks, now=now)
             entry = await context.recorder.record(changes)
-        context.planner.settle(user_id, ledger.users[user_id])
+        self._settle(user_id)
         await context.publication.show(entry, reselect=False)
 
-    def _speaks_of_the_unknown(self, details: UserDetails) -> bool:
-        names = self._context.journal.ledger.names
-        return any(event.name not in names for event in details.events)
-
-    def _fail(self, user_id: str, error: PollError) -> None:
+    def _settle(self, user_id: str) -> None:
+        """Tell the planner; where the answer was older than the summary, ask again in a while."""
         context = self._context
-        self._failures[user_id] += 1
-        self._failures_in_a_row += 1
-        is_ones_own = isinstance(error, _FAULTS_OF_ONE_USER)
-        if is_ones_own:
-            delay = self._delay(self._failures[user_id], error)
+        record = context.journal.ledger.users[user_id]
+        context.planner.settle(user_id, record)
+        if record.stale_answers:
+            delay = delay_after_stale_answer(record.stale_answers, interval=self._interval)
             context.planner.rest(user_id, until=context.clock.time() + delay)
-        else:
-            context.planner.settle(user_id, context.journal.ledger.users[user_id])
-        if not is_ones_own or self._failures_in_a_row >= FAILURES_IN_A_ROW:
-            delay = self._delay(self._failures_in_a_row, error)
-            self._resume_at = context.clock.monotonic() + delay
 
-    def _delay(self, failures: int, error: PollError) -> float:
-        return delay_after_failure(
-            failures, error, interval=self._interval, jitter=self._context.jitter()
+    def _note_failure(self, user_id: str, error: PollError) -> None:
+        context = self._context
+        seconds = self._setbacks.note_failure(
+            user_id, error, now=context.clock.monotonic(), jitter=context.jitter()
         )
+        context.planner.rest(user_id, until=context.clock.time() + seconds)

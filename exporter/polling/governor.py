@@ -8,27 +8,54 @@ from bisect import insort
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
+from types import TracebackType
+from typing import Self
 
 from exporter.clock import Clock
 from exporter.cloudflare.client import Exchange
-from exporter.polling.quota import Pause, PauseReason, Priority, Quota, QuotaState
+from exporter.polling.priority import PauseReason, Priority
+from exporter.polling.quota import Quota, QuotaState
 
-LONGEST_NAP_SECONDS = 1.0
-"""Whoever is next looks again this often: an answer may have ended the pause sooner."""
+TOLD_EVERY_SECONDS = 1.0
+"""A long pause is told bit by bit while it lasts, or a graph of it would be one late spike."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
+class Admission:
+    """Leave to send one request: a block to send it in, that may be left without sending it.
+
+    A block left by an exception, which is a cancellation, counts as a request sent.
+    """
+
+    def __init__(self, governor: "Governor", *, spent_at: float) -> None:
+        self._governor = governor
+        self._spent_at = spent_at
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._governor.release(self._spent_at, is_heard=kind is None)
+
+
+@dataclass(slots=True, order=True)
 class _Waiter:
     priority: Priority
     position: int
     account: str = field(compare=False)
+    told_until: float = field(compare=False)
     turn: asyncio.Event = field(compare=False, default_factory=asyncio.Event)
 
 
 class Governor:
     """Admits requests of all accounts and tasks that share a token.
 
-    `on_paused(account, reason, seconds)` hears how long an account's requests were held back.
+    `on_paused(account, reason, seconds)` hears how long an account's requests were held back,
+    each second once however many of them wait.
     """
 
     def __init__(
@@ -44,25 +71,21 @@ class Governor:
         self._positions = count()
         self._waiters: list[_Waiter] = []
 
-    async def admit(self, account: str, priority: Priority) -> None:
+    async def admit(self, account: str, priority: Priority) -> Admission:
         """Return when a request of this priority may be sent, which then counts as spent.
 
-        One request must follow, whose exchange is told to `hear`, or else `forgo`.
+        The admission must be entered before anything else is awaited.
         """
-        waiter = _Waiter(priority, next(self._positions), account)
+        waiter = _Waiter(priority, next(self._positions), account, self._clock.monotonic())
         insort(self._waiters, waiter)
         try:
-            while (pause := self._pause_of(waiter)) is not None:
-                await self._wait(waiter, pause)
-            self._quota.spend(self._clock.monotonic())
+            await self._wait_for_turn(waiter)
+            now = self._clock.monotonic()
+            self._quota.spend(now)
+            return Admission(self, spent_at=now)
         finally:
             self._waiters.remove(waiter)
-            if self._waiters:
-                self._waiters[0].turn.set()
-
-    def forgo(self) -> None:
-        """Take it back that a request was admitted: it will not be sent."""
-        self._quota.forgo()
+            self._wake_first()
 
     def hear(self, exchange: Exchange) -> None:
         """Learn from an exchange with the API, good or bad."""
@@ -73,32 +96,49 @@ class Governor:
                 now,
                 sent_at=sent_at,
                 retry_after_seconds=exchange.retry_after_seconds,
-                quota=exchange.quota,
+                headers=exchange.quota,
             )
         else:
-            self._quota.settle(
+            self._quota.hear(
                 now,
                 sent_at=sent_at,
-                answered=exchange.outcome.isdecimal(),
-                quota=exchange.quota,
+                is_answered=exchange.outcome.isdecimal(),
+                headers=exchange.quota,
             )
+        self._wake_first()
+
+    def release(self, spent_at: float, *, is_heard: bool) -> None:
+        """End what was admitted at that instant; see `Quota.release`."""
+        self._quota.release(spent_at, is_heard=is_heard)
+        self._wake_first()
 
     def state(self) -> QuotaState | None:
         """What the API last said of the quota."""
         return self._quota.state(self._clock.monotonic())
 
-    def _pause_of(self, waiter: _Waiter) -> Pause | None:
-        """Why the waiter may not go yet. Behind others, it waits for them without a reason."""
-        now = self._clock.monotonic()
-        if self._waiters[0] is waiter:
-            return self._quota.decide(waiter.priority, now)
-        return Pause(now + LONGEST_NAP_SECONDS, PauseReason.BUDGET)
+    async def _wait_for_turn(self, waiter: _Waiter) -> None:
+        while True:
+            waiter.turn.clear()
+            if self._waiters[0] is not waiter:
+                await waiter.turn.wait()
+                continue
+            now = self._clock.monotonic()
+            pause = self._quota.decide(waiter.priority, now)
+            if pause is None:
+                return
+            await self._clock.wait(waiter.turn, min(pause.until - now, TOLD_EVERY_SECONDS))
+            self._tell_paused(pause.reason)
 
-    async def _wait(self, waiter: _Waiter, pause: Pause) -> None:
-        began = self._clock.monotonic()
-        waiter.turn.clear()
-        await self._clock.wait(waiter.turn, min(pause.until - began, LONGEST_NAP_SECONDS))
-        if self._waiters[0] is waiter:
-            held = self._clock.monotonic() - began
-            for account in {one.account for one in self._waiters}:
-                self._on_paused(account, pause.reason, held)
+    def _wake_first(self) -> None:
+        if self._waiters:
+            self._waiters[0].turn.set()
+
+    def _tell_paused(self, reason: PauseReason) -> None:
+        """Tell each account since when its longest waiting request was told of last."""
+        now = self._clock.monotonic()
+        since: dict[str, float] = {}
+        for waiter in self._waiters:
+            since[waiter.account] = min(since.get(waiter.account, now), waiter.told_until)
+            waiter.told_until = now
+        for account, told_until in since.items():
+            self._on_paused(account, reason, now - told_until)

@@ -59,12 +59,12 @@ class PollHistory:
 
 
 def _failures(error: PollError, before: Failures | None, *, now: float) -> Failures:
-    has_status = isinstance(error, StatusError)
+    status, codes = (error.status, error.codes) if isinstance(error, StatusError) else (None, ())
     return Failures(
         reason=error.reason,
         message=str(error),
-        status=error.status if has_status else None,
-        codes=error.codes if has_status else (),
+        status=status,
+        codes=codes,
         count=1 if before is None else before.count + 1,
         first_at=now if before is None else before.first_at,
         last_at=now,

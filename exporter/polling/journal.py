@@ -66,18 +66,21 @@ class Journal:
         return marks
 
     async def record(self, changes: Changes) -> Entry:
-        """Commit `changes`, with all that failed to be committed before, and move the ledger on."""
+        """Move the ledger on and commit `changes`, with all that failed to be committed before.
+
+        Until the commit has succeeded everything stands as if it had failed: whoever is
+        cancelled meanwhile leaves nothing behind that is neither here nor on disk.
+        """
         began = self._clock.monotonic()
         attempt = self._unsaved.then(changes)
+        self._hold_back(changes)
+        self._unsaved = attempt
+        self.ledger.apply(changes)
         error = await self._commit(attempt)
         if error is None:
             self._unsaved = Changes()
             self._shown = None
             self._shown_events.clear()
-        else:
-            self._unsaved = attempt
-            self._hold_back(changes)
-        self.ledger.apply(changes)
         return Entry(
             observed=changes,
             saved=attempt if error is None else None,

@@ -2,7 +2,7 @@
 
 import structlog
 
-from exporter.errors import CommitError
+from exporter.errors import CommitError, StateError
 from exporter.polling.journal import Entry, Journal
 from exporter.polling.planner import Planner
 from exporter.risk.ledger import Changes
@@ -54,6 +54,10 @@ class Recorder:
         except CommitError as error:
             self._tell_failure(error)
 
+    def note_unreadable_state(self, error: StateError) -> None:
+        """Tell that what was remembered of a user could not be read, and so nothing counted."""
+        self._tell_failure(error)
+
     def _tell_oldest(self) -> None:
         since = self._planner.pending_since
         if since is not None:
@@ -70,7 +74,7 @@ class Recorder:
             self._has_failed = False
             _log.info("state.recovered", account=self._account)
 
-    def _tell_failure(self, error: CommitError) -> None:
+    def _tell_failure(self, error: CommitError | StateError) -> None:
         self._telemetry.state_commit_failures.inc()
         tell = _log.debug if self._has_failed else _log.warning
         tell("state.commit_failed", account=self._account, error=str(error))

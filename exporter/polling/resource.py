@@ -44,15 +44,24 @@ class Resource:
         clock: Clock,
     ) -> None:
         self.name = name
-        self.error: PollError | None = None
         self.last_success_at: float | None = None
         self.history = PollHistory()
         self._account = account
         self._telemetry = telemetry
         self._clock = clock
+        self._failing: dict[str, PollError] = {}
+        self._warned: set[str] = set()
 
-    async def attempt(self, ask: Callable[[], Awaitable[T]]) -> T | PollError:
-        """Ask once. The error it failed with is returned, counted, and logged when it is new."""
+    @property
+    def error(self) -> PollError | None:
+        """Why the last poll failed whose subject did not succeed since; None: all is well."""
+        return next(reversed(self._failing.values()), None)
+
+    async def attempt(self, ask: Callable[[], Awaitable[T]], *, subject: str = "") -> T | PollError:
+        """Ask once. The error it failed with is returned, counted, and logged when it is new.
+
+        `subject` is whom is asked about where the resource has many: the user.
+        """
         labels = (self._account, self.name)
         self._telemetry.polls.labels(*labels).inc()
         began = self._clock.monotonic()
@@ -62,28 +71,28 @@ class Resource:
             result = error
         self._telemetry.poll_duration.labels(*labels).set(self._clock.monotonic() - began)
         if isinstance(result, PollError):
-            self._fail(result)
+            self._fail(subject, result)
         else:
-            self._succeed()
+            self._succeed(subject)
         return result
 
-    def _succeed(self) -> None:
+    def _succeed(self, subject: str) -> None:
         self.last_success_at = self._clock.time()
         self.history.succeed()
         labels = (self._account, self.name)
         self._telemetry.last_success.labels(*labels).set(self.last_success_at)
         self._telemetry.resource_up.labels(*labels).set(1)
-        if self.error is not None:
+        self._failing.pop(subject, None)
+        if self._warned and not self._failing:
+            self._warned.clear()
             _log.info("poll.recovered", account=self._account, resource=self.name.value)
-        self.error = None
 
-    def _fail(self, error: PollError) -> None:
+    def _fail(self, subject: str, error: PollError) -> None:
         self.history.fail(error, now=self._clock.time())
         labels = (self._account, self.name)
         self._telemetry.poll_failures.labels(*labels, error.reason).inc()
         self._telemetry.resource_up.labels(*labels).set(0)
-        is_new = self.error is None or self.error.reason != error.reason
-        tell = _log.warning if is_new else _log.debug
+        tell = _log.debug if error.reason in self._warned else _log.warning
         tell(
             "poll.failed",
             account=self._account,
@@ -91,4 +100,6 @@ class Resource:
             reason=error.reason,
             error=str(error),
         )
-        self.error = error
+        self._warned.add(error.reason)
+        self._failing.pop(subject, None)
+        self._failing[subject] = error

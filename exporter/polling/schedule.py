@@ -39,6 +39,14 @@ def delay_after_failure(
     return delay
 
 
+def delay_after_stale_answer(answers: int, *, interval: float) -> float:
+    """Seconds to wait after the `answers`-th answer in a row was older than the summary.
+
+    A quarter of `interval`, in case it was about to be up to date, then four times as long each.
+    """
+    return interval * 4.0 ** (min(answers, 3) - 2)
+
+
 def start_delay(position: int, count: int, *, interval: float) -> float:
     """Seconds after which the account at `position` of `count` starts, spread over `interval`."""
     return interval * position / count

@@ -8,7 +8,7 @@ import structlog
 
 from exporter.errors import PollError
 from exporter.polling.context import AccountContext
-from exporter.polling.quota import Priority
+from exporter.polling.priority import Priority
 from exporter.polling.resource import Resource
 from exporter.risk.ledger import SummaryFold
 
@@ -27,8 +27,8 @@ class SummaryPoller:
 
     async def poll(self) -> PollError | None:
         """Poll once. The error, if any, changes nothing but that `up` says 0."""
-        await self._context.admit(Priority.SUMMARY)
-        outcome = await self._resource.attempt(self._read)
+        with await self._context.admit(Priority.SUMMARY):
+            outcome = await self._resource.attempt(self._read)
         publication = self._context.publication
         if isinstance(outcome, PollError):
             publication.up = False

@@ -1,0 +1,57 @@
+"""How urgent a user's details are, as a value that orders users. Pure."""
+
+from enum import IntEnum
+from typing import Self
+
+import msgspec
+
+from exporter.polling.priority import Priority
+from exporter.risk.ledger import UserRecord
+from exporter.risk.model import RiskLevel
+
+
+class Want(IntEnum):
+    """Why a user's details are wanted: something changed, they were never read, they grew old."""
+
+    CHANGED = 0
+    UNREAD = 1
+    AGED = 2
+
+
+class Rank(msgspec.Struct, frozen=True, order=True, gc=False):
+    """How urgent a user's details are; the smallest goes first.
+
+    `mildness` and `staleness` grow as level and instant fall.
+    """
+
+    want: Want
+    mildness: int
+    staleness: float
+
+    @classmethod
+    def aged(cls, found_at: float) -> Self:
+        """The rank of a user found too old at that instant: whoever was first goes first."""
+        return cls(Want.AGED, 0, found_at)
+
+    @property
+    def priority(self) -> Priority:
+        """What the request is for: news and high risk are urgent, catching up is not."""
+        is_high = -self.mildness >= RiskLevel.HIGH.severity
+        if self.want is Want.CHANGED or (self.want is Want.UNREAD and is_high):
+            return Priority.URGENT_DETAILS
+        return Priority.RELAXED_DETAILS
+
+
+def rank_of(record: UserRecord, *, aged_at: float | None = None) -> Rank | None:
+    """How urgent a user's details are, who was found too old at `aged_at`; None: not wanted.
+
+    Of a user who is not listed only a change is of interest.
+    """
+    if record.due_since is None and record.summary is None:
+        return None
+    last_event = 0.0 if record.summary is None else record.summary.last_event
+    if record.due_since is not None:
+        return Rank(Want.CHANGED, -record.level.severity, -last_event)
+    if record.details_at is None:
+        return Rank(Want.UNREAD, -record.level.severity, -last_event)
+    return None if aged_at is None else Rank.aged(aged_at)
