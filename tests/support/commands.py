@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -42,10 +43,10 @@ class Running:
         """The shell assignments it has printed."""
         return dict(line.split("=", 1) for line in self.lines if not line.startswith("#"))
 
-    async def stop(self) -> Ending:
-        """Ask it to end as systemd would; it has ten seconds."""
+    async def stop(self, how: signal.Signals = signal.SIGTERM) -> Ending:
+        """Ask it to end, as systemd would unless said; it has ten seconds."""
         if self._process.returncode is None:
-            self._process.terminate()
+            self._process.send_signal(how)
         async with asyncio.timeout(_STOP_SECONDS):
             return await _end_of(self._process)
 
