@@ -13,7 +13,7 @@ from typing import Self
 
 from exporter.clock import Clock
 from exporter.cloudflare.client import Exchange
-from exporter.polling.priority import PauseReason, Priority
+from exporter.polling.priority import Pause, PauseReason, Priority
 from exporter.polling.quota import Quota, QuotaState
 
 TOLD_EVERY_SECONDS = 1.0
@@ -115,6 +115,15 @@ class Governor:
     def state(self) -> QuotaState | None:
         """What the API last said of the quota."""
         return self._quota.state(self._clock.monotonic())
+
+    def pause(self, account: str) -> Pause | None:
+        """What holds back the most urgent request this account waits with.
+
+        Where it waits with none: what would hold back its next summary.
+        """
+        priorities = (waiter.priority for waiter in self._waiters if waiter.account == account)
+        priority = next(priorities, Priority.SUMMARY)
+        return self._quota.decide(priority, self._clock.monotonic())
 
     async def _wait_for_turn(self, waiter: _Waiter) -> None:
         while True:
