@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
 from random import Random
 from uuid import UUID
 
@@ -60,7 +59,7 @@ class Population:
     def _with_event(self, row: UserRow) -> UserRow:
         first, *others = row.events
         exemplar = Exemplar(self._uuid(), row.last_event + 60)
-        grown = replace(first, count=first.count + 1, exemplar=exemplar)
+        grown = msgspec.structs.replace(first, count=first.count + 1, exemplar=exemplar)
         return msgspec.structs.replace(
             row,
             current_events=row.current_events + 1,

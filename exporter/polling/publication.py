@@ -55,6 +55,7 @@ class Publication:
         self._selection = Selection(disclosure)
         self._rows: dict[str, UserRow] = {}
         self._reselect = True
+        self._was_shown = False
         self._changed: set[str] = set()
         self._counted: list[CountedEvent] = []
         self._is_due = False
@@ -83,7 +84,10 @@ class Publication:
         changed, self._changed = self._changed, set()
         counted, self._counted = self._counted, []
         changed = self._renew_rows(changed)
-        await self._exposition.publish(self._snapshot(), changed=changed)
+        # Another publication may have shown this account before: nothing of it may stay.
+        everybody = None if not self._was_shown else changed
+        self._was_shown = True
+        await self._exposition.publish(self._snapshot(), changed=everybody)
         now = self._clock.time()
         for one in counted:
             self._telemetry.detection_delay.labels(self._account).observe(

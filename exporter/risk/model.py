@@ -2,7 +2,8 @@
 
 Everything is frozen; nobody writes to the collections inside. Instants are Unix seconds. The
 values that exist once per user are msgspec structs, because a hundred thousand of them are
-built in one poll; the others are dataclasses.
+built in one poll, and because the garbage collector need not walk over them (`gc=False`: a
+collection would hold the event loop for tens of milliseconds); the others are dataclasses.
 """
 
 from collections.abc import Mapping
@@ -135,16 +136,14 @@ class Integration:
 # What a scrape shows ------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Exemplar:
+class Exemplar(msgspec.Struct, frozen=True, gc=False):
     """The newest event behind a counter: its id and when it happened."""
 
     event_id: str
     timestamp: float
 
 
-@dataclass(frozen=True, slots=True)
-class EventCount:
+class EventCount(msgspec.Struct, frozen=True, gc=False):
     """How many events of one behavior and level were counted, and since when counting goes on."""
 
     behavior: str

@@ -162,7 +162,7 @@ def _grown(
         newest = entry.exemplar
         if newest is None or newest.timestamp <= one.event.timestamp:
             newest = Exemplar(one.event.id, one.event.timestamp)
-        grown[pair] = dataclasses.replace(entry, count=entry.count + 1, exemplar=newest)
+        grown[pair] = replace(entry, count=entry.count + 1, exemplar=newest)
     return grown
 
 
