@@ -1,6 +1,7 @@
 """From settings to pollers: one for each account, one governor for each distinct token."""
 
 import random
+from collections import Counter
 from dataclasses import dataclass
 
 from exporter.app.workshop import Workshop
@@ -23,7 +24,7 @@ from exporter.settings import AccountSettings, Settings
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """A token and the quota that goes with it, shared by all accounts that use the token."""
+    """A token's source and the governor of all accounts that use the token."""
 
     token: TokenSource
     governor: Governor
@@ -37,32 +38,35 @@ async def build_pollers(settings: Settings, workshop: Workshop) -> tuple[Account
     accesses = _accesses(settings, workshop)
     key = await workshop.store.pseudonym_key()
     pollers = []
-    for account in settings.accounts:
+    for account, access in zip(settings.accounts, accesses, strict=True):
         poller = await _build_poller(
             account,
             settings=settings,
             workshop=workshop,
-            access=accesses[_credential(account)],
+            access=access,
             disclosure=_disclosure(settings, key),
         )
         pollers.append(poller)
     return tuple(pollers)
 
 
-def _accesses(settings: Settings, workshop: Workshop) -> dict[str, Access]:
-    """By credential; each quota reserves what its accounts' summaries and configuration need."""
-    credentials = [_credential(account) for account in settings.accounts]
+def _accesses(settings: Settings, workshop: Workshop) -> tuple[Access, ...]:
+    """One an account, with one governor for each distinct token wherever it is written.
+
+    Each quota reserves what its accounts' summaries and configuration need.
+    """
+    sources = [_token(account) for account in settings.accounts]
+    tokens = [source.current() for source in sources]
     per_account = 1 / settings.poll_interval + 2 / settings.config_interval
-    accesses = {}
-    for account, credential in zip(settings.accounts, credentials, strict=True):
-        if credential in accesses:
-            continue
-        quota = Quota(
-            share=settings.api_share,
-            reserved_per_second=per_account * credentials.count(credential),
+    governors = {}
+    for token, accounts in Counter(tokens).items():
+        quota = workshop.quota(
+            token, share=settings.api_share, reserved_per_second=per_account * accounts
         )
-        accesses[credential] = Access(_token(account), _governor(quota, workshop))
-    return accesses
+        governors[token] = _governor(quota, workshop)
+    return tuple(
+        Access(source, governors[token]) for source, token in zip(sources, tokens, strict=True)
+    )
 
 
 def _governor(quota: Quota, workshop: Workshop) -> Governor:
@@ -70,13 +74,6 @@ def _governor(quota: Quota, workshop: Workshop) -> Governor:
         workshop.telemetry.api_paused.labels(account, reason.label).inc(seconds)
 
     return Governor(quota, clock=workshop.clock, on_paused=tell)
-
-
-def _credential(account: AccountSettings) -> str:
-    """What tells one token from another without reading it: its file, or the token itself."""
-    if account.api_token is not None:
-        return f"literal:{account.api_token.get_secret_value()}"
-    return f"file:{account.api_token_file}"
 
 
 def _token(account: AccountSettings) -> TokenSource:
@@ -117,6 +114,7 @@ async def _build_poller(
         planner=planner,
         publication=_publication(account, journal, disclosure, workshop),
         recorder=_recorder(account, journal, planner, workshop),
+        standing=workshop.standing(account.account_id),
         gate=workshop.gate,
         clock=workshop.clock,
         jitter=jitter,
@@ -137,6 +135,7 @@ def _publication(
         account=account.name,
         account_id=account.account_id,
         journal=journal,
+        standing=workshop.standing(account.account_id),
         disclosure=disclosure,
         exposition=workshop.exposition,
         telemetry=workshop.telemetry,

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 
 from aiohttp import ClientSession
@@ -12,6 +13,8 @@ from exporter.cloudflare.client import open_session
 from exporter.exposition import Exposition
 from exporter.gate import ScrapeGate
 from exporter.polling.journal import Journal
+from exporter.polling.quota import Quota
+from exporter.polling.standing import Standing
 from exporter.settings import MemoryState, Settings, State
 from exporter.store import Store, open_store
 from exporter.telemetry import Telemetry
@@ -24,7 +27,8 @@ UNLIMITED = 0
 class Workshop:
     """What outlives a reload of the configuration.
 
-    `journals` are by account id: an account that stays configured keeps its ledger.
+    `journals` and `standings` are by account id: an account that stays configured keeps its
+    ledger, and its gauges. `quotas` are by token, see `quota`: a 429 holds over a reload, too.
     """
 
     session: ClientSession
@@ -34,6 +38,8 @@ class Workshop:
     gate: ScrapeGate
     clock: Clock
     journals: dict[str, Journal] = field(default_factory=dict)
+    standings: dict[str, Standing] = field(default_factory=dict)
+    quotas: dict[bytes, Quota] = field(default_factory=dict)
 
     async def journal(self, account_id: str) -> Journal:
         """The journal of one account, opened at its first use. Raises StateError."""
@@ -43,6 +49,20 @@ class Workshop:
             journal = Journal(account_id, ledger, self.store, clock=self.clock)
             self.journals[account_id] = journal
         return journal
+
+    def standing(self, account_id: str) -> Standing:
+        """What was found of one account so far."""
+        return self.standings.setdefault(account_id, Standing())
+
+    def quota(self, token: str, *, share: float, reserved_per_second: float) -> Quota:
+        """What is known of a token's quota, to be spent as given from now on."""
+        fingerprint = sha256(token.encode()).digest()
+        quota = self.quotas.get(fingerprint)
+        if quota is None:
+            quota = Quota(share=share, reserved_per_second=reserved_per_second)
+            self.quotas[fingerprint] = quota
+        quota.allot(share=share, reserved_per_second=reserved_per_second)
+        return quota
 
 
 @asynccontextmanager

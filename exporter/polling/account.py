@@ -27,11 +27,10 @@ class AccountPoller:
         intervals: PollIntervals,
     ) -> None:
         self.account = context.account
-        self.first_poll_ended = asyncio.Event()
+        self.first_poll_ended = context.standing.first_poll_ended
         self.resources = resources
         self._context = context
         self._intervals = intervals
-        self._summary = SummaryPoller(context, resources[ResourceName.SUMMARY])
         self._behaviors = BehaviorsPoller(context, resources[ResourceName.BEHAVIORS])
         self._integrations = IntegrationsPoller(context, resources[ResourceName.INTEGRATIONS])
         self._details = DetailsPoller(
@@ -40,26 +39,22 @@ class AccountPoller:
             interval=intervals.summary,
             relearn_names=self._behaviors.relearn,
         )
-
-    @property
-    def context(self) -> AccountContext:
-        """What it works with, to be looked at."""
-        return self._context
-
-    @property
-    def intervals(self) -> PollIntervals:
-        """How often it asks."""
-        return self._intervals
+        self._summary = SummaryPoller(
+            context, resources[ResourceName.SUMMARY], on_recorded=self._details.wake
+        )
 
     async def run(self, *, start_delay: float) -> Never:
-        """Poll for ever, beginning after `start_delay` seconds."""
-        await self._context.clock.sleep(start_delay)
+        """Poll for ever, beginning after `start_delay` seconds.
+
+        What was found before a reload goes on growing old meanwhile.
+        """
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._repeat(self._poll_summary, self._intervals.summary))
+            tasks.create_task(self._summary.withdraw_old_data(self._intervals.data_max_age))
+            await self._context.clock.sleep(start_delay)
+            tasks.create_task(self._repeat(self._summary.poll, self._intervals.summary))
             for configuration in (self._behaviors, self._integrations):
                 tasks.create_task(self._repeat(configuration.poll, self._intervals.configuration))
             tasks.create_task(self._details.run())
-            tasks.create_task(self._summary.withdraw_old_data(self._intervals.data_max_age))
             tasks.create_task(self._forget_old_marks())
         raise AssertionError("pollers end by an exception only")
 
@@ -69,13 +64,6 @@ class AccountPoller:
         await self._summary.poll()
         await self._integrations.poll()
         await self._details.ask_all()
-        self.first_poll_ended.set()
-
-    async def _poll_summary(self) -> PollError | None:
-        error = await self._summary.poll()
-        self._details.wake()
-        self.first_poll_ended.set()
-        return error
 
     async def _repeat(
         self, poll: Callable[[], Awaitable[PollError | None]], interval: float

@@ -64,7 +64,7 @@ class BehaviorsPoller:
         async with context.journal.lock:
             changes = observe_behaviors(context.journal.ledger, outcome, now=now)
             entry = await context.recorder.record(changes)
-        context.publication.behaviors = outcome
+        context.standing.behaviors = outcome
         await context.publication.show(entry, reselect=False)
         return None
 
@@ -85,6 +85,6 @@ class IntegrationsPoller:
             )
         if isinstance(outcome, PollError):
             return outcome
-        context.publication.integrations = outcome
+        context.standing.integrations = outcome
         await context.publication.show(reselect=False)
         return None

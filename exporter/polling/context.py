@@ -12,6 +12,7 @@ from exporter.polling.planner import Planner
 from exporter.polling.priority import Priority
 from exporter.polling.publication import Publication
 from exporter.polling.recorder import Recorder
+from exporter.polling.standing import Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class AccountContext:
     planner: Planner
     publication: Publication
     recorder: Recorder
+    standing: Standing
     gate: ScrapeGate
     clock: Clock
     jitter: Callable[[], float]

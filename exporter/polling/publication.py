@@ -9,12 +9,11 @@ import asyncio
 from exporter.clock import Clock
 from exporter.exposition import Exposition
 from exporter.polling.journal import Entry, Journal
+from exporter.polling.standing import Standing
 from exporter.risk.ledger import CountedEvent
 from exporter.risk.model import (
     AccountGauges,
     AccountSnapshot,
-    Behavior,
-    Integration,
     UserRow,
 )
 from exporter.risk.projection import Disclosure, Identity, user_row
@@ -23,11 +22,7 @@ from exporter.telemetry import Telemetry
 
 
 class Publication:
-    """One account's place in the exposition.
-
-    `up` and the configuration are set by those who poll. `has_fresh_data` says whether there
-    are data to show at all: from the first good summary until the data are too old.
-    """
+    """One account's place in the exposition."""
 
     def __init__(
         self,
@@ -35,18 +30,16 @@ class Publication:
         account: str,
         account_id: str,
         journal: Journal,
+        standing: Standing,
         disclosure: Disclosure,
         exposition: Exposition,
         telemetry: Telemetry,
         clock: Clock,
     ) -> None:
-        self.up = False
-        self.has_fresh_data = False
-        self.behaviors: tuple[Behavior, ...] = ()
-        self.integrations: tuple[Integration, ...] = ()
         self._account = account
         self._account_id = account_id
         self._journal = journal
+        self._standing = standing
         self._disclosure = disclosure
         self._exposition = exposition
         self._telemetry = telemetry
@@ -112,7 +105,7 @@ class Publication:
 
     def _select(self, changed: set[str]) -> set[str]:
         """Choose who is shown; who is now and was not, or the reverse."""
-        if not self.has_fresh_data:
+        if not self._standing.has_fresh_data:
             return self._selection.clear()
         return self._selection.update(self._journal.ledger, changed, now=self._clock.time())
 
@@ -128,8 +121,8 @@ class Publication:
         return AccountSnapshot(
             account=self._account,
             account_id=self._account_id,
-            up=self.up,
-            gauges=self._gauges() if self.has_fresh_data else None,
+            up=self._standing.up,
+            gauges=self._gauges() if self._standing.has_fresh_data else None,
             users=self._rows,
             identity_shown=self._disclosure.identity is Identity.FULL,
             created=counters.created,
@@ -142,6 +135,6 @@ class Publication:
         by_level = self._journal.ledger.by_level
         return AccountGauges(
             users_by_level={level: len(users) for level, users in by_level.items() if users},
-            behaviors=self.behaviors,
-            integrations=self.integrations,
+            behaviors=self._standing.behaviors,
+            integrations=self._standing.integrations,
         )

@@ -1,5 +1,7 @@
 """Lines 5 to 8 of a poll's road: an observation becomes changes, durable, known and shown."""
 
+import asyncio
+
 import structlog
 
 from exporter.errors import CommitError, StateError
@@ -8,6 +10,9 @@ from exporter.polling.planner import Planner
 from exporter.risk.ledger import Changes
 from exporter.store import Store
 from exporter.telemetry import Telemetry
+
+LEARNT_IN_A_TURN = 1000
+"""A baseline may have a hundred thousand users: the loop is given back after so many."""
 
 _log = structlog.get_logger(__name__)
 
@@ -40,8 +45,10 @@ class Recorder:
     async def record(self, changes: Changes) -> Entry:
         """Commit `changes` and let the planner know who is wanted now."""
         entry = await self._journal.record(changes)
-        for user_id, record in changes.users.items():
+        for number, (user_id, record) in enumerate(changes.users.items(), start=1):
             self._planner.learn(user_id, record)
+            if number % LEARNT_IN_A_TURN == 0:
+                await asyncio.sleep(0)
         self._telemetry.pending_users.labels(self._account).set(self._planner.pending)
         self._tell_oldest()
         self._tell_state(entry)

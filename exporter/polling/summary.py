@@ -1,6 +1,7 @@
 """Polling the summary: who is at risk, in one call, and whose details are worth another."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import aclosing
 from typing import Never
 
@@ -16,46 +17,67 @@ _log = structlog.get_logger(__name__)
 
 
 class SummaryPoller:
-    """Reads an account's summary; each good one moves the ledger and is shown."""
+    """Reads an account's summary; each good one moves the ledger and is shown.
 
-    def __init__(self, context: AccountContext, resource: Resource) -> None:
+    `on_recorded` is called as soon as the planner knows whose details are wanted now.
+    """
+
+    def __init__(
+        self, context: AccountContext, resource: Resource, *, on_recorded: Callable[[], None]
+    ) -> None:
         self._context = context
         self._resource = resource
+        self._on_recorded = on_recorded
         self._unreadable = 0
-        self._read_at = 0.0
         self._was_read = asyncio.Event()
 
     async def poll(self) -> PollError | None:
         """Poll once. The error, if any, changes nothing but that `up` says 0."""
         with await self._context.admit(Priority.SUMMARY):
             outcome = await self._resource.attempt(self._read)
-        publication = self._context.publication
         if isinstance(outcome, PollError):
-            publication.up = False
-            await publication.show()
-            return outcome
-        async with self._context.journal.lock:
-            entry = await self._context.recorder.record(outcome.finish())
-        self._read_at = self._context.clock.monotonic()
-        self._was_read.set()
-        publication.up = True
-        publication.has_fresh_data = True
-        await publication.show(entry)
-        return None
+            await self._show_failure()
+            error: PollError | None = outcome
+        else:
+            await self._record(outcome)
+            error = None
+        self._context.standing.first_poll_ended.set()
+        return error
 
     async def withdraw_old_data(self, max_age: float) -> Never:
         """Take back the account's gauges whenever no summary was good for `max_age` seconds."""
-        clock, publication = self._context.clock, self._context.publication
+        clock, standing = self._context.clock, self._context.standing
         while True:
-            await self._was_read.wait()
-            remaining = self._read_at + max_age - clock.monotonic()
-            if remaining > 0:
-                await clock.sleep(remaining)
-                continue
             self._was_read.clear()
-            publication.has_fresh_data = False
-            _log.warning("data.withdrawn", account=self._context.account, max_age=max_age)
-            await publication.show()
+            if standing.read_at is None:
+                await self._was_read.wait()
+                continue
+            remaining = standing.read_at + max_age - clock.monotonic()
+            if remaining > 0.0:
+                await clock.sleep(remaining)
+            else:
+                await self._withdraw(max_age)
+
+    async def _record(self, fold: SummaryFold) -> None:
+        context = self._context
+        async with context.journal.lock:
+            entry = await context.recorder.record(fold.finish())
+        self._on_recorded()
+        context.standing.up = True
+        context.standing.read_at = context.clock.monotonic()
+        self._was_read.set()
+        await context.publication.show(entry)
+
+    async def _show_failure(self) -> None:
+        self._context.standing.up = False
+        await self._context.publication.show(reselect=False)
+
+    async def _withdraw(self, max_age: float) -> None:
+        context = self._context
+        context.standing.up = False
+        context.standing.read_at = None
+        _log.warning("data.withdrawn", account=context.account, max_age_seconds=max_age)
+        await context.publication.show()
 
     async def _read(self) -> SummaryFold:
         context = self._context

@@ -1,0 +1,28 @@
+"""How one account stands: what is known of it beside its ledger."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from exporter.risk.model import Behavior, Integration
+
+
+@dataclass(slots=True)
+class Standing:
+    """What the last polls found, for as long as the process lives; a reload keeps it.
+
+    - `up`: the last summary was good, and its data are shown.
+    - `read_at`: when a summary was good last, by the monotonic clock; None: never, or so long
+      ago that it is not to be shown any more.
+    - `first_poll_ended`: the first summary was asked for, and came or failed.
+    """
+
+    up: bool = False
+    read_at: float | None = None
+    behaviors: tuple[Behavior, ...] = ()
+    integrations: tuple[Integration, ...] = ()
+    first_poll_ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def has_fresh_data(self) -> bool:
+        """Whether there are gauges to show at all."""
+        return self.read_at is not None
