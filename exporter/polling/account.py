@@ -43,6 +43,16 @@ class AccountPoller:
             context, resources[ResourceName.SUMMARY], on_recorded=self._details.wake
         )
 
+    @property
+    def context(self) -> AccountContext:
+        """What it works with, to be looked at."""
+        return self._context
+
+    @property
+    def intervals(self) -> PollIntervals:
+        """How often it asks."""
+        return self._intervals
+
     async def run(self, *, start_delay: float) -> Never:
         """Poll for ever, beginning after `start_delay` seconds.
 
