@@ -1,0 +1,51 @@
+"""Write `grafana/dashboards/*.json`: `python -m grafana`.
+
+With `--check` nothing is written, and the exit status is 1 where a file is not what the code
+says, is missing, or belongs to no board.
+"""
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from grafana.boards import BOARDS
+
+FOLDER = Path(__file__).with_name("dashboards")
+
+
+def generated() -> Mapping[str, str]:
+    """Return file name -> text of every board."""
+    return {board.file_name: board.to_json() for board in BOARDS}
+
+
+def committed() -> Mapping[str, str]:
+    """Return file name -> text as it stands in the folder."""
+    return {path.name: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.json")}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write, or check; return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m grafana", description="Write the dashboards.")
+    parser.add_argument("--check", action="store_true", help="only say whether they are current")
+    arguments = parser.parse_args(argv)
+    before, after = committed(), generated()
+    if before == after:
+        return 0
+    if arguments.check:
+        sys.stderr.write("grafana/dashboards is not what the code says: run `python -m grafana`\n")
+        return 1
+    _write(before, after)
+    return 0
+
+
+def _write(before: Mapping[str, str], after: Mapping[str, str]) -> None:
+    FOLDER.mkdir(exist_ok=True)
+    for name in before.keys() - after.keys():
+        (FOLDER / name).unlink()
+    for name, text in after.items():
+        (FOLDER / name).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

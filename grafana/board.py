@@ -1,0 +1,84 @@
+"""A board: sections of panels under one uid, and the way to the other boards."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from grafana_foundation_sdk.builders.dashboard import (
+    Dashboard,
+    DashboardLink,
+    QueryVariable,
+    Row,
+)
+from grafana_foundation_sdk.cog.builder import Builder
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models import dashboard as model
+
+from grafana.variables import datasource
+
+TAG: Final = "cloudflare-risk"
+"""What all boards are tagged with, and so find each other by."""
+
+USER_UID: Final = "cloudflare-risk-user"
+
+LINK_TO_USER: Final = (
+    f"/d/{USER_UID}?var-datasource=${{datasource}}"
+    "&var-account=${__data.fields.account:percentencode}"
+    "&var-user=${__data.fields.user_id:percentencode}&${__url_time_range}"
+)
+"""From a row of a table that has the labels `account` and `user_id`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Panels under one heading. Their widths fill whole rows of the grid's 24 columns."""
+
+    title: str
+    panels: Sequence[Builder[model.Panel]]
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """A dashboard; `uid` is its address, which links and provisioning rely on for ever."""
+
+    uid: str
+    title: str
+    description: str
+    variables: Sequence[QueryVariable]
+    sections: Sequence[Section]
+
+    @property
+    def file_name(self) -> str:
+        """What its JSON is called."""
+        return f"{self.uid}.json"
+
+    def to_json(self) -> str:
+        """Return what Grafana imports, the same text for the same board."""
+        return JSONEncoder(indent=2, sort_keys=True).encode(self._model()) + "\n"
+
+    def _model(self) -> model.Dashboard:
+        builder = (
+            Dashboard(self.title)
+            .uid(self.uid)
+            .description(self.description)
+            .tags([TAG])
+            .time("now-1h", "now")
+            .refresh("30s")
+            .timezone("browser")
+            .tooltip(model.DashboardCursorSync.CROSSHAIR)
+            .link(_links())
+            .with_variable(datasource())
+        )
+        for variable in self.variables:
+            builder.with_variable(variable)
+        for section in self.sections:
+            builder.with_row(Row(section.title))
+            for panel in section.panels:
+                builder.with_panel(panel)
+        return builder.build()
+
+
+def _links() -> DashboardLink:
+    """Show the other boards beside each other; variables and time range go along."""
+    link = DashboardLink("Boards").type(model.DashboardLinkType.DASHBOARDS).tags([TAG])
+    return link.include_vars(True).keep_time(True)

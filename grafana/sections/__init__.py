@@ -1,0 +1,1 @@
+"""The panels, by subject: each module is one section of a board."""

@@ -1,0 +1,130 @@
+"""API: what is asked of Cloudflare, how fast it answers, and how much may still be asked."""
+
+from typing import Final
+
+from grafana_foundation_sdk.builders import stat, timeseries
+
+from exporter.catalogue.telemetry import (
+    API_PAUSED,
+    API_QUOTA_LIMIT,
+    API_QUOTA_REMAINING,
+    API_QUOTA_RESET,
+    API_REQUEST_DURATION,
+    API_REQUESTS,
+)
+from grafana.board import Section
+from grafana.palette import GOLD, RED, by_thresholds, thresholds
+from grafana.panels import COUNT, Query, counts, lines, number
+from grafana.queries import RATE, growth, now, quantile, series
+
+_UNTOLD: Final = "not told"
+_ANSWERED_WELL: Final = 'code=~"2.."'
+
+
+def _left() -> stat.Panel:
+    panel = number(
+        "Quota left",
+        "The part of the token's quota that is left in this window, as the API last said, of the"
+        " account with least. People's dashboards and other tools spend the same quota.",
+        f"min({now(API_QUOTA_REMAINING)} / {now(API_QUOTA_LIMIT)})",
+        unit="percentunit",
+        span=6,
+    )
+    # Below half the exporter's own default share is touched; below a tenth everybody is near 429.
+    marks = thresholds(RED, (0.1, GOLD), (0.5, "text"))
+    return panel.no_value(_UNTOLD).color_scheme(by_thresholds()).thresholds(marks)
+
+
+def _window() -> stat.Panel:
+    return (
+        number(
+            "Window ends in",
+            "Time until the quota is whole again, as the API last said; 0 when that is past.",
+            f"clamp_min(max({now(API_QUOTA_RESET)}) - time(), 0)",
+            unit="s",
+            span=6,
+        )
+        .no_value(_UNTOLD)
+        .decimals(0)
+    )
+
+
+def _paused_share() -> stat.Panel:
+    return number(
+        "Time paused",
+        "The part of the last ten minutes in which requests were held back, whatever the reason,"
+        " of the account with most.",
+        f"max(sum by (account) (rate({series(API_PAUSED)}[10m])))",
+        unit="percentunit",
+        span=6,
+    ).thresholds(thresholds("text", (0.1, GOLD), (0.5, RED)))
+
+
+def _errors_share() -> stat.Panel:
+    answers = f"sum(rate({series(API_REQUESTS)}[10m]))"
+    good = f"sum(rate({series(API_REQUESTS, _ANSWERED_WELL)}[10m]))"
+    return number(
+        "Requests failing",
+        "The part of the requests of the last ten minutes that were not answered well.",
+        f"1 - {good} / {answers}",
+        unit="percentunit",
+        span=6,
+    ).thresholds(thresholds("text", (0.05, GOLD), (0.5, RED)))
+
+
+def _quota() -> timeseries.Panel:
+    return lines(
+        "Quota",
+        "Requests left in the window and the limit of one window, as the API last said. The line"
+        " falls with everything that spends the token's quota, and jumps up with a new window.",
+        Query(now(API_QUOTA_REMAINING), "{{account}} left"),
+        Query(now(API_QUOTA_LIMIT), "{{account}} limit"),
+        unit=COUNT,
+    ).decimals(0)
+
+
+def _requests() -> timeseries.Panel:
+    return counts(
+        "Requests by operation and answer",
+        "Requests sent to the API per interval, by operation and HTTP status, or the reason why"
+        " no answer came.",
+        Query(growth(API_REQUESTS, window=RATE, by="operation, code"), "{{operation}} {{code}}"),
+    )
+
+
+def _durations() -> timeseries.Panel:
+    return lines(
+        "Duration of requests, 95th percentile",
+        "How long requests took with the body of the answer: 95 of 100 in the last ten minutes"
+        " took no longer.",
+        Query(quantile(0.95, API_REQUEST_DURATION, by="operation"), "{{operation}}"),
+        unit="s",
+    )
+
+
+def _paused() -> timeseries.Panel:
+    return lines(
+        "Time paused by reason",
+        "The part of the time in which requests were held back: rate_limited because the API"
+        " said so, budget to stay within the exporter's share.",
+        Query(
+            f"sum by (account, reason) (rate({series(API_PAUSED)}[{RATE}]))",
+            "{{account}} {{reason}}",
+        ),
+        unit="percentunit",
+    ).axis_soft_max(1)
+
+
+API: Final = Section(
+    "Cloudflare API",
+    (
+        _left(),
+        _window(),
+        _paused_share(),
+        _errors_share(),
+        _quota(),
+        _requests(),
+        _durations(),
+        _paused(),
+    ),
+)

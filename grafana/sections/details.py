@@ -1,0 +1,68 @@
+"""Details: how far the exporter is behind with users, and how late events are shown."""
+
+from typing import Final
+
+from grafana_foundation_sdk.builders import common, timeseries
+from grafana_foundation_sdk.models.common import ScaleDistribution
+
+from exporter.catalogue.telemetry import (
+    DETECTION_DELAY,
+    OLDEST_PENDING,
+    PENDING_USERS,
+    USERS_WITHHELD,
+)
+from grafana.board import Section
+from grafana.panels import COUNT, Query, areas, lines, steps
+from grafana.queries import now, quantile
+
+_LOGARITHMIC: Final = common.ScaleDistributionConfig().type(ScaleDistribution.LOG).log(10)
+"""Most events are seen within seconds; those the API is late with, hours later."""
+
+_RANKS: Final = {0.5: "half", 0.9: "90 of 100", 0.99: "99 of 100"}
+
+
+def _pending() -> timeseries.Panel:
+    return steps(
+        "Backlog",
+        "Users whose summary changed and whose details are not fetched yet. It grows when more"
+        " happens than the quota allows to look at.",
+        Query(now(PENDING_USERS), "{{account}}"),
+        unit=COUNT,
+    ).decimals(0)
+
+
+def _oldest() -> timeseries.Panel:
+    waiting = f"time() - {now(OLDEST_PENDING)}"
+    return lines(
+        "Longest wait in the backlog",
+        "How long the user waits who has been pending for longest; 0 while nobody is.",
+        Query(f"{waiting} or 0 * {now(PENDING_USERS)}", "{{account}}"),
+        unit="s",
+    )
+
+
+def _delay() -> timeseries.Panel:
+    return lines(
+        "Detection delay",
+        "From an event's own time to the moment it is exposed: so many events of the last ten"
+        " minutes were shown within that time. No line where there were no events.",
+        *(Query(quantile(rank, DETECTION_DELAY), name) for rank, name in _RANKS.items()),
+        unit="s",
+    ).scale_distribution(_LOGARITHMIC)
+
+
+def _withheld() -> timeseries.Panel:
+    return (
+        areas(
+            "Users without series of their own",
+            "Users who are in every sum but have no series: limit, there are too many of them;"
+            " min_level, their level is below the configured one.",
+            Query(now(USERS_WITHHELD), "{{account}} {{reason}}"),
+            unit=COUNT,
+        )
+        .decimals(0)
+        .axis_soft_max(1)
+    )
+
+
+DETAILS: Final = Section("Details of users", (_pending(), _oldest(), _delay(), _withheld()))

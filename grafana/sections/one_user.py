@@ -1,0 +1,207 @@
+"""One user: who it is, how risky, since when, and why."""
+
+from typing import Final
+
+from grafana_foundation_sdk.builders import stat, table, timeseries
+from grafana_foundation_sdk.models.common import GraphGradientMode
+
+from exporter.catalogue import Metric
+from exporter.catalogue.risk import (
+    UP,
+    USER_CURRENT_EVENTS,
+    USER_EVENTS,
+    USER_INFO,
+    USER_LAST_EVENT,
+    USER_LAST_RESET,
+    USER_LEVEL,
+)
+from exporter.catalogue.telemetry import USERS_WITHHELD
+from exporter.risk.model import LISTED_LEVELS, RiskLevel
+from grafana.board import Section
+from grafana.palette import (
+    GREY,
+    LEVEL_COLOURS,
+    VIOLET,
+    by_thresholds,
+    level_labels,
+    level_words,
+    thresholds,
+    words,
+)
+from grafana.panels import COUNT, Query, number, steps
+from grafana.queries import known, milliseconds, named, now
+from grafana.sections.now import data_age
+from grafana.tables import VALUE, Column, rows
+
+_CHOSEN: Final = 'user_id="$user"'
+_UNCERTAIN: Final = "not known"
+
+_ZERO: Final = f"0 * {known(USER_LEVEL, _CHOSEN)}"
+"""0 for a user who was listed at some time in the range."""
+
+_LEVEL: Final = (
+    f"{now(USER_LEVEL, _CHOSEN)}"
+    f" or {_ZERO} and on (account) {now(UP)} == 1"
+    f" unless on (account) sum by (account) ({now(USERS_WITHHELD)}) > 0"
+)
+"""The level, and none for a user who was listed but is no longer, where that is certain: with
+fresh data, and with nobody withheld whom we could mistake for somebody who is not listed."""
+
+_COUNTED: Final = f"sum({known(USER_EVENTS, _CHOSEN)}) or sum({_ZERO})"
+
+
+_INFO: Final = f"topk by (account, user_id) (1, {known(USER_INFO, _CHOSEN)})"
+"""Who it is, once: a person whose name has changed in the range was two."""
+
+
+def _counted_by(labels: str) -> str:
+    """Give the counted events; where none were, a 0 that says so."""
+    events = f"sum by ({labels}) ({known(USER_EVENTS, _CHOSEN)})"
+    nothing = f'label_replace(sum({_ZERO}), "behavior", "none counted yet", "", "")'
+    return f"{events} or {nothing} unless on () {_any(USER_EVENTS)}"
+
+
+def _any(metric: Metric) -> str:
+    return f"sum({known(metric, _CHOSEN)})"
+
+
+def _who() -> table.Panel:
+    return (
+        rows(
+            "Who",
+            "Who the user id is, where the exporter exposes identities.",
+            named(known(USER_LEVEL, _CHOSEN), info=_INFO),
+            Column("email", "Email"),
+            Column("name", "Name"),
+            Column("account", "Account"),
+            Column("user_id", "User"),
+        )
+        .height(3)
+        .no_value(_UNCERTAIN)
+    )
+
+
+def _level() -> stat.Panel:
+    panel = number(
+        "Level",
+        "The user's risk level as of the last successful poll; none for a user who was listed in"
+        " the time range shown and is no longer, such as one whose score was cleared.",
+        f"sum({_LEVEL})",
+        unit="none",
+        span=4,
+    )
+    return panel.mappings(level_words()).no_value(_UNCERTAIN)
+
+
+def _current_events() -> stat.Panel:
+    return number(
+        "Events held",
+        "Risk events Cloudflare held of the user when they were last listed; can fall.",
+        f"sum({known(USER_CURRENT_EVENTS, _CHOSEN)})",
+        unit=COUNT,
+        span=4,
+    ).no_value(_UNCERTAIN)
+
+
+def _counted_events() -> stat.Panel:
+    return number(
+        "Events counted",
+        "Risk events of the user the exporter has seen since the account's first poll.",
+        _COUNTED,
+        unit=COUNT,
+        span=4,
+    ).no_value(_UNCERTAIN)
+
+
+def _last_event() -> stat.Panel:
+    return number(
+        "Last event",
+        "When the user's latest risk event happened.",
+        milliseconds(f"max({known(USER_LAST_EVENT, _CHOSEN)})"),
+        unit="dateTimeFromNow",
+        span=4,
+    ).no_value(_UNCERTAIN)
+
+
+def _last_reset() -> stat.Panel:
+    panel = number(
+        "Last reset",
+        "When somebody last cleared the user's risk score, as far as it is known.",
+        f"{milliseconds(_any(USER_LAST_RESET))} or sum({_ZERO})",
+        unit="dateTimeFromNow",
+        span=4,
+    )
+    return panel.mappings(words({0: ("none known", "text")})).no_value(_UNCERTAIN)
+
+
+def _level_over_time() -> timeseries.Panel:
+    colours = [(int(level), LEVEL_COLOURS[level]) for level in LISTED_LEVELS]
+    marks = thresholds(VIOLET, (int(RiskLevel.NONE), GREY), *colours)
+    return (
+        steps(
+            "Level over time",
+            "None is a user who is not listed any more. A gap says that nothing is known: before"
+            " the user was first listed, without fresh data, or while users are withheld.",
+            Query(f"sum({_LEVEL})", "level"),
+            unit="none",
+        )
+        .mappings(level_words())
+        .color_scheme(by_thresholds())
+        .thresholds(marks)
+        .gradient_mode(GraphGradientMode.SCHEME)
+        .fill_opacity(25)
+        .decimals(0)
+        .min(0)
+        .max(int(RiskLevel.HIGH))
+    )
+
+
+def _events_over_time() -> timeseries.Panel:
+    return steps(
+        "Events over time",
+        "Risk events Cloudflare holds of the user, and those the exporter has counted; the"
+        " first falls when events age out or the score is cleared.",
+        Query(f"sum({now(USER_CURRENT_EVENTS, _CHOSEN)})", "held"),
+        Query(_COUNTED, "counted"),
+        unit=COUNT,
+    ).decimals(0)
+
+
+def _behaviors() -> table.Panel:
+    return rows(
+        "Events by behavior",
+        "Risk events counted of the user since the account's first poll, by behavior and the"
+        " level they had.",
+        f"sort_desc({_counted_by('behavior, risk_level')})",
+        Column("behavior", "Behavior"),
+        Column("risk_level", "Level", words=level_labels()),
+        Column(VALUE, "Events", COUNT),
+        span=12,
+    ).no_value(_UNCERTAIN)
+
+
+def _behaviors_over_time() -> timeseries.Panel:
+    return steps(
+        "Events by behavior over time",
+        "Risk events counted of the user since the account's first poll, by behavior.",
+        Query(_counted_by("behavior"), "{{behavior}}"),
+        unit=COUNT,
+    ).decimals(0)
+
+
+ONE_USER: Final = Section(
+    "User",
+    (
+        _who(),
+        _level(),
+        _current_events(),
+        _counted_events(),
+        _last_event(),
+        _last_reset(),
+        data_age(span=4),
+        _level_over_time(),
+        _events_over_time(),
+        _behaviors_over_time(),
+        _behaviors(),
+    ),
+)
