@@ -118,7 +118,8 @@ def _pointed_at(simulator: Simulator, settings: Settings) -> Settings:
 
 def _demo_lines(url: str, simulator: Simulator) -> Iterable[str]:
     yield f"# Open {url}/ for an overview and {url}/metrics for what Prometheus reads."
-    yield "# For a second terminal:"
+    yield "# Its risk events come every few seconds: look for cloudflare_zt_risk_events_total."
+    yield "# What a second terminal needs; after `set -a` a shell exports what is pasted:"
     yield from assignments(simulator)
     yield "# Ctrl-C ends the demo."
 
