@@ -380,6 +380,16 @@ def test_a_baseline_user_cleared_since_their_last_event_was_reset() -> None:
     assert account.resets == 1
 
 
+def test_a_baseline_user_cleared_while_the_baseline_was_on_its_way_was_reset() -> None:
+    """Their last event, not our clock, says what the summary knew of."""
+    account = started(row("ann", 900.0), now=1000.0)
+    account.summary(now=1060.0)
+
+    account.details("ann", now=1061.0, last_reset=999.0)
+
+    assert account.resets == 1
+
+
 def test_a_baseline_user_cleared_before_their_last_event_was_not_reset_since() -> None:
     """They triggered again after it, and so were listed."""
     account = started(row("ann", 900.0), now=1000.0)

@@ -113,6 +113,18 @@ def test_an_event_answered_under_its_behaviors_new_name_does_not_count_again() -
     assert account.total() == 1
 
 
+def test_a_renamed_behavior_keeps_its_identity_where_its_key_is_anothers_name() -> None:
+    """Then no word but its former name can tell which events are its own."""
+    account = _listed()
+    account.behaviors(behavior("dlp", "Data loss"), behavior("high_dlp", "dlp"), now=1001.0)
+    account.details("ann", event(1050.0, name="Data loss"), now=1061.0)
+
+    account.behaviors(behavior("dlp", "Data leak"), behavior("high_dlp", "dlp"), now=1301.0)
+    account.details("ann", event(1050.0, name="Data leak"), now=1302.0)
+
+    assert account.total() == 1
+
+
 def test_an_event_answered_under_its_old_name_still_belongs_to_the_behavior() -> None:
     """A rename may as well leave old events alone."""
     account = _listed()

@@ -21,6 +21,8 @@ from tests.support.states import (
     user_record,
 )
 
+LOW = RiskLevel.LOW
+
 
 async def _reloaded(path: Path, *commits: Changes) -> Ledger:
     """The ledger of a second process, after a first one committed these."""
@@ -86,6 +88,21 @@ async def test_an_account_record_stays_where_changes_have_none(tmp_path: Path) -
     )
 
     assert ledger.account == AccountRecord(created=1.0, baseline_at=2.0, resets=3)
+
+
+async def test_counters_that_grew_replace_those_before(tmp_path: Path) -> None:
+    """The account's and the user's, each in its place."""
+    commits = []
+    for count in (1, 2):
+        entries = (EventCount("a", LOW, 1, 1.0), EventCount("b", LOW, count, 1.0))
+        totals = {(entry.behavior, entry.level): entry for entry in entries}
+        levels = {(LOW, RiskLevel.HIGH): count}
+        users = {"ann": UserRecord(events=entries)}
+        commits.append(Changes(users=users, totals=totals, level_changes=levels))
+
+    ledger = await _reloaded(tmp_path / "state.db", *commits)
+
+    assert contents(ledger) == contents(_applied(*commits))
 
 
 async def test_a_user_no_longer_listed_comes_back_without_a_summary(tmp_path: Path) -> None:
