@@ -1,0 +1,155 @@
+import asyncio
+from collections import Counter
+
+from exporter.cloudflare.client import Exchange
+from exporter.cloudflare.wire import QuotaHeaders, QuotaPolicy
+from exporter.polling.governor import Governor
+from exporter.polling.priority import PauseReason, Priority
+from exporter.polling.quota import Quota
+from tests.support.clock import LoopClock, in_fake_time
+
+TEN_A_MINUTE = QuotaHeaders(policies=(QuotaPolicy("default", limit=10, window_seconds=60.0),))
+
+
+class Office:
+    """A governor, and what came of asking it."""
+
+    def __init__(self) -> None:
+        self.clock = LoopClock()
+        self.paused: Counter[tuple[str, PauseReason]] = Counter()
+        self.went: list[tuple[float, str, Priority]] = []
+        self.governor = Governor(Quota(share=0.5), clock=self.clock, on_paused=self._note_paused)
+
+    def _note_paused(self, account: str, reason: PauseReason, seconds: float) -> None:
+        self.paused[account, reason] += round(seconds * 1000)
+
+    def hear(self, outcome: str = "200", *, retry_after_seconds: float | None = None) -> None:
+        """Be answered at once."""
+        self.governor.hear(
+            Exchange(
+                "get_user",
+                outcome,
+                0.0,
+                quota=TEN_A_MINUTE,
+                retry_after_seconds=retry_after_seconds,
+            )
+        )
+
+    async def ask(self, priority: Priority = Priority.SUMMARY, *, account: str = "acme") -> None:
+        """Ask once, when that is allowed."""
+        with await self.governor.admit(account, priority):
+            self.went.append((self.clock.monotonic(), account, priority))
+            self.hear()
+
+    async def spend_budget(self) -> None:
+        """Ask until there is nothing left for a minute."""
+        for _ in range(5):
+            await self.ask()
+        self.went.clear()
+
+
+@in_fake_time
+async def test_whoever_waits_goes_by_priority_and_then_by_turn() -> None:
+    """News of who is at risk comes before everything that is known about them."""
+    office = Office()
+    await office.spend_budget()
+
+    async with asyncio.TaskGroup() as tasks:
+        for priority in reversed(Priority):
+            for account in ("acme", "globex"):
+                tasks.create_task(office.ask(priority, account=account))
+
+    order = [(priority, account) for _, account, priority in office.went]
+    assert order == [(priority, account) for priority in Priority for account in ("acme", "globex")]
+    assert [round(at) for at, _, _ in office.went] == [60] * 5 + [120] * 3
+
+
+@in_fake_time
+async def test_an_urgent_request_overtakes_those_who_have_waited_for_long() -> None:
+    """It need not be there from the beginning."""
+    office = Office()
+    await office.spend_budget()
+
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(8):
+            tasks.create_task(office.ask(Priority.RELAXED_DETAILS))
+        await office.clock.sleep(30.5)
+        tasks.create_task(office.ask(Priority.SUMMARY))
+
+    assert office.went[0][2] is Priority.SUMMARY
+
+
+@in_fake_time
+async def test_an_answer_ends_a_pause_at_once() -> None:
+    """The window the API speaks of may be over sooner than the one we assumed."""
+    office = Office()
+    office.hear("429", retry_after_seconds=10.0)
+    probe = asyncio.create_task(office.governor.admit("acme", Priority.SUMMARY))
+    await office.clock.sleep(20.0)
+    waiting = asyncio.create_task(office.ask())
+    await office.clock.sleep(0.25)
+
+    with await probe:
+        office.hear()
+        await waiting
+
+    assert office.went == [(20.25, "acme", Priority.SUMMARY)]
+
+
+@in_fake_time
+async def test_a_cancelled_request_frees_the_way_for_the_next() -> None:
+    """Whoever stood first took nothing with them."""
+    office = Office()
+    await office.spend_budget()
+    first = asyncio.create_task(office.ask(Priority.SUMMARY))
+    second = asyncio.create_task(office.ask(Priority.RELAXED_DETAILS))
+    await office.clock.sleep(59.0)
+
+    first.cancel()
+    await second
+
+    assert [round(at) for at, _, _ in office.went] == [60]
+
+
+@in_fake_time
+async def test_each_second_of_a_pause_is_told_once_for_each_account() -> None:
+    """However many of its requests wait, and from when on they do."""
+    office = Office()
+    await office.spend_budget()
+
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(2):
+            tasks.create_task(office.ask(account="acme"))
+        await office.clock.sleep(20.5)
+        tasks.create_task(office.ask(account="globex"))
+        await office.clock.sleep(0.25)
+        tasks.create_task(office.ask(account="acme"))
+
+    assert office.paused == {
+        ("acme", PauseReason.BUDGET): 60_000,
+        ("globex", PauseReason.BUDGET): 39_500,
+    }
+
+
+@in_fake_time
+async def test_a_pause_is_told_while_it_lasts() -> None:
+    """A graph must show a lockout of five minutes as five minutes, not as one spike after it."""
+    office = Office()
+    office.hear("429", retry_after_seconds=300.0)
+    waiting = asyncio.create_task(office.ask())
+
+    await office.clock.sleep(100.5)
+
+    assert office.paused == {("acme", PauseReason.RATE_LIMITED): 100_000}
+    await waiting
+    assert office.paused == {("acme", PauseReason.RATE_LIMITED): 300_000}
+
+
+@in_fake_time
+async def test_who_may_go_at_once_was_not_paused() -> None:
+    """Zero is what an operator wants to see."""
+    office = Office()
+
+    await office.ask()
+
+    assert not office.paused
