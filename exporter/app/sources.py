@@ -2,12 +2,11 @@
 
 from collections.abc import Awaitable, Callable
 
-from exporter import __version__
+from exporter.app.status import status_page
 from exporter.app.workshop import Workshop
 from exporter.exposition import Scrape
 from exporter.polling.account import AccountPoller
-from exporter.polling.resource import ResourceName
-from exporter.web import AccountStatus, StatusPage
+from exporter.web import StatusPage
 
 
 def refresh_telemetry(workshop: Workshop) -> None:
@@ -44,20 +43,8 @@ class Sources:
 
     def status(self) -> StatusPage:
         """What the status page tells now."""
-        return StatusPage(
-            version=__version__,
-            accounts=tuple(_status(poller) for poller in self.pollers),
-        )
+        return status_page(self.pollers)
 
     async def reload(self) -> str | None:
         """Read the configuration again; what is wrong with it, if anything."""
         return await self._reload()
-
-
-def _status(poller: AccountPoller) -> AccountStatus:
-    summary = poller.resources[ResourceName.SUMMARY]
-    return AccountStatus(
-        account=poller.account,
-        up=summary.error is None and summary.last_success_at is not None,
-        last_success=summary.last_success_at,
-    )

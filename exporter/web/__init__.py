@@ -6,10 +6,26 @@ Answers from what lies in memory; never polls, renders or waits for anything but
 from exporter.web.config import WebConfig, read_web_config
 from exporter.web.scrapes import ScrapeLimits
 from exporter.web.server import WebServer, run_web
-from exporter.web.sources import AccountStatus, StatusPage, WebSources
+from exporter.web.sources import WebSources
+from exporter.web.status import (
+    Access,
+    AccountStatus,
+    BacklogStatus,
+    FailureStatus,
+    PauseStatus,
+    QuotaStatus,
+    ResourceStatus,
+    StatusPage,
+)
 
 __all__ = [
+    "Access",
     "AccountStatus",
+    "BacklogStatus",
+    "FailureStatus",
+    "PauseStatus",
+    "QuotaStatus",
+    "ResourceStatus",
     "ScrapeLimits",
     "StatusPage",
     "WebConfig",

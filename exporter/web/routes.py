@@ -47,8 +47,12 @@ class Routes:
         """Let open scrapes end for a little while, then drop them."""
         await self._scrapes.close()
 
-    async def _answer_status(self, _: web.BaseRequest, headers: Headers) -> web.Response:
-        page = render_status_page(self._sources.status(), now=self._clock.time())
+    async def _answer_status(self, request: web.BaseRequest, headers: Headers) -> web.Response:
+        page = render_status_page(
+            self._sources.status(),
+            now=self._clock.time(),
+            refreshes=request.query.get("refresh") != "off",
+        )
         return answer_html(page, headers=headers)
 
     async def _answer_healthy(self, _: web.BaseRequest, headers: Headers) -> web.Response:

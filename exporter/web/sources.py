@@ -1,29 +1,9 @@
 """What the web server needs from the rest of the program, and nothing more."""
 
-from dataclasses import dataclass
 from typing import Protocol
 
 from exporter.exposition import Scrape
-
-
-@dataclass(frozen=True, slots=True)
-class AccountStatus:
-    """What the status page tells of one account; nothing that names a user.
-
-    `last_success` is the Unix second of the last good summary, None where there was none yet.
-    """
-
-    account: str
-    up: bool
-    last_success: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class StatusPage:
-    """What the status page tells."""
-
-    version: str
-    accounts: tuple[AccountStatus, ...]
+from exporter.web.status import StatusPage
 
 
 class WebSources(Protocol):

@@ -1,0 +1,152 @@
+"""What the status page is told, read off the pollers. Nothing here lets an identity through."""
+
+import platform
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from math import isfinite
+
+from exporter import __version__
+from exporter.clock import Clock
+from exporter.polling.account import AccountPoller
+from exporter.polling.context import AccountContext
+from exporter.polling.history import Failures
+from exporter.polling.resource import Resource, ResourceName
+from exporter.risk.model import RiskLevel
+from exporter.web import (
+    Access,
+    AccountStatus,
+    BacklogStatus,
+    FailureStatus,
+    PauseStatus,
+    QuotaStatus,
+    ResourceStatus,
+    StatusPage,
+)
+
+PERMISSIONS: Mapping[ResourceName, str] = {
+    ResourceName.SUMMARY: "Zero Trust: PII Read",
+    ResourceName.USERS: "Zero Trust: PII Read",
+    ResourceName.BEHAVIORS: "Zero Trust Read",
+    ResourceName.INTEGRATIONS: "Zero Trust Read",
+}
+"""What a token needs to read each resource, as Cloudflare's API reference names it."""
+
+LONGEST_MESSAGE = 160
+"""Characters of an error's message that are shown."""
+
+_REFUSED = {"forbidden": Access.FORBIDDEN, "unauthorized": Access.REFUSED}
+
+_IDENTITY = re.compile(
+    r"[^\s\"'<>()]+@[^\s\"'<>()]+"  # an address of mail
+    r"|[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}",  # a UUID, which is what user ids are
+    re.IGNORECASE,
+)
+
+
+def status_page(pollers: Iterable[AccountPoller]) -> StatusPage:
+    """Everything the page tells now."""
+    return StatusPage(
+        version=__version__,
+        python_version=platform.python_version(),
+        accounts=tuple(_account(poller) for poller in pollers),
+    )
+
+
+def _account(poller: AccountPoller) -> AccountStatus:
+    context = poller.context
+    return AccountStatus(
+        account=poller.account,
+        poll_interval=poller.intervals.summary,
+        resources=tuple(_resources(poller)),
+        users=_users(context),
+        backlog=BacklogStatus(context.planner.pending, context.planner.pending_since),
+        quota=_quota(context),
+        pause=_pause(context),
+        failures=_failures(poller.resources.values()),
+    )
+
+
+def _resources(poller: AccountPoller) -> Iterator[ResourceStatus]:
+    standing, clock = poller.context.standing, poller.context.clock
+    for name, resource in poller.resources.items():
+        read_at = standing.read_at if name is ResourceName.SUMMARY else None
+        known_since = None if read_at is None else _on_the_wall(read_at, clock)
+        yield _resource(resource, known_since=known_since)
+
+
+def _resource(resource: Resource, *, known_since: float | None) -> ResourceStatus:
+    """`known_since` is its last success where that was before a reload of the configuration."""
+    history, last = resource.history, resource.last_success_at
+    is_failing = history.failing_since is not None
+    return ResourceStatus(
+        name=resource.name.value,
+        permission=PERMISSIONS[resource.name],
+        access=_access(resource),
+        last_success=known_since if last is None else last,
+        failing_since=history.failing_since,
+        reason=history.failures()[0].reason if is_failing else None,
+    )
+
+
+def _access(resource: Resource) -> Access:
+    if resource.history.refusal is not None:
+        return _REFUSED[resource.history.refusal]
+    return Access.UNKNOWN if resource.last_success_at is None else Access.PERMITTED
+
+
+def _users(context: AccountContext) -> Mapping[RiskLevel, int] | None:
+    if not context.standing.has_fresh_data:
+        return None
+    by_level = context.journal.ledger.by_level
+    return {level: len(users) for level, users in by_level.items()}
+
+
+def _quota(context: AccountContext) -> QuotaStatus | None:
+    state = context.governor.state()
+    if state is None:
+        return None
+    return QuotaStatus(state.limit, state.remaining, _on_the_wall(state.resets_at, context.clock))
+
+
+def _pause(context: AccountContext) -> PauseStatus | None:
+    pause = context.governor.pause(context.account)
+    if pause is None:
+        return None
+    is_known = isfinite(pause.until)
+    until = _on_the_wall(pause.until, context.clock) if is_known else None
+    return PauseStatus(pause.reason.label, until)
+
+
+def _on_the_wall(instant: float, clock: Clock) -> float:
+    """An instant of the monotonic clock in Unix seconds."""
+    return clock.time() + instant - clock.monotonic()
+
+
+def _failures(resources: Iterable[Resource]) -> tuple[FailureStatus, ...]:
+    found = (
+        FailureStatus(
+            resource=resource.name.value,
+            reason=failures.reason,
+            message=safe_message(resource.name, failures),
+            count=failures.count,
+            first_at=failures.first_at,
+            last_at=failures.last_at,
+        )
+        for resource in resources
+        for failures in resource.history.failures()
+    )
+    return tuple(sorted(found, key=lambda one: -one.last_at))
+
+
+def safe_message(resource: ResourceName, failures: Failures) -> str:
+    """What may be shown of an error's message.
+
+    Where one user was asked about, whatever the API said may name them: only its numbers are
+    shown. Elsewhere addresses and user ids are blotted out.
+    """
+    if resource is ResourceName.USERS and failures.status is not None:
+        codes = "".join(f", code {code}" for code in failures.codes)
+        return f"HTTP {failures.status}{codes}"
+    message = _IDENTITY.sub("…", failures.message)
+    is_long = len(message) > LONGEST_MESSAGE
+    return message[: LONGEST_MESSAGE - 1] + "…" if is_long else message

@@ -1,0 +1,324 @@
+"""The page's words from values; how it looks in a browser is tested in tests/browser."""
+
+import re
+from collections.abc import Iterator
+from html import unescape
+from html.parser import HTMLParser
+
+import pytest
+
+from exporter.risk.model import RiskLevel
+from exporter.web import (
+    Access,
+    AccountStatus,
+    BacklogStatus,
+    FailureStatus,
+    PauseStatus,
+    QuotaStatus,
+    ResourceStatus,
+    StatusPage,
+)
+from exporter.web.pages import render_status_page
+from exporter.web.pages.style import STYLE
+from exporter.web.pages.words import span
+from exporter.web.status import Condition
+
+NOW = 1_700_000_000.0
+USERS = {RiskLevel.HIGH: 3, RiskLevel.MEDIUM: 20, RiskLevel.LOW: 1000, RiskLevel.UNKNOWN: 0}
+NOBODY = BacklogStatus()
+
+
+def resource(
+    name: str = "summary",
+    *,
+    good: float | None = 12.0,
+    failing: float | None = None,
+    access: Access = Access.PERMITTED,
+) -> ResourceStatus:
+    """Return a resource by how many seconds ago it was good and began to fail."""
+    return ResourceStatus(
+        name=name,
+        permission=f"to read {name}",
+        access=access,
+        last_success=None if good is None else NOW - good,
+        failing_since=None if failing is None else NOW - failing,
+        reason=None if failing is None else "timeout",
+    )
+
+
+def account(
+    *resources: ResourceStatus,
+    name: str = "acme",
+    users: dict[RiskLevel, int] | None = USERS,
+    backlog: BacklogStatus = NOBODY,
+    quota: QuotaStatus | None = None,
+    pause: PauseStatus | None = None,
+    failures: tuple[FailureStatus, ...] = (),
+) -> AccountStatus:
+    """Return an account that is polled every minute and well, where not told otherwise."""
+    return AccountStatus(
+        account=name,
+        poll_interval=60.0,
+        resources=resources or (resource(),),
+        users=users,
+        backlog=backlog,
+        quota=quota,
+        pause=pause,
+        failures=failures,
+    )
+
+
+def failure(
+    message: str = "HTTP 502", *, count: int = 1, reason: str = "server_error"
+) -> FailureStatus:
+    """Return a failure of the summary, a minute ago for the last time."""
+    return FailureStatus("summary", reason, message, count, NOW - 3600, NOW - 60)
+
+
+def render(*accounts: AccountStatus) -> str:
+    """Return the page of these accounts."""
+    status = StatusPage(version="1.2.3", python_version="3.11.7", accounts=accounts)
+    return render_status_page(status, now=NOW)
+
+
+def words_of(*accounts: AccountStatus) -> str:
+    """Return what a reader reads, its elements apart by one space."""
+    body = render(*accounts).partition("<body>")[2]
+    return " ".join(unescape(re.sub(r"<[^>]*>", " ", body)).split())
+
+
+class Outline(HTMLParser):
+    """The elements of a page in their order; AssertionError where one ends that is not open."""
+
+    void = frozenset({"meta"})
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note an element."""
+        self.elements.append((tag, dict(attrs)))
+        if tag not in self.void:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        """Note its end."""
+        assert self.open.pop() == tag
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        """Return the attributes of each element of a kind."""
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+def test_each_resource_tells_when_it_was_good_last() -> None:
+    """Whoever looks here wants to know whether the data can be believed."""
+    page = render(account(resource(), resource("behaviors", good=250.5)))
+    assert '<time datetime="2023-11-14T22:13:08Z" title="2023-11-14 22:13:08 UTC">12 s ago<' in page
+    assert ">4 min ago</time>" in page
+
+
+def test_a_failing_resource_tells_since_when_and_why() -> None:
+    """The reason is the one in the metrics, so that both can be found by it."""
+    text = words_of(account(resource(), resource("users", good=7300, failing=7200)))
+    assert "users 2 h 1 min ago failing for 2 h : timeout" in text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [
+        (-1.0, "0 s"),
+        (0.9, "0 s"),
+        (59.9, "59 s"),
+        (60.0, "1 min"),
+        (3599.0, "59 min"),
+        (3600.0, "1 h"),
+        (3660.0, "1 h 1 min"),
+        (86400.0, "1 d"),
+        (90000.0, "1 d 1 h"),
+        (86400.0 + 60.0, "1 d"),
+    ],
+)
+def test_a_span_is_told_as_people_say_it(seconds: float, told: str) -> None:
+    """Never rounded up: what is told to be old is at least as old."""
+    assert span(seconds) == told
+
+
+@pytest.mark.parametrize(
+    ("status", "condition"),
+    [
+        (account(), Condition.FRESH),
+        (account(resource(), resource("users", failing=5.0)), Condition.PARTIAL),
+        (account(resource(failing=5.0)), Condition.STALE),
+        (account(resource(good=181.0)), Condition.STALE),
+        (account(resource(good=179.0)), Condition.FRESH),
+        (account(resource(good=999.0, failing=900.0), users=None), Condition.EMPTY),
+        (account(resource(good=None, failing=5.0), users=None), Condition.EMPTY),
+        (account(resource(good=None), users=None), Condition.WAITING),
+    ],
+)
+def test_an_account_is_as_believable_as_its_summary(
+    status: AccountStatus, condition: Condition
+) -> None:
+    """Nothing is called fresh whose summary fails, or is overdue although nothing failed."""
+    assert status.condition(NOW) is condition
+    assert f"1 account: 1 {condition.value}." in words_of(status)
+
+
+def test_users_are_counted_by_level() -> None:
+    """The highest first; a level without a word for it only where somebody has it."""
+    assert "Users by level 3 high 20 medium 1,000 low" in words_of(account())
+    odd = {**USERS, RiskLevel.UNKNOWN: 2}
+    assert "Users by level 2 unknown 3 high" in words_of(account(users=odd))
+
+
+def test_no_users_are_told_where_there_are_no_data_to_believe() -> None:
+    """A zero would be a false all-clear."""
+    text = words_of(account(resource(good=None, failing=5.0), users=None))
+    assert "Users by level not known now" in text
+    assert "0 high" not in text
+
+
+def test_the_quota_tells_what_is_left_and_until_when() -> None:
+    """It is shared with people, who want to know who spent it."""
+    text = words_of(account(quota=QuotaStatus(limit=1200, remaining=612, resets_at=NOW + 187)))
+    assert "612 of 1,200 requests left resets in 3 min" in text
+
+
+@pytest.mark.parametrize(
+    ("pause", "told"),
+    [
+        (PauseStatus("rate_limited", NOW + 30), "(429); goes on in 30 s"),
+        (PauseStatus("rate_limited"), "(429); goes on once it has answered"),
+        (PauseStatus("budget", NOW + 90), "too little is left; goes on in 1 min"),
+    ],
+)
+def test_a_pause_tells_why_and_until_when(pause: PauseStatus, told: str) -> None:
+    """Old data without an error would look like a bug."""
+    text = words_of(account(pause=pause))
+    assert "Paused: the " in text
+    assert told in text
+
+
+def test_the_backlog_tells_how_many_and_since_when() -> None:
+    """A number alone does not tell a busy minute from a stuck hour."""
+    assert "4 users, the first for 8 min" in words_of(account(backlog=BacklogStatus(4, NOW - 480)))
+    assert "Changed users to be asked about none" in words_of(account())
+
+
+def test_what_is_forbidden_names_the_missing_permission() -> None:
+    """So that nobody has to look for it in the API's reference."""
+    denied = resource("users", good=None, failing=5.0, access=Access.FORBIDDEN)
+    text = words_of(account(resource(), denied))
+    assert "forbidden ; needs to read users" in text
+    assert "needs to read summary" not in text
+
+
+@pytest.mark.parametrize("access", Access)
+def test_the_page_tells_what_the_token_may_do(access: Access) -> None:
+    """Nothing is called permitted that was not tried."""
+    assert access.value in words_of(account(resource(access=access)))
+
+
+def test_errors_tell_when_what_why_and_how_often() -> None:
+    """With the instant, so that the log around it can be found."""
+    text = words_of(account(failures=(failure(count=1534),)))
+    assert "1 min ago 2023-11-14 22:12:20 UTC summary: server_error HTTP 502" in text
+    assert "1,534 times since 2023-11-14 21:13:20 UTC" in text
+
+
+def test_only_the_last_errors_are_shown() -> None:
+    """Of one account, so that it does not hide the next."""
+    text = words_of(account(failures=tuple(failure(f"number {i}.") for i in range(9))))
+    assert "number 4." in text
+    assert "number 5." not in text
+
+
+def test_names_and_messages_are_text_and_never_markup() -> None:
+    """A name is the operator's, a message the API's; nothing of them may ever be run or hidden."""
+    evil = "<script>alert(1)</script>\"'&"
+    page = render(account(name=evil, failures=(failure(evil, reason=evil),)), account(name="other"))
+    assert "<script" not in page
+    assert page.count("&lt;script&gt;alert(1)&lt;/script&gt;&quot;&#x27;&amp;") == 4
+
+
+def test_accounts_in_trouble_come_first() -> None:
+    """Of a hundred accounts nobody looks through ninety-nine good ones."""
+    page = render(
+        account(name="good"),
+        account(resource(), resource("users", failing=5.0), name="partial"),
+        account(resource(failing=5.0), name="stale"),
+        account(name="good too"),
+    )
+    for names in (r"<h2 [^>]*>([^<]*)", r'<a href="#[^>]*>([^<]*)'):
+        assert re.findall(names, page) == ["stale", "partial", "good", "good too"]
+
+
+def test_every_account_of_many_has_a_line_that_leads_to_it() -> None:
+    """A hundred sections can only be read with a way to the one that is wanted."""
+    outline = Outline(render(*(account(name=f"customer {i}") for i in range(100))))
+    links = {link["href"] for link in outline.all("a") if (link["href"] or "").startswith("#")}
+    assert links == {f"#{heading['id']}" for heading in outline.all("h2")}
+    assert len(links) == 100
+
+
+def test_a_single_account_needs_no_overview() -> None:
+    """It would say everything twice."""
+    assert "Accounts and their users by level" not in words_of(account())
+
+
+def test_the_page_is_made_to_be_read_aloud() -> None:
+    """WCAG 2.2: language, headings in order, captions, and what each header cell heads."""
+    outline = Outline(render(account(failures=(failure(),)), account()))
+    assert outline.open == []
+    assert outline.all("html") == [{"lang": "en"}]
+    headings = [name for name, _ in outline.elements if re.fullmatch(r"h\d", name)]
+    assert headings == ["h1", "h2", "h2"]
+    assert len(outline.all("caption")) == len(outline.all("table")) == 4
+    assert {cell.get("scope") for cell in outline.all("th")} == {"col", "row"}
+    ids = {heading["id"] for heading in outline.all("h2")}
+    assert {section["aria-labelledby"] for section in outline.all("section")} == ids
+
+
+def test_the_page_runs_and_loads_nothing() -> None:
+    """Its policy forbids it, and a browser would say so in its console."""
+    outline = Outline(render(account()))
+    kinds = {name for name, _ in outline.elements}
+    assert kinds.isdisjoint({"script", "img", "link", "iframe", "form"})
+    assert not any("style" in attributes for _, attributes in outline.elements)
+
+
+def test_the_page_tells_the_versions() -> None:
+    """They are the first question of every report."""
+    assert "Version 1.2.3 · Python 3.11.7" in words_of()
+
+
+def schemes() -> Iterator[tuple[str, dict[str, str]]]:
+    """Return the colours by name, of the light scheme and of the dark one."""
+    light, dark = STYLE.split("@media (prefers-color-scheme: dark)")
+    for name, part in (("light", light), ("dark", dark)):
+        yield name, dict(re.findall(r"--(\w+): (#[0-9a-f]{6})", part))
+
+
+def luminance(colour: str) -> float:
+    """Return the relative luminance of a colour, as WCAG 2.2 defines it."""
+    channels = (int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5))
+    red, green, blue = (
+        value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
+        for value in channels
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize("text", ["ink", "quiet", "link", "good", "fair", "poor"])
+@pytest.mark.parametrize("ground", ["page", "panel"])
+@pytest.mark.parametrize(("scheme", "colours"), [*schemes()])
+def test_text_stands_out_from_its_ground(
+    scheme: str, colours: dict[str, str], ground: str, text: str
+) -> None:
+    """WCAG 2.2, 1.4.3 (AA): 4.5 to 1."""
+    lighter, darker = sorted(map(luminance, (colours[text], colours[ground])), reverse=True)
+    assert (lighter + 0.05) / (darker + 0.05) >= 4.5
