@@ -19,32 +19,32 @@ def generated() -> Mapping[str, str]:
     return {board.file_name: board.to_json() for board in BOARDS}
 
 
-def committed() -> Mapping[str, str]:
-    """Return file name -> text as it stands in the folder."""
-    return {path.name: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.json")}
+def committed(folder: Path) -> Mapping[str, str]:
+    """Return file name -> text as it stands in the folder; nothing where there is no folder."""
+    return {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.json")}
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Write, or check; return the exit status."""
+def main(argv: Sequence[str] | None = None, *, folder: Path = FOLDER) -> int:
+    """Write into `folder`, or check it; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m grafana", description="Write the dashboards.")
     parser.add_argument("--check", action="store_true", help="only say whether they are current")
     arguments = parser.parse_args(argv)
-    before, after = committed(), generated()
+    before, after = committed(folder), generated()
     if before == after:
         return 0
     if arguments.check:
         sys.stderr.write("grafana/dashboards is not what the code says: run `python -m grafana`\n")
         return 1
-    _write(before, after)
+    _write(folder, before, after)
     return 0
 
 
-def _write(before: Mapping[str, str], after: Mapping[str, str]) -> None:
-    FOLDER.mkdir(exist_ok=True)
+def _write(folder: Path, before: Mapping[str, str], after: Mapping[str, str]) -> None:
+    folder.mkdir(exist_ok=True)
     for name in before.keys() - after.keys():
-        (FOLDER / name).unlink()
+        (folder / name).unlink()
     for name, text in after.items():
-        (FOLDER / name).write_text(text, encoding="utf-8")
+        (folder / name).write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

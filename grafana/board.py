@@ -19,6 +19,9 @@ from grafana.variables import datasource
 TAG: Final = "cloudflare-risk"
 """What all boards are tagged with, and so find each other by."""
 
+_FROM: Final = "now-15m"
+"""What has just happened, and what a new installation can fill; links keep another choice."""
+
 USER_UID: Final = "cloudflare-risk-user"
 
 LINK_TO_USER: Final = (
@@ -62,7 +65,7 @@ class Board:
             .uid(self.uid)
             .description(self.description)
             .tags([TAG])
-            .time("now-1h", "now")
+            .time(_FROM, "now")
             .refresh("30s")
             .timezone("browser")
             .tooltip(model.DashboardCursorSync.CROSSHAIR)

@@ -60,10 +60,13 @@ def counted(metric: Metric, *matchers: str, by: str = "") -> str:
 
 
 def quantile(rank: float, metric: Metric, *, by: str = "") -> str:
-    """Give a quantile of the histogram over `SPARSE`, by the labels in `by`, or of all."""
+    """Give a quantile of the histogram over `SPARSE`, by the labels in `by`, or of all.
+
+    Nothing where nothing was observed: the comparison drops what is not a number.
+    """
     labels = f"le, {by}" if by else "le"
     rates = f"rate({series(metric, suffix='_bucket')}[{SPARSE}])"
-    return f"histogram_quantile({rank}, sum by ({labels}) ({rates}))"
+    return f"histogram_quantile({rank}, sum by ({labels}) ({rates})) >= 0"
 
 
 def level_of(level: RiskLevel) -> str:

@@ -13,7 +13,7 @@ from exporter.catalogue.telemetry import (
     API_REQUESTS,
 )
 from grafana.board import Section
-from grafana.palette import GOLD, RED, by_thresholds, thresholds
+from grafana.palette import GOLD, RED, thresholds
 from grafana.panels import COUNT, Query, counts, lines, number
 from grafana.queries import RATE, growth, now, quantile, series
 
@@ -32,7 +32,7 @@ def _left() -> stat.Panel:
     )
     # Below half the exporter's own default share is touched; below a tenth everybody is near 429.
     marks = thresholds(RED, (0.1, GOLD), (0.5, "text"))
-    return panel.no_value(_UNTOLD).color_scheme(by_thresholds()).thresholds(marks)
+    return panel.decimals(0).no_value(_UNTOLD).thresholds(marks)
 
 
 def _window() -> stat.Panel:
@@ -50,26 +50,34 @@ def _window() -> stat.Panel:
 
 
 def _paused_share() -> stat.Panel:
-    return number(
-        "Time paused",
-        "The part of the last ten minutes in which requests were held back, whatever the reason,"
-        " of the account with most.",
-        f"max(sum by (account) (rate({series(API_PAUSED)}[10m])))",
-        unit="percentunit",
-        span=6,
-    ).thresholds(thresholds("text", (0.1, GOLD), (0.5, RED)))
+    return (
+        number(
+            "Time paused",
+            "The part of the last ten minutes in which requests were held back, whatever the reason,"
+            " of the account with most.",
+            f"max(sum by (account) (rate({series(API_PAUSED)}[10m])))",
+            unit="percentunit",
+            span=6,
+        )
+        .thresholds(thresholds("text", (0.1, GOLD), (0.5, RED)))
+        .decimals(0)
+    )
 
 
 def _errors_share() -> stat.Panel:
     answers = f"sum(rate({series(API_REQUESTS)}[10m]))"
     good = f"sum(rate({series(API_REQUESTS, _ANSWERED_WELL)}[10m]))"
-    return number(
-        "Requests failing",
-        "The part of the requests of the last ten minutes that were not answered well.",
-        f"1 - {good} / {answers}",
-        unit="percentunit",
-        span=6,
-    ).thresholds(thresholds("text", (0.05, GOLD), (0.5, RED)))
+    return (
+        number(
+            "Requests failing",
+            "The part of the requests of the last ten minutes that were not answered well.",
+            f"1 - {good} / {answers}",
+            unit="percentunit",
+            span=6,
+        )
+        .thresholds(thresholds("text", (0.05, GOLD), (0.5, RED)))
+        .decimals(1)
+    )
 
 
 def _quota() -> timeseries.Panel:
@@ -112,7 +120,7 @@ def _paused() -> timeseries.Panel:
             "{{account}} {{reason}}",
         ),
         unit="percentunit",
-    ).axis_soft_max(1)
+    ).max(1)
 
 
 API: Final = Section(

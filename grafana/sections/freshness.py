@@ -70,6 +70,16 @@ def _configuration_read() -> stat.Panel:
     )
 
 
+def _running_since() -> stat.Panel:
+    return number(
+        "Started",
+        "When the exporter was started; of several, the latest.",
+        milliseconds('max(process_start_time_seconds{job=~"$job", instance=~"$instance"})'),
+        unit="dateTimeFromNow",
+        span=4,
+    )
+
+
 def _resources() -> table.Panel:
     return rows(
         "Resources",
@@ -88,8 +98,8 @@ def _resources() -> table.Panel:
         Column(VALUE, "Read ago", "s"),
         Column("every", "Interval", "s"),
         Column("took", "Last poll took", "s"),
-        span=16,
-    )
+        span=14,
+    ).height(6)
 
 
 def _age() -> timeseries.Panel:
@@ -140,8 +150,8 @@ def _accounts() -> table.Panel:
         Column("account", "Account", width=110),
         Column(VALUE, "State", "none", words=_UP, width=80),
         Column("account_id", "Account id"),
-        span=8,
-    )
+        span=10,
+    ).height(6)
 
 
 FRESHNESS: Final = Section(
@@ -149,9 +159,10 @@ FRESHNESS: Final = Section(
     (
         _targets_down(),
         _resources_failing(),
-        data_age(span=8),
+        data_age(span=4),
         _configuration(),
         _configuration_read(),
+        _running_since(),
         _resources(),
         _accounts(),
         _age(),

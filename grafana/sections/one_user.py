@@ -16,10 +16,9 @@ from exporter.catalogue.risk import (
     USER_LEVEL,
 )
 from exporter.catalogue.telemetry import USERS_WITHHELD
-from exporter.risk.model import LISTED_LEVELS, RiskLevel
+from exporter.risk.model import KNOWN_LEVELS, RiskLevel
 from grafana.board import Section
 from grafana.palette import (
-    GREY,
     LEVEL_COLOURS,
     VIOLET,
     by_thresholds,
@@ -135,8 +134,8 @@ def _last_reset() -> stat.Panel:
 
 
 def _level_over_time() -> timeseries.Panel:
-    colours = [(int(level), LEVEL_COLOURS[level]) for level in LISTED_LEVELS]
-    marks = thresholds(VIOLET, (int(RiskLevel.NONE), GREY), *colours)
+    # Between the levels, so that the line of each is well inside its colour.
+    marks = thresholds(VIOLET, *((level - 0.5, LEVEL_COLOURS[level]) for level in KNOWN_LEVELS))
     return (
         steps(
             "Level over time",
@@ -149,10 +148,9 @@ def _level_over_time() -> timeseries.Panel:
         .color_scheme(by_thresholds())
         .thresholds(marks)
         .gradient_mode(GraphGradientMode.SCHEME)
-        .fill_opacity(25)
+        .fill_opacity(15)
         .decimals(0)
-        .min(0)
-        .max(int(RiskLevel.HIGH))
+        .axis_soft_max(int(RiskLevel.HIGH))
     )
 
 

@@ -30,6 +30,8 @@ OFFENCES = [
     ("pure", "catalogue/offence.py", "from exporter.clock import Clock"),
     ("simulator", "simulator/offence.py", "import exporter.cloudflare.wire"),
     ("simulator", "simulator/offence.py", "from exporter.risk.model import RiskLevel"),
+    ("boards", "../grafana/sections/offence.py", "import exporter.settings"),
+    ("boards", "../grafana/offence.py", "from exporter.risk.ledger import advance"),
     ("simulated", "app.py", "import exporter.simulator"),
     ("database", "polling/offence.py", "import sqlite3"),
     ("network", "exposition/offence.py", "import aiohttp"),
@@ -49,11 +51,12 @@ def lint(root: Path, contract: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """Return a folder with a copy of the package and of the contracts."""
+    """Return a folder with a copy of the packages and of the contracts."""
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    shutil.copytree(
-        ROOT / "exporter", tmp_path / "exporter", ignore=shutil.ignore_patterns("__pycache__")
-    )
+    for package in ("exporter", "grafana"):
+        shutil.copytree(
+            ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__")
+        )
     return tmp_path
 
 
