@@ -35,7 +35,7 @@ async def build_pollers(settings: Settings, workshop: Workshop) -> tuple[Account
 
     Raises ConfigurationError for a token that cannot be read, StateError for state that cannot.
     """
-    accesses = _accesses(settings, workshop)
+    accesses = build_accesses(settings, workshop)
     key = await workshop.store.pseudonym_key()
     pollers = []
     for account, access in zip(settings.accounts, accesses, strict=True):
@@ -44,13 +44,13 @@ async def build_pollers(settings: Settings, workshop: Workshop) -> tuple[Account
             settings=settings,
             workshop=workshop,
             access=access,
-            disclosure=_disclosure(settings, key),
+            disclosure=build_disclosure(settings, key),
         )
         pollers.append(poller)
     return tuple(pollers)
 
 
-def _accesses(settings: Settings, workshop: Workshop) -> tuple[Access, ...]:
+def build_accesses(settings: Settings, workshop: Workshop) -> tuple[Access, ...]:
     """One an account, with one governor for each distinct token wherever it is written.
 
     Each quota reserves what its accounts' summaries and configuration need.
@@ -84,7 +84,8 @@ def _token(account: AccountSettings) -> TokenSource:
     return TokenSource.from_file(account.api_token_file)
 
 
-def _disclosure(settings: Settings, pseudonym_key: bytes) -> Disclosure:
+def build_disclosure(settings: Settings, pseudonym_key: bytes) -> Disclosure:
+    """What of users may be shown, as the settings say it."""
     return Disclosure(
         min_level=RiskLevel[settings.users_min_level.value.upper()],
         limit=settings.users_limit,
@@ -108,7 +109,7 @@ async def _build_poller(
     context = AccountContext(
         account=account.name,
         account_id=account.account_id,
-        client=_client(account, settings, workshop, access),
+        client=build_client(account, settings, workshop, access),
         governor=access.governor,
         journal=journal,
         planner=planner,
@@ -156,9 +157,10 @@ def _recorder(
     )
 
 
-def _client(
+def build_client(
     account: AccountSettings, settings: Settings, workshop: Workshop, access: Access
 ) -> CloudflareClient:
+    """A client of the account's API that tells its governor and the telemetry what it hears."""
     telemetry, clock = workshop.telemetry, workshop.clock
 
     def hear(exchange: Exchange) -> None:

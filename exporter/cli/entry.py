@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from exporter import __version__
-from exporter.cli import demo, serve
+from exporter.cli import backfill, demo, serve
 from exporter.errors import ConfigurationError, ExporterError
 
 PROGRAM = "cloudflare-risk-exporter"
@@ -45,6 +45,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     serve.add_commands(commands)
     demo.add_commands(commands)
+    backfill.add_commands(commands)
     return parser
 
 

@@ -64,15 +64,16 @@ class SampleRenderer:
 def _template(name: str, metric: Metric, account: str) -> str:
     """A line without its end; a place for each label's value but the account's, and the value."""
     places = "".join(f',{label}="%s"' for label in metric.labels[1:])
-    fixed = f'{name}{{account="{_escaped(account)}"'.replace("%", "%%")
+    fixed = f'{name}{{account="{escape_label(account)}"'.replace("%", "%%")
     return f"{fixed}{places}}} %s"
 
 
 def _escaped_all(sample: Sample) -> list[str]:
-    return [_escaped(label) for label in sample.labels]
+    return [escape_label(label) for label in sample.labels]
 
 
-def _escaped(value: str) -> str:
+def escape_label(value: str) -> str:
+    """A label's value as it stands between quotes, the same in both formats."""
     if '"' in value or "\\" in value or "\n" in value:
         return value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
     return value
@@ -93,7 +94,7 @@ def _exemplar(exemplar: Exemplar | None) -> str:
         return ""
     if len(_EXEMPLAR_LABEL) + len(exemplar.event_id) > _EXEMPLAR_LABELS_MAX:
         return ""
-    labels = f'{{{_EXEMPLAR_LABEL}="{_escaped(exemplar.event_id)}"}}'
+    labels = f'{{{_EXEMPLAR_LABEL}="{escape_label(exemplar.event_id)}"}}'
     return f" # {labels} 1 {_number(exemplar.timestamp)}"
 
 

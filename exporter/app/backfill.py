@@ -1,0 +1,59 @@
+"""From settings to every account's past."""
+
+import asyncio
+
+from exporter.app.accounts import build_accesses, build_client, build_disclosure, jitter
+from exporter.app.workshop import Workshop, open_workshop
+from exporter.backfill import AccountReading, Progress, Source, Timeline, read_account
+from exporter.clock import Clock
+from exporter.errors import ConfigurationError
+from exporter.settings import Identity, MemoryState, Settings, UsersMinLevel
+
+
+async def read_past(
+    settings: Settings, timeline: Timeline, *, clock: Clock, progress: Progress
+) -> tuple[AccountReading, ...]:
+    """Read what the API still holds of every account, all at the same time.
+
+    The state is left alone, so that an exporter may be running, except for pseudonyms, whose key
+    is in it. Raises ConfigurationError for a token that cannot be read, and for pseudonyms of a
+    state that is forgotten; StateError where the state is needed and cannot be opened.
+    """
+    async with open_workshop(_with_state_needed(settings), clock=clock) as workshop:
+        disclosure = build_disclosure(settings, await workshop.store.pseudonym_key())
+        sources = _sources(settings, workshop)
+        async with asyncio.TaskGroup() as tasks:
+            readings = [
+                tasks.create_task(
+                    read_account(source, timeline, disclosure=disclosure, progress=progress)
+                )
+                for source in sources
+            ]
+        return tuple(reading.result() for reading in readings)
+
+
+def _with_state_needed(settings: Settings) -> Settings:
+    users_are_shown = settings.users_min_level is not UsersMinLevel.NONE and settings.users_limit
+    if not users_are_shown or settings.identity is not Identity.PSEUDONYM:
+        return settings.model_copy(update={"state": MemoryState()})
+    if isinstance(settings.state, MemoryState):
+        raise ConfigurationError(
+            "pseudonyms are made with a key in the state, and memory: forgets it: name the state "
+            "the exporter will have, or leave users out (--users-min-level none)"
+        )
+    return settings
+
+
+def _sources(settings: Settings, workshop: Workshop) -> tuple[Source, ...]:
+    accesses = build_accesses(settings, workshop)
+    return tuple(
+        Source(
+            account=account.name,
+            account_id=account.account_id,
+            client=build_client(account, settings, workshop, access),
+            governor=access.governor,
+            clock=workshop.clock,
+            jitter=jitter,
+        )
+        for account, access in zip(settings.accounts, accesses, strict=True)
+    )
