@@ -20,8 +20,8 @@ BUSY_SECONDS = 5.0
 CACHE_KIBIBYTES = 16_384
 """Enough pages for the scattered rows of one commit."""
 
-LOG_LIMIT_BYTES = 16 * 2**20
-"""The write-ahead log is cut back to this after a commit that needed more."""
+LOG_LIMIT_BYTES = 4 * 2**20
+"""A write-ahead log longer than this is folded into the file, and cut back at the next commit."""
 
 _OLDEST_SQLITE = (3, 37, 0)  # STRICT tables, https://www.sqlite.org/stricttables.html
 _HEADER_BYTES = 100  # https://www.sqlite.org/fileformat.html#the_database_header
@@ -152,5 +152,6 @@ def _prepare(connection: sqlite3.Connection) -> None:
     migrate(connection)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute(f"PRAGMA journal_size_limit = {LOG_LIMIT_BYTES}")
+    connection.execute("PRAGMA wal_autocheckpoint = 0")  # `StateFile.fold_log` does it
     connection.execute("BEGIN IMMEDIATE")
     connection.execute("ROLLBACK")

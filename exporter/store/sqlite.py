@@ -35,6 +35,7 @@ class SqliteStore:
     async def commit(self, account_id: str, changes: Changes) -> None:
         """Write `changes` in one transaction and wait until the disk has it."""
         await self._worker.run(partial(self._file.commit, account_id, changes))
+        self._worker.add(self._file.fold_log)
 
     async def forget_marks(self, account_id: str, *, gone_before: float) -> None:
         """Drop the marks of events gone since before that instant."""

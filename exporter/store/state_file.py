@@ -4,13 +4,13 @@ import os
 import secrets
 import sqlite3
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
 from exporter.errors import CommitError, StateError
 from exporter.risk.ledger import AccountRecord, Changes, EventMark, Ledger
-from exporter.store.opening import open_database
+from exporter.store.opening import LOG_LIMIT_BYTES, open_database
 from exporter.store.reading import read_ledger, read_marks
 from exporter.store.schema import transaction
 from exporter.store.writing import delete_marks, write_changes
@@ -60,6 +60,18 @@ class StateFile:
         with self._writing() as cursor:
             delete_marks(cursor, account_id, gone_before=gone_before)
 
+    def fold_log(self) -> None:
+        """Move what the write-ahead log holds into the file, where that has grown worth it.
+
+        Half as much work as a large commit, so nobody should wait for it. Where it fails, the
+        log serves as well, and grows until a later time succeeds.
+        """
+        if self._log_bytes() <= LOG_LIMIT_BYTES:
+            return
+        with suppress(sqlite3.Error):
+            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        self._measure()
+
     def pseudonym_key(self) -> bytes:
         """The key, drawn when it is asked for the first time; see `Store.pseudonym_key`."""
         with self._reading(), transaction(self._connection) as cursor:
@@ -97,8 +109,15 @@ class StateFile:
             raise CommitError(f"{self._path}: replaced by another file; start the exporter again")
 
     def _measure(self) -> None:
-        log = self._path.with_name(self._path.name + "-wal")
-        self.size_bytes = sum(one.stat().st_size for one in (self._path, log) if one.exists())
+        self.size_bytes = _size(self._path) + self._log_bytes()
+
+    def _log_bytes(self) -> int:
+        return _size(self._path.with_name(self._path.name + "-wal"))
+
+
+def _size(path: Path) -> int:
+    """In bytes; none where there is no such file."""
+    return path.stat().st_size if path.exists() else 0
 
 
 def _identity(path: Path) -> tuple[int, int]:

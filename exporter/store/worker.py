@@ -33,6 +33,14 @@ class Worker:
         await asyncio.wait((outcome,))  # `await outcome` would pass a cancellation on to the work
         return outcome.result()
 
+    def add(self, chore: Callable[[], None]) -> None:
+        """Do this too, after all that was handed over before; nobody awaits it.
+
+        Once closed, a chore is left undone.
+        """
+        if not self._is_closed:
+            self._executor.submit(chore)
+
     async def close(self) -> None:
         """Close the resources after all work, and end the thread. Twice does no harm."""
         if self._is_closed:

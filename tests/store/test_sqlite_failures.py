@@ -5,7 +5,7 @@ import signal
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -14,16 +14,17 @@ import pytest
 from exporter.errors import CommitError, StateError
 from exporter.risk.ledger import AccountRecord, Changes, EventMark, Ledger
 from exporter.store import SqliteStore, open_sqlite
+from exporter.store.opening import LOG_LIMIT_BYTES
 from tests.support.states import ACCOUNT, changes_of_every_kind, contents, user_record
 
 SMALL_DISK_BYTES = 512 * 1024
 
 
-def _many_users(event_count: int) -> Changes:
+def _many_users(event_count: int, *, size: int = 4_000) -> Changes:
     """Too much for what room is left on a small disk."""
     users = {
         f"user {number}": user_record(f"user {number}", event_count=event_count)
-        for number in range(4_000)
+        for number in range(size)
     }
     return Changes(account=AccountRecord(1.0, 2.0, event_count), users=users)
 
@@ -208,3 +209,38 @@ async def test_the_size_is_that_of_the_file_and_its_log(tmp_path: Path) -> None:
         files = [_size(one) for one in (path, tmp_path / "state.db-wal")]
         assert store.size_bytes() == sum(files)
         assert files[1] > 0
+
+
+async def test_a_log_that_has_grown_is_folded_into_the_file(tmp_path: Path) -> None:
+    """Its length is bounded by the largest commit, not by how long the process runs."""
+    path = tmp_path / "state.db"
+    lengths = []
+    async with open_sqlite(path) as store:
+        await store.load(ACCOUNT, now=1.0)
+        for number in range(12):
+            await store.commit(ACCOUNT, _many_users(number, size=8_000))
+            lengths.append(_size(tmp_path / "state.db-wal"))
+        await store.load(ACCOUNT, now=1.0)  # after what the last commit left to be done
+        await store.commit(ACCOUNT, changes_of_every_kind())
+
+        assert max(lengths) <= LOG_LIMIT_BYTES + lengths[0]
+        assert _size(tmp_path / "state.db-wal") <= LOG_LIMIT_BYTES
+
+
+async def test_a_reader_that_keeps_the_log_from_being_folded_harms_no_commit(
+    tmp_path: Path,
+) -> None:
+    """A backup that takes its time makes the log grow, and that is all."""
+    path = tmp_path / "state.db"
+    async with open_sqlite(path) as store:
+        await store.load(ACCOUNT, now=1.0)
+        await store.commit(ACCOUNT, _many_users(0))
+        with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT * FROM accounts").fetchall()
+            for number in range(1, 12):
+                await store.commit(ACCOUNT, _many_users(number, size=8_000))
+            assert _size(tmp_path / "state.db-wal") > LOG_LIMIT_BYTES + 2**20
+
+        await store.commit(ACCOUNT, _many_users(12))
+        assert (await store.load(ACCOUNT, now=1.0)).account.resets == 12
