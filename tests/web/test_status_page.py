@@ -125,6 +125,7 @@ def test_a_failing_resource_tells_since_when_and_why() -> None:
     """The reason is the one in the metrics, so that both can be found by it."""
     text = words_of(account(resource(), resource("users", good=7300, failing=7200)))
     assert "users 2 h 1 min ago failing for 2 h : timeout" in text
+    assert "The summary is fresh; failing: users." in text
 
 
 @pytest.mark.parametrize(

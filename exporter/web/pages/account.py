@@ -8,7 +8,6 @@ from exporter.web.pages.words import (
     ago,
     ahead,
     counted,
-    enumeration,
     length_since,
     moment,
     number,
@@ -106,8 +105,7 @@ def _explanation(account: AccountStatus, now: float) -> Markup:
             return sentence("What is exposed is from the last good summary, ", *_age(summary, now))
         case Condition.PARTIAL:
             failing = [one.name for one in account.resources if one.failing_since is not None]
-            verb = "fails" if len(failing) == 1 else "fail"
-            return sentence(f"The summary is fresh; {enumeration(failing)} {verb}.")
+            return sentence(f"The summary is fresh; failing: {', '.join(failing)}.")
         case Condition.FRESH:
             interval = span(account.poll_interval)
             return sentence(f"All that is asked is answered; the summary is due every {interval}.")

@@ -49,11 +49,6 @@ def counted(count: int, noun: str) -> str:
     return f"{number(count)} {noun}" + ("" if count == 1 else "s")
 
 
-def enumeration(words: list[str]) -> str:
-    """Words as a sentence lists them."""
-    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
-
-
 def sentence(*parts: Markup | str) -> Markup:
     """A paragraph of its own."""
     return element("p", join(*parts))
