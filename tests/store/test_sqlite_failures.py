@@ -211,6 +211,7 @@ async def test_the_size_is_that_of_the_file_and_its_log(tmp_path: Path) -> None:
         assert files[1] > 0
 
 
+@pytest.mark.slow
 async def test_a_log_that_has_grown_is_folded_into_the_file(tmp_path: Path) -> None:
     """Its length is bounded by the largest commit, not by how long the process runs."""
     path = tmp_path / "state.db"
@@ -227,6 +228,7 @@ async def test_a_log_that_has_grown_is_folded_into_the_file(tmp_path: Path) -> N
         assert _size(tmp_path / "state.db-wal") <= LOG_LIMIT_BYTES
 
 
+@pytest.mark.slow
 async def test_a_reader_that_keeps_the_log_from_being_folded_harms_no_commit(
     tmp_path: Path,
 ) -> None:
