@@ -60,9 +60,7 @@ def test_every_query_of_a_runbook_is_one(tmp_path: Path) -> None:
     ]
     assert queries
     rules = [{"record": f"query:{number}", "expr": one} for number, one in enumerate(queries)]
-    path = write_yaml(
-        tmp_path / "queries.yml", {"groups": [{"name": "runbooks", "rules": rules}]}
-    )
+    path = write_yaml(tmp_path / "queries.yml", {"groups": [{"name": "runbooks", "rules": rules}]})
     run("promtool", "check", "rules", path)
 
 
