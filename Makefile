@@ -30,11 +30,12 @@ docs: $(VENV)/.development
 wheel: $(VENV)/.development
 	@$(BIN)/python -m build --no-isolation --wheel
 
-# Run after changing dependencies; neither file names a registry.
+# Run after changing dependencies; no file names a registry.
 lock:
 	@$(BIN)/python -m pip install -q uv
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 --custom-compile-command "make lock" pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 --custom-compile-command "make lock" --group dev pyproject.toml -o requirements-dev.lock
+	@echo "hatchling>=1.27" | $(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 --custom-compile-command "make lock" --no-annotate --constraints requirements-dev.lock - -o deploy/docker/build.lock
 
 $(BIN)/python:
 	@tools/make-venv $(VENV)
