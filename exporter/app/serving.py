@@ -3,7 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 
 import structlog
 
@@ -130,7 +130,15 @@ class _Exporter:
         )
 
     async def _stop_polling(self) -> None:
-        if self._polling is not None:
+        """End all polling, with no commit left half-way: a ledger behind its store would miscount.
+
+        Nobody commits without the lock of their journal, so whoever holds them all may cancel.
+        """
+        if self._polling is None:
+            return
+        async with AsyncExitStack() as held:
+            for journal in self._workshop.journals.values():
+                await held.enter_async_context(journal.lock)
             self._polling.cancel()
             await asyncio.wait([self._polling])
 

@@ -65,6 +65,7 @@ class AccountPoller:
             for configuration in (self._behaviors, self._integrations):
                 tasks.create_task(self._repeat(configuration.poll, self._intervals.configuration))
             tasks.create_task(self._details.run())
+            tasks.create_task(self._context.publication.run())
             tasks.create_task(self._forget_old_marks())
         raise AssertionError("pollers end by an exception only")
 
@@ -74,6 +75,7 @@ class AccountPoller:
         await self._summary.poll()
         await self._integrations.poll()
         await self._details.ask_all()
+        await self._context.publication.show()
 
     async def _repeat(
         self, poll: Callable[[], Awaitable[PollError | None]], interval: float

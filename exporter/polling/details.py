@@ -155,7 +155,7 @@ class DetailsPoller:
                 changes = observe_details(ledger, user_id, details, marks, now=now)
             entry = await context.recorder.record(changes)
         self._settle(user_id)
-        await context.publication.show(entry, reselect=False)
+        context.publication.note(entry)
 
     def _settle(self, user_id: str) -> None:
         """Tell the planner; where the answer was older than the summary, ask again in a while."""

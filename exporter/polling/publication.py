@@ -5,6 +5,7 @@ task at a time; what others want shown meanwhile goes out together in the next t
 """
 
 import asyncio
+from typing import Never
 
 from exporter.clock import Clock
 from exporter.exposition import Exposition
@@ -19,6 +20,13 @@ from exporter.risk.model import (
 from exporter.risk.projection import Disclosure, Identity, user_row
 from exporter.risk.selection import Selection
 from exporter.telemetry import Telemetry
+
+RESTS_PER_PUBLICATION = 4.0
+"""How many times as long as a publication took is rested after it. A publication has a price of
+its own, however few users changed: with this rest it never takes more than a fifth of the time."""
+
+SHORTEST_REST_SECONDS = 0.1
+LONGEST_REST_SECONDS = 1.0
 
 
 class Publication:
@@ -52,6 +60,7 @@ class Publication:
         self._changed: set[str] = set()
         self._counted: list[CountedEvent] = []
         self._is_due = False
+        self._news = asyncio.Event()
 
     async def show(self, entry: Entry | None = None, *, reselect: bool = True) -> None:
         """Show the account as it is now, after `entry` was recorded; return when it is shown.
@@ -59,7 +68,7 @@ class Publication:
         `reselect` False spares looking through all users where nobody's level can have changed.
         """
         if entry is not None:
-            self._note(entry)
+            self.note(entry)
         self._is_due = True
         self._reselect |= reselect
         async with self._lock:
@@ -67,13 +76,25 @@ class Publication:
                 self._is_due = False
                 await self._publish()
 
-    def _note(self, entry: Entry) -> None:
+    async def run(self) -> Never:
+        """Show what is noted, for ever: at once where nothing was shown lately, else together."""
+        while True:
+            await self._news.wait()
+            began = self._clock.monotonic()
+            await self.show(reselect=False)
+            rest = RESTS_PER_PUBLICATION * (self._clock.monotonic() - began)
+            await self._clock.sleep(min(max(rest, SHORTEST_REST_SECONDS), LONGEST_REST_SECONDS))
+
+    def note(self, entry: Entry) -> None:
+        """Have `entry`, which changed nobody's level, shown by `run` or by the next `show`."""
+        self._news.set()
         self._changed.update(entry.observed.users, entry.observed.renamed)
         if entry.saved is not None:
             self._changed.update(entry.saved.users)
             self._counted.extend(entry.saved.counted)
 
     async def _publish(self) -> None:
+        self._news.clear()
         changed, self._changed = self._changed, set()
         counted, self._counted = self._counted, []
         changed = self._renew_rows(changed)
