@@ -59,7 +59,7 @@ async def test_names_are_handed_on() -> None:
 @pytest.mark.parametrize("path", ["/", "/metrics", "/-/healthy", "/-/ready"])
 async def test_head_is_get_without_the_body(path: str) -> None:
     """Load balancers look with HEAD; a body there would be taken for the next answer."""
-    async with serve() as served:
+    async with serve(clock=ManualClock(0.0)) as served:
         got = await served.client.get(path)
         headed = await served.client.head(path)
         again = await served.client.get(path)
