@@ -24,12 +24,14 @@ PACKAGES: Mapping[str, str] = MappingProxyType(
         "amtool": "prometheus-alertmanager",
         "chromium": "chromium",
         "curl": "curl",
+        "docker-compose": "docker-compose",
         "gzip": "gzip",
         "nginx": "nginx",
         "openssl": "openssl",
         "prometheus": "prometheus",
         "promtool": "prometheus",
         "redis-server": "redis-server",
+        "systemd-analyze": "systemd",
         "wrk": "wrk",
     }
 )
