@@ -98,7 +98,12 @@ class Panel(msgspec.Struct, rename="camel"):
     targets: list[Target] = []
     field_config: FieldConfig = msgspec.field(default_factory=lambda: FieldConfig(Defaults()))
     transformations: list[Transformation] = []
-    interval: str = ""
+    interval: str = "0m"
+
+    @property
+    def min_step_seconds(self) -> int:
+        """The least time between two of its points; ours are told in minutes."""
+        return int(self.interval.removesuffix("m")) * 60
 
 
 class Variable(msgspec.Struct, rename="camel"):
