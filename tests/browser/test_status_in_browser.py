@@ -154,15 +154,15 @@ async def test_a_token_without_the_permission_is_told_which_one(tmp_path: Path) 
 
 async def test_data_are_called_stale_when_cloudflare_is_gone(tmp_path: Path) -> None:
     """The last good numbers stay, and nobody may take them for today's."""
-    async with (
-        run_simulation("--users", "100") as (simulation, cloudflare),
-        run_serve(cloudflare, tmp_path, RISK_EXPORTER_POLL_INTERVAL="1s") as exporter,
-    ):
-        async with look_at(exporter, "1 fresh") as seen:
-            before = await seen.text()
-        await simulation.stop()
-        async with look_at(exporter, "1 stale") as seen:
-            after = await seen.text()
+    every_second = {"RISK_EXPORTER_POLL_INTERVAL": "1s"}
+    async with run_simulation("--users", "100") as (simulation, cloudflare):
+        await cloudflare.order("pause")
+        async with run_serve(cloudflare, tmp_path, **every_second) as exporter:
+            async with look_at(exporter, "1 fresh") as seen:
+                before = await seen.text()
+            await simulation.stop()
+            async with look_at(exporter, "1 stale") as seen:
+                after = await seen.text()
     levels = before.partition("Users by level")[2].partition("API quota")[0]
     assert "high" in levels
     assert f"Users by level{levels}API quota" in after
