@@ -43,6 +43,10 @@ class Running:
         """The shell assignments it has printed."""
         return dict(line.split("=", 1) for line in self.lines if not line.startswith("#"))
 
+    def send(self, what: signal.Signals) -> None:
+        """Send it a signal and go on."""
+        self._process.send_signal(what)
+
     async def stop(self, how: signal.Signals = signal.SIGTERM) -> Ending:
         """Ask it to end, as systemd would unless said; it has ten seconds."""
         if self._process.returncode is None:
