@@ -144,8 +144,8 @@ def test_prometheus_accepts_its_part_of_the_stack(tmp_path: Path) -> None:
     """With the rules where the stack mounts them."""
     shutil.copy(FOLDER / "compose" / "prometheus.yml", tmp_path)
     shutil.copytree(FOLDER / "prometheus" / "rules", tmp_path / "rules")
-    config = str(tmp_path / "prometheus.yml")
-    command = [require_program("promtool"), "check", "config", config]
+    config = tmp_path / "prometheus.yml"
+    command: list[str | Path] = [require_program("promtool"), "check", "config", config]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "rules found" in done.stdout
