@@ -93,11 +93,11 @@ def _resources() -> table.Panel:
         f" * on ({_RESOURCE}) group_left (took)"
         f" {as_label('took', now(POLL_DURATION), of=_RESOURCE)})",
         Column("account", "Account"),
-        Column("resource", "Resource"),
-        Column("up", "State", "none", words=_UP),
-        Column(VALUE, "Read ago", "s"),
-        Column("every", "Interval", "s"),
-        Column("took", "Last poll took", "s"),
+        Column("resource", "Resource", width=115),
+        Column("up", "State", "none", words=_UP, width=80),
+        Column(VALUE, "Read ago", "s", width=110),
+        Column("every", "Interval", "s", width=100),
+        Column("took", "Last poll took", "s", width=125),
         span=14,
     ).height(6)
 

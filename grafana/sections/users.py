@@ -95,12 +95,12 @@ def _latest(level: str) -> str:
 def _columns() -> tuple[Column, ...]:
     return (
         Column("account", "Account", width=110),
-        Column("email", "Email", width=280),
-        Column("name", "Name"),
+        Column("email", "Email"),
+        Column("name", "Name", width=240),
         Column("level", "Level", "none", words=level_words(), width=80),
         Column("events", "Events", COUNT, width=70),
         Column(VALUE, "Last event", "dateTimeFromNow", width=150),
-        Column("user_id", "User", width=330, link=LINK_TO_USER),
+        Column("user_id", "User", width=345, link=LINK_TO_USER),
     )
 
 
