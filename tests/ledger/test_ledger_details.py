@@ -94,6 +94,23 @@ def test_an_event_after_a_baseline_users_last_one_counts() -> None:
     assert account.total() == 1
 
 
+@pytest.mark.parametrize(
+    ("in_summary", "in_details"),
+    [(900.0, 900.7), (900.123, 900.123456)],
+    ids=["seconds", "milliseconds"],
+)
+def test_a_baseline_event_told_with_more_digits_than_the_summary_never_counts(
+    in_summary: float, in_details: float
+) -> None:
+    """It is open how many digits each answer carries; every listed user would make a spike."""
+    account = started(row("ann", in_summary), now=1000.0)
+
+    account.details("ann", event(in_details), event(899.0), now=1001.0)
+    account.details("ann", event(in_details), event(1050.0), now=1061.0)
+
+    assert account.total() == 1
+
+
 def test_the_baseline_holds_for_a_user_who_left_and_returned() -> None:
     """Old events of theirs must not become new because they were away."""
     account = started(row("ann", 900.0))
@@ -312,6 +329,23 @@ def test_who_is_listed_stays_listed_where_the_details_say_404(listed: Account) -
 
     assert listed.ledger.listed == {"ann"}
     assert listed.user("ann").details_at == 1061.0
+
+
+def test_a_404_about_somebody_listed_is_older_than_the_summary(listed: Account) -> None:
+    """A user just listed may not be known everywhere yet; their events must not wait for a day."""
+    listed.missing("ann", now=1061.0)
+
+    assert listed.user("ann").due_since == 1060.0
+    assert listed.user("ann").stale_answers == 1
+
+
+def test_a_404_told_too_often_about_somebody_listed_is_believed(listed: Account) -> None:
+    """Requests are not spent for ever on a user the API does not know."""
+    for number in range(STALE_ANSWERS_LIMIT):
+        listed.missing("ann", now=1061.0 + number)
+
+    assert listed.user("ann").due_since is None
+    assert listed.user("ann").stale_answers == 0
 
 
 # Resets -------------------------------------------------------------------------------------

@@ -37,7 +37,8 @@ def observe_details(
     """What a user's details change, given the `marks` remembered of that user's events.
 
     - An event counts when its key was not seen before, or more of its key stand in this answer
-      than ever stood in one. Events of the baseline never count, however late they appear.
+      than ever stood in one. Events of the baseline never count, however late they appear, nor
+      where the summary told the last of them with fewer digits.
     - An event that vanished and is back does not count again, unless it was gone for longer
       than `MARKS_KEPT_SECONDS` and its mark forgotten. Its level having changed does not make
       it count again either.
@@ -48,7 +49,9 @@ def observe_details(
     """
     record = ledger.users.get(user_id, UserRecord())
     names = {**ledger.names, **_unheard_of(details.events, ledger.names)}
-    answered = _by_key(details.events, names, after=record.counted_after)
+    answered = _by_key(
+        details.events, names, after=_end_of_baseline(record.counted_after, details.events)
+    )
     counted = tuple(
         CountedEvent(user_id, behavior_label(event, names), event)
         for key, events in answered.items()
@@ -74,12 +77,13 @@ def observe_missing(
 ) -> Changes:
     """What it changes that the API does not know the user (404): they are not asked again.
 
-    A user who is listed nevertheless stays listed. Totals stay; what was seen of their events
-    is forgotten as if they had just vanished.
+    A user who is listed nevertheless stays listed, and the answer is older than the summary:
+    see `observe_details`. Totals stay; what was seen of their events is forgotten as if they
+    had just vanished.
     """
     record = ledger.users.get(user_id, UserRecord())
     return Changes(
-        users={user_id: replace(record, details_at=now, due_since=None, stale_answers=0)},
+        users={user_id: _asked(record, is_stale=record.summary is not None, now=now)},
         marks=_by_user(user_id, _moved_marks({}, marks, is_listed=False, now=now)),
     )
 
@@ -93,6 +97,19 @@ def _unheard_of(
         for event in events
         if event.name not in names
     }
+
+
+def _end_of_baseline(counted_after: float | None, events: Iterable[RiskEvent]) -> float | None:
+    """The instant up to which events count for nothing; None where there is no such instant.
+
+    It is the user's last event in the baseline, so where no event stands at that very instant,
+    those that would if told to the second, or to the millisecond, are the ones it meant.
+    """
+    instants = [event.timestamp for event in events]
+    if counted_after is None or counted_after in instants:
+        return counted_after
+    meant = (at for at in instants if counted_after in (floor(at), floor(at * 1e3) / 1e3))
+    return max(meant, default=counted_after)
 
 
 def _by_key(
@@ -124,16 +141,23 @@ def _read(
 ) -> UserRecord:
     """The user's record after their details were read."""
     resets = [at for at in (record.last_reset, details.last_reset) if at is not None]
-    stale_answers = record.stale_answers + 1 if _is_stale(record, details) else 0
-    is_awaited = 0 < stale_answers < STALE_ANSWERS_LIMIT and record.due_since is not None
     before = {(entry.behavior, entry.level): entry for entry in record.events}
     return replace(
-        record,
+        _asked(record, is_stale=_is_stale(record, details), now=now),
         last_reset=max(resets, default=None),
+        events=tuple({**before, **_grown(before, counted, now=now)}.values()),
+    )
+
+
+def _asked(record: UserRecord, *, is_stale: bool, now: float) -> UserRecord:
+    """The user's record after an answer: up to date, or else still wanted for a few more."""
+    stale_answers = record.stale_answers + 1 if is_stale else 0
+    is_awaited = 0 < stale_answers < STALE_ANSWERS_LIMIT and record.due_since is not None
+    return replace(
+        record,
         details_at=now,
         due_since=record.due_since if is_awaited else None,
         stale_answers=stale_answers if is_awaited else 0,
-        events=tuple({**before, **_grown(before, counted, now=now)}.values()),
     )
 
 
