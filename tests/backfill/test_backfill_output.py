@@ -1,0 +1,80 @@
+"""The laws of a file that appears whole or not at all."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from exporter.backfill import open_output
+from exporter.errors import ConfigurationError, ExporterError
+
+
+def test_a_file_is_there_once_it_is_whole(tmp_path: Path) -> None:
+    """Somebody may be waiting for it to appear."""
+    path = tmp_path / "past.om"
+
+    def pieces() -> Iterator[bytes]:
+        yield b"one\n"
+        assert not path.exists()
+        yield b"two\n"
+
+    with open_output(path) as write:
+        write(pieces())
+    assert path.read_bytes() == b"one\ntwo\n"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_is_never_written_leaves_the_old_file_alone(tmp_path: Path) -> None:
+    """A night's failure must not cost yesterday's file."""
+    path = tmp_path / "past.om"
+    path.write_bytes(b"old")
+    with open_output(path):
+        pass
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_failure_on_the_way_leaves_nothing_behind(tmp_path: Path) -> None:
+    """Half a document ends without EOF, and promtool refuses it."""
+
+    def pieces() -> Iterator[bytes]:
+        yield b"one\n"
+        raise OSError(28, "No space left on device")
+
+    with (
+        pytest.raises(ExporterError, match="No space left on device"),
+        open_output(tmp_path / "past.om") as write,
+    ):
+        write(pieces())
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["none/past.om", ""])
+def test_a_place_that_cannot_be_written_is_refused_at_once(tmp_path: Path, name: str) -> None:
+    """Reading a large account takes an hour and more: too late to learn of a typing mistake."""
+    with pytest.raises(ConfigurationError, match="--output"), open_output(tmp_path / name):
+        pytest.fail("entered")
+
+
+def test_a_link_goes_on_pointing_at_the_file(tmp_path: Path) -> None:
+    """Whoever made the link wants the file behind it to be new."""
+    (tmp_path / "link.om").symlink_to(tmp_path / "past.om")
+    with open_output(tmp_path / "link.om") as write:
+        write([b"new"])
+    assert (tmp_path / "link.om").is_symlink()
+    assert (tmp_path / "past.om").read_bytes() == b"new"
+
+
+def test_a_pipe_is_written_to_and_stays_a_pipe(tmp_path: Path) -> None:
+    """Process substitution of a shell is no file to be replaced."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        with open_output(path) as write:
+            write([b"through"])
+        assert os.read(reader, 100) == b"through"
+    finally:
+        os.close(reader)
+    assert path.is_fifo()
