@@ -17,11 +17,13 @@ P = ParamSpec("P")
 EPOCH = 1_700_000_000.0
 """Unix seconds when a fake loop's time is zero."""
 
-_GRACE_SECONDS = 0.0002
-_LONG_GRACE_SECONDS = 0.005
-_LONG_JUMP_SECONDS = 1.0
+_GRACE_SECONDS = 0.003
+_LONG_JUMP_SECONDS = 0.2
 """Loopback delivers at once. A jump that could end a time limit waits some real milliseconds for
 bytes all the same, should the kernel have been too busy."""
+
+_JOB_SECONDS = 1.0
+"""Real seconds after which the loop looks again whether a thread still works."""
 
 
 class LoopClock:
@@ -89,10 +91,11 @@ class _IdleSelector(selectors.DefaultSelector):
         self._loop = loop
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        if timeout is None or timeout <= 0.0 or self._loop.jobs:
-            return super().select(timeout if not self._loop.jobs else min(timeout or 1.0, 1.0))
-        is_long = timeout > _LONG_JUMP_SECONDS
-        events = super().select(_LONG_GRACE_SECONDS if is_long else _GRACE_SECONDS)
+        if timeout is None or timeout <= 0.0:
+            return super().select(timeout)
+        if self._loop.jobs:
+            return super().select(_JOB_SECONDS)
+        events = super().select(_GRACE_SECONDS if timeout > _LONG_JUMP_SECONDS else 0.0)
         if not events:
             self._loop.now += timeout
         return events
