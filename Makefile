@@ -26,6 +26,7 @@ bench: $(VENV)/.development
 
 docs: $(VENV)/.development
 	@$(BIN)/python -m tools.generate_docs
+	@$(BIN)/python -m grafana
 
 wheel: $(VENV)/.development
 	@$(BIN)/python -m build --no-isolation --wheel

@@ -1,8 +1,12 @@
 """The command line as a whole: which commands there are, and what their endings mean."""
 
 import argparse
+import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
+from types import FrameType
+from typing import NoReturn
 
 from exporter import __version__
 from exporter.cli import backfill, demo, serve
@@ -20,6 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     0: done. 1: the work failed, or was interrupted before its end. 2: wrong usage or
     configuration; for wrong usage argparse leaves with SystemExit.
     """
+    _end_on_sigterm()
     arguments = build_parser().parse_args(_with_command(sys.argv[1:] if argv is None else argv))
     command: Callable[[argparse.Namespace], int] = arguments.run
     try:
@@ -30,6 +35,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain(error, _FAILED)
     except KeyboardInterrupt:
         return _FAILED
+
+
+def _end_on_sigterm() -> None:
+    """Have SIGTERM end the process in order until a command listens for it itself.
+
+    The first process of a container is not ended by a signal it does not handle, and starting
+    can take seconds. Only the main thread may say what a signal does; it is where commands run.
+    """
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _end)
+
+
+def _end(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise SystemExit(0)
 
 
 def build_parser() -> argparse.ArgumentParser:
