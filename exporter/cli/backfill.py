@@ -141,8 +141,10 @@ def _labels(pairs: Sequence[str]) -> Mapping[str, str]:
         name, _, value = pair.partition("=")
         if not _LABEL_NAME.fullmatch(name) or not value:
             raise ConfigurationError(f"--label: {pair!r} is not NAME=VALUE")
-        if name in labels or name in _LABELS_TAKEN:
-            raise ConfigurationError(f"--label: every series has its own {name}, or has it twice")
+        if name in _LABELS_TAKEN:
+            raise ConfigurationError(f"--label: every series has its own {name}")
+        if name in labels:
+            raise ConfigurationError(f"--label: {name} is given twice")
         labels[name] = value
     return labels
 

@@ -1,0 +1,123 @@
+"""The command as a user meets it: real processes, exit statuses, what is written where."""
+
+import asyncio
+import os
+import re
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.support.commands import Ending, run_command
+from tests.support.road import Cloudflare, run_simulation
+from tests.support.simulator import ADA, still_account
+from tests.support.yaml_file import Json, write_yaml
+
+pytestmark = pytest.mark.slow
+
+
+@asynccontextmanager
+async def simulated(folder: Path, **keys: Json) -> AsyncIterator[Cloudflare]:
+    """Run a simulation in which only Ada is listed, with two events, and nothing happens."""
+    scenario: Mapping[str, object] = {"accounts": [still_account()], **keys}
+    path = write_yaml(folder / "scenario.yaml", scenario)  # type: ignore[arg-type]
+    async with run_simulation("--scenario", str(path)) as (_, cloudflare):
+        yield cloudflare
+
+
+async def backfill(cloudflare: Cloudflare, *flags: str, **environ: str) -> Ending:
+    """Run the command to its end."""
+    environ = {"RISK_EXPORTER_STATE": "memory:", **cloudflare.environ, **environ}
+    return await run_command("backfill", *flags, **environ)
+
+
+def user_ids(text: str) -> set[str]:
+    """Return every user there is a series of."""
+    return set(re.findall(r'user_id="([^"]+)"', text))
+
+
+async def test_the_document_goes_to_standard_output_and_words_to_the_other(
+    tmp_path: Path,
+) -> None:
+    """It can be piped as it is; nobody's email or name is in either."""
+    async with simulated(tmp_path) as cloudflare:
+        ending = await backfill(cloudflare)
+    assert ending.status == 0, ending.err
+    assert ending.out.startswith("# HELP ")
+    assert ending.out.endswith("# EOF\n")
+    assert user_ids(ending.out) == {ADA}
+    assert ": 2 events, " in ending.err
+    assert "note: this reaches into the last three hours" in ending.err
+    assert not any(word in ending.out + ending.err for word in ("@", "Ada", "Lovelace"))
+
+
+async def test_a_past_that_ends_early_enough_has_no_warning(tmp_path: Path) -> None:
+    """Ada's events are one and two hours old: neither is in there, and that is said, too."""
+    async with simulated(tmp_path) as cloudflare:
+        ending = await backfill(cloudflare, "--until", "3h")
+    assert ending.status == 0
+    assert "note:" not in ending.err
+    assert ": 0 events, " in ending.err
+
+
+async def test_what_could_be_read_is_written_and_the_rest_is_told(tmp_path: Path) -> None:
+    """One user whom the API cannot answer must not cost the past of all others, nor go unseen."""
+    fault: Json = {"kind": "error", "status": 403, "operation": "user"}
+    path = tmp_path / "past.om"
+    async with simulated(tmp_path, faults=[fault]) as cloudflare:
+        ending = await backfill(cloudflare, "--output", str(path))
+    account = cloudflare.environ["CLOUDFLARE_ACCOUNT_ID"]
+    assert ending.status == 1
+    assert f"failed: {account}: 1 users not read (forbidden)" in ending.err
+    assert path.read_text().endswith("# EOF\n")
+
+
+async def test_where_nothing_could_be_read_nothing_is_written(tmp_path: Path) -> None:
+    """An empty past would say that nothing happened."""
+    path = tmp_path / "past.om"
+    path.write_text("old")
+    async with simulated(tmp_path) as cloudflare:
+        ending = await backfill(cloudflare, "--output", str(path), CLOUDFLARE_API_TOKEN="wrong")
+    assert ending.status == 1
+    assert "not read (unauthorized)" in ending.err
+    assert path.read_text() == "old"
+
+
+async def test_the_state_is_left_alone(tmp_path: Path) -> None:
+    """An exporter may be running with it, and a past is no baseline."""
+    state = tmp_path / "state.db"
+    async with simulated(tmp_path) as cloudflare:
+        await backfill(cloudflare, RISK_EXPORTER_STATE=f"sqlite:{state}")
+    assert not state.exists()
+
+
+async def test_pseudonyms_are_those_of_the_metrics(tmp_path: Path) -> None:
+    """Made with the key of the same state; otherwise everybody's past would be a stranger's."""
+    settings = {
+        "RISK_EXPORTER_STATE": f"sqlite:{tmp_path / 'state.db'}",
+        "RISK_EXPORTER_IDENTITY": "pseudonym",
+    }
+    async with simulated(tmp_path) as cloudflare:
+        past = await backfill(cloudflare, **settings)
+        now = await run_command("once", **cloudflare.environ, **settings)
+    assert user_ids(past.out) == user_ids(now.out)
+    assert len(user_ids(past.out) - {ADA}) == 1
+
+
+async def test_a_reader_may_leave_early(tmp_path: Path) -> None:
+    """`backfill | head` is how people look at it first."""
+    async with simulated(tmp_path) as cloudflare:
+        pipe = await asyncio.create_subprocess_shell(
+            f"set -o pipefail; {sys.executable} -m exporter backfill --step 1s | head -n 1",
+            executable="/bin/bash",
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env={"PATH": os.environ["PATH"], "RISK_EXPORTER_STATE": "memory:"}
+            | dict(cloudflare.environ),
+        )
+        out, err = await pipe.communicate()
+    assert out.startswith(b"# HELP ")
+    assert b"Traceback" not in err
+    assert pipe.returncode == 0

@@ -1,0 +1,61 @@
+"""The laws of the command's own flags, which are checked before anything is asked."""
+
+from pathlib import Path
+
+import pytest
+
+from exporter.cli import main
+from exporter.settings import OPTIONS
+
+NOBODY = "http://127.0.0.1:9"
+
+
+@pytest.fixture(autouse=True)
+def _some_account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An account nobody answers for."""
+    for option in OPTIONS:
+        monkeypatch.delenv(option.variable, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("CLOUDFLARE_ACCOUNT_ID", "a" * 32)
+    monkeypatch.setenv("CLOUDFLARE_API_TOKEN", "token")
+    monkeypatch.setenv("RISK_EXPORTER_API_URL", NOBODY)
+
+
+@pytest.mark.parametrize(
+    ("flags", "problem"),
+    [
+        (["--since", "a week"], "--since: write a duration such as 7d, or an instant such as"),
+        (["--since", "2026-01-31T12:00:00"], "--since: write a duration"),
+        (["--since", "1h", "--until", "2h"], "--since: must be more than one step before --until"),
+        (["--until", "2999-01-01T00:00:00Z"], "--until: must not be in the future"),
+        (["--step", "often"], "--step: 'often' is not a duration"),
+        (["--step", "10m"], "--step: must be whole seconds, from 1s to 5m"),
+        (["--label", "job"], "--label: 'job' is not NAME=VALUE"),
+        (["--label", "job="], "--label: 'job=' is not NAME=VALUE"),
+        (["--label", "a-b=c"], "--label: 'a-b=c' is not NAME=VALUE"),
+        (["--label", "__name__=x"], "--label: '__name__=x' is not NAME=VALUE"),
+        (["--label", "account=x"], "--label: every series has its own account"),
+        (["--label", "job=a", "--label", "job=b"], "--label: job is given twice"),
+        (["--output", "/nowhere/past.om"], "--output: /nowhere/past.om: No such file"),
+        (["--identity", "pseudonym", "--state", "memory:"], "pseudonyms are made with a key"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_with_status_2(
+    flags: list[str], problem: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Reading a large account takes an hour: a slip must show before."""
+    assert main(["backfill", *flags]) == 2
+    streams = capsys.readouterr()
+    assert problem in streams.err
+    assert streams.out == ""
+
+
+@pytest.mark.parametrize("flag", ["--listen", "--poll-interval", "--data-max-age"])
+def test_settings_of_what_goes_on_for_ever_are_no_flags_here(
+    flag: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A flag without any effect would be a promise."""
+    with pytest.raises(SystemExit) as ending:
+        main(["backfill", flag, "1m"])
+    assert ending.value.code == 2
+    assert "unrecognized arguments" in capsys.readouterr().err
