@@ -39,7 +39,7 @@ def typed_commands(text: str) -> Iterator[list[str]]:
     """Yield the words of whatever a document has its reader type into a shell."""
     for block in BLOCK.finditer(text):
         if block["language"] == "sh":
-            yield from filter(None, map(_words, block["text"].splitlines()))
+            yield from filter(None, map(_words, block["text"].replace("\\\n", " ").splitlines()))
     for quoted in re.findall(rf"`((?:make|{COMMAND}) [^`]+)`", text):
         yield _words(quoted)
 
