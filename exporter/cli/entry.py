@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     configuration; for wrong usage argparse leaves with SystemExit.
     """
     _end_on_sigterm()
-    arguments = build_parser().parse_args(_with_command(sys.argv[1:] if argv is None else argv))
+    arguments = _parsed(sys.argv[1:] if argv is None else argv)
     command: Callable[[argparse.Namespace], int] = arguments.run
     try:
         return command(arguments)
@@ -66,6 +66,23 @@ def build_parser() -> argparse.ArgumentParser:
     demo.add_commands(commands)
     backfill.add_commands(commands)
     return parser
+
+
+def _parsed(argv: Sequence[str]) -> argparse.Namespace:
+    parser = build_parser()
+    arguments, unknown = parser.parse_known_args(_with_command(argv))
+    if unknown:
+        parser.error(_complaint_about(unknown))
+    return arguments
+
+
+def _complaint_about(unknown: Sequence[str]) -> str:
+    """Name unknown flags alone: argparse would repeat their values, and one may be a token."""
+    flags = [word.partition("=")[0] for word in unknown if word.startswith("--")]
+    complaint = f"unknown: {', '.join(flags)}" if flags else "too many arguments"
+    if any("token" in flag for flag in flags):
+        complaint += "; a token is given by CLOUDFLARE_API_TOKEN or CLOUDFLARE_API_TOKEN_FILE"
+    return complaint
 
 
 def _with_command(arguments: Sequence[str]) -> Sequence[str]:

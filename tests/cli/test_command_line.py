@@ -81,6 +81,27 @@ def test_wrong_usage_ends_with_status_2(
     assert "usage:" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["serve", "--api-token", "s3cret"],
+        ["serve", "--api-token=s3cret"],
+        ["--api-token", "s3cret"],
+    ],
+)
+def test_wrong_usage_never_repeats_a_token(
+    argv: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """People try a flag for it first, and a supervisor keeps what was complained about."""
+    with pytest.raises(SystemExit) as ending:
+        main(argv)
+    assert ending.value.code == 2
+    complaint = capsys.readouterr().err
+    assert "s3cret" not in complaint
+    assert "--api-token" in complaint
+    assert "CLOUDFLARE_API_TOKEN" in complaint
+
+
 @pytest.mark.parametrize("argv", [[], ["serve"], ["once"], ["--log-level", "info"]])
 def test_without_an_account_the_error_says_what_to_do(
     argv: list[str], capsys: pytest.CaptureFixture[str]
