@@ -13,8 +13,9 @@ from typing import Self
 
 from exporter.clock import Clock
 from exporter.cloudflare.client import Exchange
+from exporter.polling.left import QuotaState
 from exporter.polling.priority import Pause, PauseReason, Priority
-from exporter.polling.quota import Quota, QuotaState
+from exporter.polling.quota import Quota
 
 TOLD_EVERY_SECONDS = 1.0
 """A long pause is told bit by bit while it lasts, or a graph of it would be one late spike."""

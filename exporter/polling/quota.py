@@ -5,10 +5,11 @@ their other tools, so there are two bounds: what we may spend ourselves in any w
 the API says is left for everybody.
 """
 
-from dataclasses import dataclass
+from functools import partial
 from math import ceil, floor
 
 from exporter.cloudflare.wire import QuotaHeaders, QuotaLeft, QuotaPolicy
+from exporter.polling.left import Left, Pace, QuotaState
 from exporter.polling.priority import Pause, PauseReason, Priority
 from exporter.polling.refusal import Refusal
 from exporter.polling.spending import Spending
@@ -21,36 +22,16 @@ LONGEST_WINDOW_SECONDS = 3600.0
 """Windows are five minutes by the documentation. A header that speaks of more than an hour is not
 believed, or one slip of it would silence us for years."""
 
-SUMMARIES_ONLY_BELOW = 1 / 5
-"""With this part of the quota left for everybody, only summaries go on."""
-
-NOTHING_BELOW = 1 / 20
-"""With this part left, we ask nothing until the window resets."""
-
 RELAXED_SHARE = 0.8
 """The part of our budget that refreshing and catching up may use: the rest stays free for
 users who change in the meantime."""
 
+BURST_WINDOWS = 10
+"""Details are spread a little, too, over windows so many times shorter, for it takes a while to
+see what others need."""
 
-@dataclass(frozen=True, slots=True)
-class QuotaState:
-    """What the API last said of the policy nearest to its end, for those who watch."""
-
-    limit: int
-    remaining: int
-    resets_at: float
-
-
-@dataclass(slots=True)
-class _Left:
-    """What is left under one policy: as last said, and that less what was asked since."""
-
-    said: QuotaState
-    remaining: int
-
-    def is_below(self, part: float, now: float) -> bool:
-        """Whether no more than this part is left of a window that is not over yet."""
-        return now < self.said.resets_at and self.remaining <= self.said.limit * part
+BURST_PARTS = {Priority.URGENT_DETAILS: 1 / 2, Priority.RELAXED_DETAILS: 1 / BURST_WINDOWS}
+"""The part of their budget that details may take in one of these: news may come in bursts."""
 
 
 class Quota:
@@ -68,7 +49,7 @@ class Quota:
         self._share = share
         self._reserved_per_second = reserved_per_second
         self._policies: tuple[QuotaPolicy, ...] = (DEFAULT_POLICY,)
-        self._left: dict[str, _Left] = {}
+        self._left: dict[str, Left] = {}
         self._learnt_from = float("-inf")
         self._spending = Spending(kept_seconds=LONGEST_WINDOW_SECONDS)
         self._in_flight = 0
@@ -148,30 +129,42 @@ class Quota:
         if policies:
             self._policies = policies
         by_name = {policy.name: policy for policy in self._policies}
-        self._left = {name: left for name, left in self._left.items() if now < left.said.resets_at}
-        for item in headers.left:
-            self._left[item.name] = self._counted(
-                item, by_name.get(item.name, self._policies[0]), now
-            )
+        left = {
+            item.name: self._counted(item, by_name.get(item.name, self._policies[0]), now)
+            for item in headers.left
+        }
+        current = {name: left for name, left in self._left.items() if now < left.said.resets_at}
+        self._left = {**current, **left}
 
-    def _counted(self, item: QuotaLeft, policy: QuotaPolicy, now: float) -> _Left:
+    def _counted(self, item: QuotaLeft, policy: QuotaPolicy, now: float) -> Left:
         """What an answer says is left, less the other requests now on their way."""
         resets_at = now + min(item.reset_seconds, policy.window_seconds)
         said = QuotaState(policy.limit, item.remaining, resets_at)
-        return _Left(said, item.remaining - max(self._in_flight - 1, 0))
+        before = self._left.get(item.name)
+        pace = Pace(policy.window_seconds) if before is None else before.pace
+        sent_at = self._learnt_from
+        pace.note(sent_at, said, partial(self._spending.count, until=sent_at))
+        return Left(said, item.remaining - max(self._in_flight - 1, 0), pace)
 
     def _pause_of_others(self, priority: Priority, now: float) -> Pause | None:
-        part = NOTHING_BELOW if priority is Priority.SUMMARY else SUMMARIES_ONLY_BELOW
-        resets = [left.said.resets_at for left in self._left.values() if left.is_below(part, now)]
-        return Pause(max(resets), PauseReason.BUDGET) if resets else None
+        untils = [
+            left.summaries_until(now)
+            if priority is Priority.SUMMARY
+            else max(left.summaries_until(now), left.others_until(now))
+            for left in self._left.values()
+            if now < left.said.resets_at
+        ]
+        until = max(untils, default=now)
+        return Pause(until, PauseReason.BUDGET) if until > now else None
 
     def _pause_of_budget(self, priority: Priority, now: float) -> Pause | None:
-        until = max(
-            self._spending.fits_at(
-                now, budget=self._budget(priority, policy), window_seconds=policy.window_seconds
-            )
-            for policy in self._policies
-        )
+        until = now
+        for policy in self._policies:
+            window, budget = policy.window_seconds, self._budget(priority, policy)
+            until = max(until, self._spending.fits_at(now, budget=budget, window_seconds=window))
+            if priority in BURST_PARTS:
+                burst, part = window / BURST_WINDOWS, ceil(budget * BURST_PARTS[priority])
+                until = max(until, self._spending.fits_at(now, budget=part, window_seconds=burst))
         return Pause(until, PauseReason.BUDGET) if until > now else None
 
     def _budget(self, priority: Priority, policy: QuotaPolicy) -> int:

@@ -21,12 +21,15 @@ class Spending:
         if position < len(self._instants) and self._instants[position] == instant:
             del self._instants[position]
 
+    def count(self, since: float, *, until: float) -> int:
+        """How many requests there were after `since`, up to `until`."""
+        return bisect_right(self._instants, until) - bisect_right(self._instants, since)
+
     def fits_at(self, now: float, *, budget: int, window_seconds: float) -> float:
         """From when on one more request makes no more than `budget` in the window ending then.
 
         That is `now` or earlier where it fits already.
         """
-        spent = len(self._instants) - bisect_right(self._instants, now - window_seconds)
-        if spent < budget:
+        if self.count(now - window_seconds, until=now) < budget:
             return now
         return self._instants[-budget] + window_seconds

@@ -47,6 +47,11 @@ def spend_all(quota: Quota, priority: Priority, *, now: float = 0.0) -> int:
     return asked
 
 
+def spend_window(quota: Quota, priority: Priority, *, start: float = 0.0) -> int:
+    """Ask whenever that is allowed, for just less than a window; how often that was."""
+    return sum(spend_all(quota, priority, now=start + second) for second in range(300))
+
+
 # In any window ---------------------------------------------------------------------------------
 
 
@@ -269,23 +274,41 @@ def test_details_leave_room_for_the_summaries_of_a_window() -> None:
     """Otherwise a long queue of users would blind us to new ones."""
     quota = Quota(share=0.5, reserved_per_second=0.2)
 
-    assert spend_all(quota, Priority.URGENT_DETAILS) == 540
-    assert spend_all(quota, Priority.SUMMARY) == 60
+    assert spend_window(quota, Priority.URGENT_DETAILS) == 540
+    assert spend_all(quota, Priority.SUMMARY, now=299.0) == 60
 
 
 def test_details_keep_half_of_the_budget_however_many_accounts_there_are() -> None:
     """Summaries of a hundred accounts must not keep every event from being counted."""
     quota = Quota(share=0.5, reserved_per_second=100.0)
 
-    assert spend_all(quota, Priority.URGENT_DETAILS) == 300
+    assert spend_window(quota, Priority.URGENT_DETAILS) == 300
 
 
 def test_catching_up_leaves_room_for_news() -> None:
     """A cold start of ten thousand users lasts long; a high-risk change cannot wait for it."""
     quota = Quota(share=0.5)
 
-    assert spend_all(quota, Priority.RELAXED_DETAILS) == 480
-    assert spend_all(quota, Priority.URGENT_DETAILS) == 120
+    assert spend_window(quota, Priority.RELAXED_DETAILS) == 480
+    assert spend_all(quota, Priority.URGENT_DETAILS, now=299.0) == 120
+
+
+def test_catching_up_is_spread_over_the_window() -> None:
+    """It has time, and what others need shows only after a while."""
+    quota = Quota(share=0.5)
+
+    spent = [spend_all(quota, Priority.RELAXED_DETAILS, now=30.0 * n) for n in range(10)]
+
+    assert spent == [48] * 10
+
+
+def test_news_may_come_in_bursts_of_half_the_budget() -> None:
+    """A burst of changes is what we are here for; all of the budget at once it is not."""
+    quota = Quota(share=0.5)
+
+    spent = [spend_all(quota, Priority.URGENT_DETAILS, now=30.0 * n) for n in range(4)]
+
+    assert spent == [300, 300, 0, 0]
 
 
 # Beside others ---------------------------------------------------------------------------------
@@ -346,6 +369,55 @@ def test_a_late_answer_to_an_early_question_teaches_nothing() -> None:
     quota.hear(9.0, sent_at=0.0, is_answered=True, headers=headers(DEFAULT, left=1100))
 
     assert Priority.URGENT_DETAILS in pauses(quota, 9.0)
+
+
+def answer_at(quota: Quota, at: float, *, left: int) -> None:
+    """Ask one summary at `at`, in a window that ends at 300."""
+    exchange(quota, at, headers(DEFAULT, left=left, reset_seconds=300.0 - at))
+
+
+def test_what_others_will_need_at_their_pace_is_left_to_them() -> None:
+    """They spend three a second: with 200 seconds to go 600 are theirs, whatever our share is."""
+    quota = Quota(share=1.0)
+    answer_at(quota, 0.0, left=1199)
+    answer_at(quota, 100.0, left=898)
+
+    spent = spend_all(quota, Priority.URGENT_DETAILS, now=100.0)
+    assert spent == pytest.approx(898 - 600 - 60, abs=5)
+    assert spend_all(quota, Priority.SUMMARY, now=100.0) > 0
+
+
+def test_our_own_spending_is_not_taken_for_theirs() -> None:
+    """Or a quiet account would be throttled by itself."""
+    quota = Quota(share=1.0)
+    answer_at(quota, 0.0, left=1199)
+    for _ in range(499):
+        exchange(quota, 50.0)
+    answer_at(quota, 100.0, left=699)
+
+    assert spend_all(quota, Priority.URGENT_DETAILS, now=100.0) > 400
+
+
+def test_who_was_busy_in_the_last_window_is_expected_to_be_busy_in_this_one() -> None:
+    """A window begins with nothing spent, and says nothing."""
+    quota = Quota(share=1.0)
+    answer_at(quota, 0.0, left=1199)
+    answer_at(quota, 100.0, left=898)
+    exchange(quota, 300.0, headers(DEFAULT, left=1199, reset_seconds=300.0))
+
+    spent = spend_all(quota, Priority.URGENT_DETAILS, now=300.0)
+    assert spent == pytest.approx(1199 - 900 - 60, abs=5)
+
+
+def test_others_who_are_done_give_room_again() -> None:
+    """Their pace is measured again with each answer of some distance."""
+    quota = Quota(share=1.0)
+    answer_at(quota, 0.0, left=1199)
+    answer_at(quota, 100.0, left=898)
+    for at in (140.0, 180.0, 220.0, 260.0):
+        answer_at(quota, at, left=897)
+
+    assert spend_all(quota, Priority.URGENT_DETAILS, now=260.0) > 400
 
 
 def test_the_state_is_what_the_api_said_last_of_the_scarcest_policy() -> None:
