@@ -5,6 +5,7 @@ import re
 import shlex
 import tomllib
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -39,9 +40,21 @@ def typed_commands(text: str) -> Iterator[list[str]]:
     """Yield the words of whatever a document has its reader type into a shell."""
     for block in BLOCK.finditer(text):
         if block["language"] == "sh":
-            yield from filter(None, map(_words, block["text"].replace("\\\n", " ").splitlines()))
+            yield from filter(None, _commands(block["text"]))
     for quoted in re.findall(rf"`((?:make|{COMMAND}) [^`]+)`", text):
         yield _words(quoted)
+
+
+def _commands(text: str) -> Iterator[list[str]]:
+    """Split shell into commands; a line that ends in a backslash or within quotes goes on."""
+    begun = ""
+    for line in text.splitlines():
+        begun += line.removesuffix("\\") + "\n"
+        if not line.endswith("\\"):
+            with suppress(ValueError):
+                yield _words(begun)
+                begun = ""
+    assert not begun, f"a quotation is never closed: {begun}"
 
 
 def _words(line: str) -> list[str]:
