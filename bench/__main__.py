@@ -1,29 +1,74 @@
-"""Choose subjects and sizes, run, print one Markdown table a subject."""
+"""Choose what to measure, run it, print it, and keep it in docs/benchmarks.md."""
 
 import argparse
 import gc
 from collections.abc import Callable, Mapping, Sequence
 
-from bench import exposition, scrape
-from bench.report import Row, markdown_table
+from bench import chart, exposition, ledger, long_run, road
+from bench.document import DOCUMENT, write_region
+from bench.report import GOAL_USERS, Row, markdown_table
 
 Subject = Callable[[Sequence[int]], list[Row]]
 
-SUBJECTS: Mapping[str, Subject] = {"exposition": exposition.run, "scrape": scrape.run}
-"""Each measures at the given numbers of users."""
+SUBJECTS: Mapping[str, Subject] = {
+    "road": road.run,
+    "exposition": exposition.run,
+    "ledger": ledger.run,
+}
+"""Each measures at the given numbers of users; `make bench` runs all."""
+
+_MILLION = 1_000_000
+_IMAGE = DOCUMENT.parent / "images" / "benchmarks.svg"
+_PANELS = {
+    "Scrape, gzip": "scrape, gzip",
+    "CPU of a poll, 1 % of the users changed": "poll, 1 % changed, CPU",
+    "Memory": "memory, ledger included",
+}
 
 
 def main() -> None:
     """Run what the command line names."""
+    arguments = _arguments()
+    if arguments.subject == "prometheus":
+        _tell("prometheus", long_run.run(users=GOAL_USERS, minutes=arguments.minutes), arguments)
+    elif arguments.subject == "million":
+        _tell("million", markdown_table(road.run([_MILLION])), arguments)
+    else:
+        names = list(SUBJECTS) if arguments.subject == "all" else [arguments.subject]
+        sizes = [int(size) for size in arguments.users.split(",")]
+        for name in names:
+            _measure(name, sizes, arguments)
+
+
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("subjects", nargs="*", choices=[*SUBJECTS, []], help="default: all")
+    parser.add_argument(
+        "subject",
+        nargs="?",
+        default="all",
+        choices=["all", *SUBJECTS, "million", "prometheus"],
+        help="what to measure; `million` and `prometheus` take ten minutes and more, and are not "
+        "part of `all`",
+    )
     parser.add_argument("--users", default="1000,10000,100000", help="sizes, by commas")
-    arguments = parser.parse_args()
-    sizes = [int(size) for size in arguments.users.split(",")]
-    for name in arguments.subjects or SUBJECTS:
-        print(f"\n## {name}\n")
-        print(markdown_table(SUBJECTS[name](sizes)), flush=True)
-        gc.collect()
+    parser.add_argument("--minutes", type=float, default=10, help="how long Prometheus scrapes")
+    parser.add_argument("--print-only", action="store_true", help="leave docs/ as they are")
+    return parser.parse_args()
+
+
+def _measure(name: str, sizes: Sequence[int], arguments: argparse.Namespace) -> None:
+    rows = SUBJECTS[name](sizes)
+    _tell(name, markdown_table(rows), arguments)
+    if name == "road" and not arguments.print_only:
+        panels = [chart.panel(title, what, rows) for title, what in _PANELS.items()]
+        _IMAGE.write_text(chart.draw(panels), encoding="utf-8")
+    gc.collect()
+
+
+def _tell(name: str, text: str, arguments: argparse.Namespace) -> None:
+    print(f"\n## {name}\n\n{text}", flush=True)
+    if not arguments.print_only:
+        write_region(name, text)
 
 
 if __name__ == "__main__":

@@ -1,49 +1,80 @@
 """Measurements as rows, and rows as a table."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import median
+
+from bench.goals import Goal
+
+GOAL_USERS = 100_000
+"""Goals are set for this many users, and judged there alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One measurement.
+    """One thing measured at one number of users.
 
-    `goal` is in words, empty where none is set. `baseline` is in the same unit, None where there
-    is nothing to compare with; `against` says what it is.
+    `values` has one value for each run, at least one. `baseline` is a median in the same unit,
+    None where there is nothing to compare with; `against` says what it is.
     """
 
     what: str
     users: int
-    value: float
+    values: tuple[float, ...]
     unit: str
-    goal: str = ""
+    goal: Goal | None = None
     baseline: float | None = None
     against: str = ""
 
-
-def median_of(measure: Callable[[], float], *, runs: int) -> float:
-    """The median of several runs."""
-    return median(measure() for _ in range(runs))
+    @property
+    def median(self) -> float:
+        """The value that stands for all runs."""
+        return median(self.values)
 
 
 def markdown_table(rows: Iterable[Row]) -> str:
-    """One line a row; the last column says how many times less than its baseline it is."""
+    """One line a row; `ratio` says how the median stands to the baseline."""
     lines = [
-        "| what | users | measured | goal | baseline | against | factor |",
-        "|---|---:|---:|---|---:|---|---:|",
+        "| what | users | goal | median | min to max | baseline | against | ratio | met |",
+        "|---|---:|---|---:|---:|---:|---|---:|---|",
     ]
     return "\n".join([*lines, *map(_line, rows)])
 
 
+def short(value: float) -> str:
+    """A number with three digits that count."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
 def _line(row: Row) -> str:
-    measured = f"{_short(row.value)} {row.unit}"
-    if row.baseline is None:
-        return f"| {row.what} | {row.users:,} | {measured} | {row.goal} | | | |"
-    factor = _short(row.baseline / row.value)
-    compared = f"{_short(row.baseline)} {row.unit} | {row.against} | {factor} |"
-    return f"| {row.what} | {row.users:,} | {measured} | {row.goal} | {compared}"
+    goal = row.goal if row.users == GOAL_USERS else None
+    cells = (
+        row.what,
+        f"{row.users:,}",
+        "" if goal is None else goal.text(),
+        f"{short(row.median)} {row.unit}".strip(),
+        _range(row.values),
+        "" if row.baseline is None else f"{short(row.baseline)} {row.unit}".strip(),
+        row.against,
+        "" if row.baseline is None else _ratio(row.median, row.baseline),
+        "" if goal is None else _verdict(goal, row),
+    )
+    return f"| {' | '.join(cells)} |"
 
 
-def _short(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+def _range(values: tuple[float, ...]) -> str:
+    if len(values) == 1:
+        return ""
+    return f"{short(min(values))} to {short(max(values))}"
+
+
+def _ratio(value: float, baseline: float) -> str:
+    if value <= 0 or baseline <= 0:
+        return ""
+    if value <= baseline:
+        return f"{short(baseline / value)} x less"
+    return f"{short(value / baseline)} x more"
+
+
+def _verdict(goal: Goal, row: Row) -> str:
+    return "yes" if goal.is_met(row.values, row.baseline) else "**no**"

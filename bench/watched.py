@@ -1,0 +1,61 @@
+"""`serve` with a watch on its event loop: `python -m bench.watched FILE`.
+
+At each SIGUSR1 a line is added to FILE: the longest hold of the loop since the last one, or
+since the start, in milliseconds of CPU.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Never
+
+from exporter.app import serve
+from exporter.cli.running import run
+from exporter.logs import configure_logging
+from exporter.settings import load_settings
+
+_WAKE_SECONDS = 0.001
+
+
+class _Watch:
+    """Wants a turn every millisecond, and notes how much CPU the loop's thread used before it.
+
+    That is more than the longest turn by up to a millisecond of others, never less.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._longest = 0.0
+
+    async def run(self) -> Never:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, self._tell)
+        while True:
+            began = time.thread_time()
+            await asyncio.sleep(_WAKE_SECONDS)
+            self._longest = max(self._longest, time.thread_time() - began)
+
+    def _tell(self) -> None:
+        with self._path.open("a", encoding="ascii") as file:
+            file.write(f"{self._longest * 1e3:.3f}\n")
+        self._longest = 0.0
+
+
+async def _serve(path: Path) -> None:
+    settings = load_settings(flags={}, environ=os.environ)
+    configure_logging(level=settings.log_level, log_format=settings.log_format)
+    async with asyncio.TaskGroup() as tasks:
+        watching = tasks.create_task(_Watch(path).run())
+        await serve(settings)
+        watching.cancel()
+
+
+def main() -> None:
+    """Serve until told to stop."""
+    run(_serve(Path(sys.argv[1])))
+
+
+if __name__ == "__main__":
+    main()
