@@ -55,7 +55,7 @@ def build_accesses(settings: Settings, workshop: Workshop) -> tuple[Access, ...]
 
     Each quota reserves what its accounts' summaries and configuration need.
     """
-    sources = [_token(account) for account in settings.accounts]
+    sources = [token_source(account) for account in settings.accounts]
     tokens = [source.current() for source in sources]
     per_account = 1 / settings.poll_interval + 2 / settings.config_interval
     governors = {}
@@ -76,7 +76,8 @@ def _governor(quota: Quota, workshop: Workshop) -> Governor:
     return Governor(quota, clock=workshop.clock, on_paused=tell)
 
 
-def _token(account: AccountSettings) -> TokenSource:
+def token_source(account: AccountSettings) -> TokenSource:
+    """Where the account's token comes from. Raises ConfigurationError where it cannot be read."""
     if account.api_token is not None:
         return TokenSource.from_literal(account.api_token.get_secret_value())
     if account.api_token_file is None:

@@ -9,7 +9,7 @@ from types import FrameType
 from typing import NoReturn
 
 from exporter import __version__
-from exporter.cli import backfill, demo, serve
+from exporter.cli import backfill, demo, serve, users
 from exporter.errors import ConfigurationError, ExporterError
 
 PROGRAM = "cloudflare-risk-exporter"
@@ -65,6 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
     serve.add_commands(commands)
     demo.add_commands(commands)
     backfill.add_commands(commands)
+    users.add_commands(commands)
     return parser
 
 

@@ -1,0 +1,119 @@
+"""What commands print: tables for people, JSON for programs.
+
+Names, emails and messages come from elsewhere. Nothing in them is markup here, and no control
+character of theirs reaches a terminal.
+"""
+
+import io
+import json
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+
+from rich import box
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from exporter.risk.model import RiskLevel
+
+Json = str | int | float | bool | None | Sequence["Json"] | Mapping[str, "Json"]
+Cell = str | Text
+
+_WIDE = 100_000
+"""Columns of a pipe: whoever reads it wants whole lines."""
+
+_STYLES = {
+    RiskLevel.UNKNOWN: "magenta",
+    RiskLevel.LOW: "green",
+    RiskLevel.MEDIUM: "yellow",
+    RiskLevel.HIGH: "bold red",
+}
+
+
+def printable(text: str) -> str:
+    """The text on one line, whatever is not a visible character or a space spelt as its escape."""
+    if text.isprintable():
+        return text
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode() for one in text
+    )
+
+
+def rfc3339(seconds: float) -> str:
+    """An instant as the API spells one, in UTC, to the microsecond where it has any."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+
+
+def instant_cell(seconds: float | None) -> str:
+    """An instant for people, to the second; empty where there is none."""
+    return "" if seconds is None else rfc3339(float(int(seconds)))
+
+
+def level_cell(level: RiskLevel) -> Text:
+    """A level in its colour."""
+    return Text(level.label, _STYLES.get(level, ""))
+
+
+def yes_or_no(*, value: bool) -> str:
+    """A truth for people."""
+    return "yes" if value else "no"
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
+    """Print rows under their columns' names; on a terminal as wide as that, else unfolded."""
+    table = Table(*columns, box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for column in table.columns:
+        column.overflow = "fold"
+    for row in rows:
+        table.add_row(*(_shown(cell) for cell in row))
+    _print(table)
+
+
+def print_fields(fields: Mapping[str, Cell]) -> None:
+    """Print the fields of one thing, one a line."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, cell in fields.items():
+        table.add_row(name, _shown(cell))
+    _print(table)
+
+
+def print_line(text: str) -> None:
+    """Print a sentence about what was done."""
+    _write(printable(text) + "\n")
+
+
+def print_json(document: Json) -> None:
+    """Print the one JSON document of a command, in ASCII, so that any terminal may show it."""
+    _write(json.dumps(document, indent=2) + "\n")
+
+
+def tell(text: str) -> None:
+    """Say something beside what was asked for: on standard error."""
+    print(printable(text), file=sys.stderr)
+
+
+def _shown(cell: Cell) -> Text:
+    return cell if isinstance(cell, Text) else Text(printable(cell))
+
+
+def _print(what: RenderableType) -> None:
+    is_terminal = sys.stdout.isatty()
+    console = Console(force_terminal=is_terminal, width=None if is_terminal else _WIDE)
+    with console.capture() as captured:
+        console.print(what)
+    _write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+
+
+def _write(text: str) -> None:
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal without Unicode
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # `users list | head` has read enough; nothing is left for the interpreter to flush.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

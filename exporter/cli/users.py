@@ -1,0 +1,192 @@
+"""`users` shows who has a risk level and why, and clears it."""
+
+import argparse
+from collections.abc import Sequence
+
+from exporter.app.asking import WRITE_PERMISSION
+from exporter.app.status import PERMISSIONS
+from exporter.cli.conversation import Conversation, add_group, add_question, begin
+from exporter.cli.printing import (
+    Json,
+    instant_cell,
+    level_cell,
+    print_fields,
+    print_json,
+    print_line,
+    print_table,
+    printable,
+    rfc3339,
+)
+from exporter.cloudflare.client import CloudflareClient
+from exporter.errors import ExporterError
+from exporter.polling.resource import ResourceName
+from exporter.risk.model import LISTED_LEVELS, RiskEvent, RiskLevel, UserDetails, UserSummary
+
+_USER = "the user's id, or the email of a listed user"
+
+
+class UnknownUserError(ExporterError):
+    """No user, or more than one, is meant: say their id instead."""
+
+
+def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `users list`, `users show` and `users reset`."""
+    group = add_group(commands, "users", about="show and reset users' risk levels")
+    listing = add_question(
+        group, "list", _list, about="list every user who has a risk level, the worst first"
+    )
+    listing.add_argument(
+        "--level",
+        action="append",
+        choices=[level.label for level in LISTED_LEVELS],
+        help="only users of this level; may be repeated",
+    )
+    show = add_question(group, "show", _show, about="show one user's level and events")
+    show.add_argument("user", metavar="USER", help=_USER)
+    reset = add_question(group, "reset", _reset, about="clear one user's risk level", changes=True)
+    reset.add_argument("user", metavar="USER", help=_USER)
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    conversation = begin(arguments)
+    wanted: Sequence[str] | None = arguments.level
+    users = [
+        user
+        for user in sorted(_listed_users(conversation), key=_worst_first)
+        if wanted is None or user.level.label in wanted
+    ]
+    if conversation.wants_json:
+        print_json({"users": [_summary_json(user) for user in users]})
+    else:
+        print_table(
+            ("id", "email", "name", "level", "events", "last event"),
+            (
+                (
+                    user.user_id,
+                    user.email,
+                    user.name,
+                    level_cell(user.level),
+                    str(user.event_count),
+                    instant_cell(user.last_event),
+                )
+                for user in users
+            ),
+        )
+    return 0
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    conversation = begin(arguments)
+    user_id = _user_id(conversation, arguments.user)
+    details = _details(conversation, user_id)
+    if conversation.wants_json:
+        print_json(_details_json(user_id, details))
+        return 0
+    print_fields(
+        {
+            "id": user_id,
+            "email": details.email,
+            "name": details.name,
+            "level": "" if details.level is None else level_cell(details.level),
+            "last reset": instant_cell(details.last_reset),
+        }
+    )
+    print_line("")
+    print_table(
+        ("behavior", "level", "time", "event id"),
+        (
+            (event.name, level_cell(event.level), instant_cell(event.timestamp), event.id)
+            for event in sorted(details.events, key=lambda event: -event.timestamp)
+        ),
+    )
+    return 0
+
+
+def _reset(arguments: argparse.Namespace) -> int:
+    conversation = begin(arguments)
+    user_id = _user_id(conversation, arguments.user)
+    if not conversation.has_consent:
+        conversation.get_consent(_reset_plan(user_id, _details(conversation, user_id)))
+
+    async def question(client: CloudflareClient, account_id: str) -> None:
+        await client.reset_user(account_id, user_id)
+
+    conversation.ask(question, permission=WRITE_PERMISSION)
+    if conversation.wants_json:
+        print_json({"user_id": user_id, "reset": True})
+    else:
+        print_line(f"user {user_id}: risk level cleared")
+    return 0
+
+
+def _reset_plan(user_id: str, details: UserDetails) -> Sequence[str]:
+    level = RiskLevel.NONE if details.level is None else details.level
+    return (
+        f"  user {user_id}, {details.email}, {details.name}",
+        f"  level {level.label} -> none, with {len(details.events)} events now",
+    )
+
+
+def _listed_users(conversation: Conversation) -> Sequence[UserSummary]:
+    async def question(client: CloudflareClient, account_id: str) -> Sequence[UserSummary]:
+        return (await client.read_summary(account_id)).users
+
+    return conversation.ask(question, permission=PERMISSIONS[ResourceName.SUMMARY])
+
+
+def _details(conversation: Conversation, user_id: str) -> UserDetails:
+    async def question(client: CloudflareClient, account_id: str) -> UserDetails:
+        return await client.read_user(account_id, user_id)
+
+    return conversation.ask(question, permission=PERMISSIONS[ResourceName.USERS])
+
+
+def _user_id(conversation: Conversation, user: str) -> str:
+    """The id of whoever is meant: only an email has an @ in it, and is looked up."""
+    if "@" not in user:
+        return user
+    email = user.casefold()
+    found = [one.user_id for one in _listed_users(conversation) if one.email.casefold() == email]
+    if not found:
+        raise UnknownUserError(
+            "no listed user has this email; whose level was cleared is not listed: say their id"
+        )
+    if len(found) > 1:
+        ids = ", ".join(map(printable, found))
+        raise UnknownUserError(f"several users have this email, say an id: {ids}")
+    return found[0]
+
+
+def _worst_first(user: UserSummary) -> tuple[int, float, str]:
+    return (-user.level.severity, -user.last_event, user.user_id)
+
+
+def _summary_json(user: UserSummary) -> Json:
+    return {
+        "user_id": user.user_id,
+        "email": user.email,
+        "name": user.name,
+        "event_count": user.event_count,
+        "last_event": rfc3339(user.last_event),
+        "max_risk_level": user.level.label,
+    }
+
+
+def _details_json(user_id: str, details: UserDetails) -> Json:
+    return {
+        "user_id": user_id,
+        "email": details.email,
+        "name": details.name,
+        "risk_level": None if details.level is None else details.level.label,
+        "last_reset_time": None if details.last_reset is None else rfc3339(details.last_reset),
+        "events": [_event_json(event) for event in details.events],
+    }
+
+
+def _event_json(event: RiskEvent) -> Json:
+    return {
+        "id": event.id,
+        "name": event.name,
+        "risk_level": event.level.label,
+        "timestamp": rfc3339(event.timestamp),
+    }

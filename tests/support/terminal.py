@@ -1,0 +1,47 @@
+"""The product's own command at a terminal, where somebody types."""
+
+import asyncio
+import os
+import pty
+import sys
+from dataclasses import dataclass
+
+_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """How a command ended, and everything the terminal got to show."""
+
+    status: int
+    shown: str
+
+
+async def run_at_terminal(*arguments: str, typed: str = "", **environ: str) -> Screen:
+    """Run a command with all three streams on one terminal; `typed` lies ready to be read."""
+    terminal, end = pty.openpty()
+    try:
+        os.write(terminal, typed.encode())
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "exporter", *arguments),
+            stdin=end,
+            stdout=end,
+            stderr=end,
+            env={"PATH": os.environ["PATH"], "PYTHONWARNINGS": "error", "TERM": "xterm", **environ},
+        )
+        os.close(end)
+        async with asyncio.timeout(_SECONDS):
+            shown = await asyncio.to_thread(_read_all, terminal)
+            return Screen(await process.wait(), shown)
+    finally:
+        os.close(terminal)
+
+
+def _read_all(terminal: int) -> str:
+    """Read until every process has let go of the terminal, which Linux tells as an error."""
+    read = bytearray()
+    while True:
+        try:
+            read += os.read(terminal, 4096)
+        except OSError:
+            return read.decode()
