@@ -9,7 +9,7 @@ from types import FrameType
 from typing import NoReturn
 
 from exporter import __version__
-from exporter.cli import backfill, demo, serve, users
+from exporter.cli import backfill, behaviors, demo, integrations, serve, users
 from exporter.errors import ConfigurationError, ExporterError
 
 PROGRAM = "cloudflare-risk-exporter"
@@ -66,6 +66,8 @@ def build_parser() -> argparse.ArgumentParser:
     demo.add_commands(commands)
     backfill.add_commands(commands)
     users.add_commands(commands)
+    behaviors.add_commands(commands)
+    integrations.add_commands(commands)
     return parser
 
 
