@@ -14,11 +14,11 @@ from exporter.polling.setbacks import Setbacks
 from exporter.risk.ledger import observe_details, observe_missing
 from exporter.risk.model import UserDetails
 
-URGENT_WORKERS = 3
+URGENT_WORKERS = 2
 """How many urgent requests of one account are on their way at once: hides the API's latency."""
 
-RELAXED_WORKERS = 1
-"""Catching up goes on beside them, and an urgent user never queues behind one who is not."""
+RELAXED_WORKERS = 2
+"""The others go on beside them, so that an urgent user never queues behind one who is not."""
 
 
 class _Lane:

@@ -1,8 +1,9 @@
 """Whose details are asked for next. Pure: records and instants go in, user ids come out.
 
-Users who changed come first, highest level and then latest event first; then users never asked
-about, in the same order; then, evenly spread, those whose details grew old. Nobody starves:
-among those who wait with the same priority, see `UserQueue` for the bound.
+There are two queues: users at high risk are urgent, all others are not. In each go first those
+who changed, highest level and then latest event first; then those never asked about, in the same
+order; then, evenly spread, those whose details grew old. Nobody starves: see `UserQueue` for the
+bound.
 """
 
 from collections.abc import Iterable

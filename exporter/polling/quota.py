@@ -22,16 +22,16 @@ LONGEST_WINDOW_SECONDS = 3600.0
 """Windows are five minutes by the documentation. A header that speaks of more than an hour is not
 believed, or one slip of it would silence us for years."""
 
-RELAXED_SHARE = 0.8
-"""The part of our budget that refreshing and catching up may use: the rest stays free for
-users who change in the meantime."""
+RELAXED_SHARE = 0.95
+"""The part of our budget that users who are not at high risk may use: the rest stays free for
+those who come to be in the meantime."""
 
 BURST_WINDOWS = 10
 """Details are spread a little, too, over windows so many times shorter, for it takes a while to
 see what others need."""
 
 BURST_PARTS = {Priority.URGENT_DETAILS: 1 / 2, Priority.RELAXED_DETAILS: 1 / BURST_WINDOWS}
-"""The part of their budget that details may take in one of these: news may come in bursts."""
+"""The part of their budget that details may take in one of these: trouble comes in bursts."""
 
 
 class Quota:

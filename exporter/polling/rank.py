@@ -24,22 +24,22 @@ class Rank(msgspec.Struct, frozen=True, order=True, gc=False):
     `mildness` and `staleness` grow as level and instant fall.
     """
 
+    priority: Priority
     want: Want
     mildness: int
     staleness: float
 
     @classmethod
+    def of(cls, want: Want, level: RiskLevel, *, last_event: float) -> Self:
+        """The rank of a user of this level: those at high risk, or maybe worse, are urgent."""
+        is_urgent = level.severity >= RiskLevel.HIGH.severity
+        priority = Priority.URGENT_DETAILS if is_urgent else Priority.RELAXED_DETAILS
+        return cls(priority, want, -level.severity, -last_event)
+
+    @classmethod
     def aged(cls, found_at: float) -> Self:
         """The rank of a user found too old at that instant: whoever was first goes first."""
-        return cls(Want.AGED, 0, found_at)
-
-    @property
-    def priority(self) -> Priority:
-        """What the request is for: news and high risk are urgent, catching up is not."""
-        is_high = -self.mildness >= RiskLevel.HIGH.severity
-        if self.want is Want.CHANGED or (self.want is Want.UNREAD and is_high):
-            return Priority.URGENT_DETAILS
-        return Priority.RELAXED_DETAILS
+        return cls(Priority.RELAXED_DETAILS, Want.AGED, 0, found_at)
 
 
 def rank_of(record: UserRecord, *, aged_at: float | None = None) -> Rank | None:
@@ -51,7 +51,7 @@ def rank_of(record: UserRecord, *, aged_at: float | None = None) -> Rank | None:
         return None
     last_event = 0.0 if record.summary is None else record.summary.last_event
     if record.due_since is not None:
-        return Rank(Want.CHANGED, -record.level.severity, -last_event)
+        return Rank.of(Want.CHANGED, record.level, last_event=last_event)
     if record.details_at is None:
-        return Rank(Want.UNREAD, -record.level.severity, -last_event)
+        return Rank.of(Want.UNREAD, record.level, last_event=last_event)
     return None if aged_at is None else Rank.aged(aged_at)

@@ -289,8 +289,8 @@ def test_catching_up_leaves_room_for_news() -> None:
     """A cold start of ten thousand users lasts long; a high-risk change cannot wait for it."""
     quota = Quota(share=0.5)
 
-    assert spend_window(quota, Priority.RELAXED_DETAILS) == 480
-    assert spend_all(quota, Priority.URGENT_DETAILS, now=299.0) == 120
+    assert spend_window(quota, Priority.RELAXED_DETAILS) == 570
+    assert spend_all(quota, Priority.URGENT_DETAILS, now=299.0) == 30
 
 
 def test_catching_up_is_spread_over_the_window() -> None:
@@ -299,7 +299,7 @@ def test_catching_up_is_spread_over_the_window() -> None:
 
     spent = [spend_all(quota, Priority.RELAXED_DETAILS, now=30.0 * n) for n in range(10)]
 
-    assert spent == [48] * 10
+    assert spent == [57] * 10
 
 
 def test_news_may_come_in_bursts_of_half_the_budget() -> None:
