@@ -43,10 +43,10 @@ _REMEDIES = {
 def open_database(path: Path, resources: ExitStack) -> sqlite3.Connection:
     """A connection to the state file at `path`, alone to write to it, for this thread's use.
 
-       `path` is absolute and has no symbolic links in it.
-    A missing or empty file is created, mode 0600, with its missing parent folders, mode 0700.
-       What has to be closed in the end is pushed onto `resources`, by this thread too. Raises
-       StateError, saying what to do, where the file is refused.
+    `path` is absolute and has no symbolic links in it. A missing or empty file is created, mode
+    0600, with its missing parent folders, mode 0700. What has to be closed in the end is pushed
+    onto `resources`, by this thread too. Raises StateError, saying what to do, where the file is
+    refused.
     """
     if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
         raise StateError(f"SQLite {sqlite3.sqlite_version} is too old: use 3.37 or newer")

@@ -49,18 +49,14 @@ def observe_details(
     """
     record = ledger.users.get(user_id, UserRecord())
     names = {**ledger.names, **_unheard_of(details.events, ledger.names)}
-    answered = _by_key(
-        details.events, names, after=_end_of_baseline(record.counted_after, details.events)
-    )
+    answered = _by_key(details.events, names, counted_after=record.counted_after)
     counted = tuple(
         CountedEvent(user_id, behavior_label(event, names), event)
         for key, events in answered.items()
         for event in events[_times_seen(marks.get(key)) :]
     )
-    was_reset = _was_reset(record, ledger.account, details)
-    account = ledger.account
     return Changes(
-        account=dataclasses.replace(account, resets=account.resets + 1) if was_reset else None,
+        account=_with_reset(ledger.account, record, details),
         users={user_id: _read(record, details, counted, now=now)},
         totals=_grown(ledger.totals, counted, now=now),
         names={name: names[name] for name in names if name not in ledger.names},
@@ -113,8 +109,9 @@ def _end_of_baseline(counted_after: float | None, events: Iterable[RiskEvent]) -
 
 
 def _by_key(
-    events: Iterable[RiskEvent], names: Mapping[str, NameRecord], *, after: float | None
+    events: Sequence[RiskEvent], names: Mapping[str, NameRecord], *, counted_after: float | None
 ) -> dict[bytes, list[RiskEvent]]:
+    after = _end_of_baseline(counted_after, events)
     found: defaultdict[bytes, list[RiskEvent]] = defaultdict(list)
     for event in events:
         if after is None or event.timestamp > after:
@@ -126,14 +123,19 @@ def _times_seen(mark: EventMark | None) -> int:
     return 0 if mark is None else mark.count
 
 
-def _was_reset(record: UserRecord, account: AccountRecord, details: UserDetails) -> bool:
-    """Whether the score was cleared later than the last time we know of, or else the baseline.
+def _with_reset(
+    account: AccountRecord, record: UserRecord, details: UserDetails
+) -> AccountRecord | None:
+    """The account with one more reset; None where the score was not cleared since last known of.
 
-    A user listed in the baseline had triggered after any reset before it.
+    That is the last time we know of, or else the baseline: a user listed in it had triggered
+    after any reset before it.
     """
     known = (record.last_reset, record.counted_after, account.baseline_at)
     since = next((instant for instant in known if instant is not None), None)
-    return since is not None and details.last_reset is not None and details.last_reset > since
+    if since is None or details.last_reset is None or details.last_reset <= since:
+        return None
+    return dataclasses.replace(account, resets=account.resets + 1)
 
 
 def _read(
