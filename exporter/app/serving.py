@@ -29,15 +29,22 @@ async def serve(
     clock: Clock | None = None,
     on_ready: Callable[[str], None] | None = None,
     load: Callable[[], Settings] | None = None,
+    on_reloaded: Callable[[Settings], None] | None = None,
 ) -> None:
     """Poll and serve until SIGTERM, SIGINT or cancellation; a bug ends it by its exception.
 
     `on_ready` gets the base URL as soon as `/metrics` answers, which is before anything was
     polled. `load` reads the settings again, on SIGHUP and on request; without it they stay.
+    `on_reloaded` gets those that are in force from then on, and none that were refused.
     Raises ConfigurationError and StateError before it serves.
     """
     async with open_workshop(settings, clock=clock or SystemClock()) as workshop:
-        exporter = _Exporter(settings, workshop, load=load or (lambda: settings))
+        exporter = _Exporter(
+            settings,
+            workshop,
+            load=load or (lambda: settings),
+            on_reloaded=on_reloaded or (lambda _: None),
+        )
         await exporter.run(on_ready or (lambda _: None))
 
 
@@ -45,11 +52,17 @@ class _Exporter:
     """One run of `serve`: the settings in force, and the task that polls by them."""
 
     def __init__(
-        self, settings: Settings, workshop: Workshop, *, load: Callable[[], Settings]
+        self,
+        settings: Settings,
+        workshop: Workshop,
+        *,
+        load: Callable[[], Settings],
+        on_reloaded: Callable[[Settings], None],
     ) -> None:
         self._settings = settings
         self._workshop = workshop
         self._load = load
+        self._on_reloaded = on_reloaded
         self._sources = Sources(workshop, reload=self.reload)
         self._stop_requested = asyncio.Event()
         self._reload_requested = asyncio.Event()
@@ -86,6 +99,7 @@ class _Exporter:
                 _log.warning("config.refused", problem=str(error))
                 return str(error)
             self._tell_loaded(successful=True)
+            self._on_reloaded(self._settings)
             _log.info("config.reloaded", accounts=len(self._settings.accounts))
             return None
 

@@ -37,12 +37,16 @@ def _serve(arguments: argparse.Namespace) -> int:
     def load() -> Settings:
         return _settings(arguments)
 
-    run(serve(load(), load=load))
+    settings = load()
+    _log_by(settings)
+    run(serve(settings, load=load, on_reloaded=_log_by))
     return 0
 
 
 def _once(arguments: argparse.Namespace) -> int:
-    result = run(poll_once(_settings(arguments), clock=SystemClock()))
+    settings = _settings(arguments)
+    _log_by(settings)
+    result = run(poll_once(settings, clock=SystemClock()))
     _write(result.exposition)
     for failure in result.failed:
         print(f"failed: {failure}", file=sys.stderr)
@@ -50,10 +54,12 @@ def _once(arguments: argparse.Namespace) -> int:
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:
-    """Return the settings as they are written now, and log by them from now on."""
-    settings = load_settings(flags=given_flags(arguments), environ=os.environ)
+    """Return the settings as they are written now."""
+    return load_settings(flags=given_flags(arguments), environ=os.environ)
+
+
+def _log_by(settings: Settings) -> None:
     configure_logging(level=settings.log_level, log_format=settings.log_format)
-    return settings
 
 
 def _write(exposition: bytes) -> None:

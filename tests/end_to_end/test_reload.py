@@ -95,6 +95,42 @@ async def test_a_bad_configuration_is_refused_and_the_old_one_stays(tmp_path: Pa
             assert 'cloudflare_zt_risk_up{account="acme"} 1\n' in text
 
 
+async def test_a_refused_configuration_changes_no_log_level(tmp_path: Path) -> None:
+    """What is refused is refused whole, whatever is found wrong and however late."""
+    async with run_simulation() as (_, cloudflare):
+        config = write_config(tmp_path / "config.yaml", cloudflare, "acme", log_level="info")
+        given = {"RISK_EXPORTER_CONFIG": str(config)}
+        async with run_serve(by_file(cloudflare), tmp_path, **given) as exporter:
+            await first_answer(exporter, "/metrics")
+            write_config(
+                config, cloudflare, "acme", log_level="debug", web_config_file="missing.yaml"
+            )
+
+            answer = await post_reload(exporter)
+            await metrics(exporter)
+            ending = await exporter.command.stop()
+
+            assert "missing.yaml" in answer.text
+            assert '"level": "debug"' not in ending.err
+
+
+async def test_an_accepted_configuration_changes_the_log_level(tmp_path: Path) -> None:
+    """To look closer at what goes on must not need a restart."""
+    async with run_simulation() as (_, cloudflare):
+        config = write_config(tmp_path / "config.yaml", cloudflare, "acme", log_level="info")
+        given = {"RISK_EXPORTER_CONFIG": str(config)}
+        async with run_serve(by_file(cloudflare), tmp_path, **given) as exporter:
+            await first_answer(exporter, "/metrics")
+            write_config(config, cloudflare, "acme", log_level="debug")
+
+            answer = await post_reload(exporter)
+            await metrics(exporter)
+            ending = await exporter.command.stop()
+
+            assert answer.is_success
+            assert '"level": "debug"' in ending.err
+
+
 async def test_what_needs_a_restart_is_refused_by_name(tmp_path: Path) -> None:
     """The state cannot be moved from under running pollers."""
     url = f"http://127.0.0.1:{free_port()}"
