@@ -1,7 +1,7 @@
 """`serve` with a watch on its event loop: `python -m bench.watched FILE`.
 
-At each SIGUSR1 a line is added to FILE: the longest hold of the loop since the last one, or
-since the start, in milliseconds of CPU.
+A line is added to FILE as soon as `/metrics` answers, and at each SIGUSR1 from then on: the
+longest hold of the loop since the line before, or since the start, in milliseconds of CPU.
 """
 
 import asyncio
@@ -31,13 +31,15 @@ class _Watch:
         self._longest = 0.0
 
     async def run(self) -> Never:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, self._tell)
+        """Watch for ever."""
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, self.tell)
         while True:
             began = time.thread_time()
             await asyncio.sleep(_WAKE_SECONDS)
             self._longest = max(self._longest, time.thread_time() - began)
 
-    def _tell(self) -> None:
+    def tell(self) -> None:
+        """Add a line, and begin anew."""
         with self._path.open("a", encoding="ascii") as file:
             file.write(f"{self._longest * 1e3:.3f}\n")
         self._longest = 0.0
@@ -47,8 +49,9 @@ async def _serve(path: Path) -> None:
     settings = load_settings(flags={}, environ=os.environ)
     configure_logging(level=settings.log_level, log_format=settings.log_format)
     async with asyncio.TaskGroup() as tasks:
-        watching = tasks.create_task(_Watch(path).run())
-        await serve(settings)
+        watch = _Watch(path)
+        watching = tasks.create_task(watch.run())
+        await serve(settings, on_ready=lambda _: watch.tell())
         watching.cancel()
 
 
