@@ -92,6 +92,9 @@ async def measure_under_polls(world: World, plan: Plan, naive: Rival | None) -> 
                 for _ in range(plan.windows)
             ]
             later = await _next_hold_ms(ours, path)
+        os.kill(ours.pid, signal.SIGHUP)
+        await asyncio.sleep(_START_REST_SECONDS)
+        reload = await _next_hold_ms(ours, path)
     p99 = tuple(quantiles(window, n=100)[98] for window in windows)
     return [
         _row("scrape p99 while polls run", world, p99, AtMost(50, "ms"), naive),
@@ -103,6 +106,7 @@ async def measure_under_polls(world: World, plan: Plan, naive: Rival | None) -> 
             naive,
         ),
         Row("longest hold before serving, CPU", world.size, (before_serving,), "ms"),
+        Row("longest hold of a reload, CPU", world.size, (reload,), "ms"),
     ]
 
 
