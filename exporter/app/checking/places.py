@@ -1,0 +1,78 @@
+"""Looks at the files an exporter will use, and touches none of them."""
+
+import fcntl
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from exporter.app.checking.findings import Finding, Verdict
+from exporter.errors import ConfigurationError
+from exporter.settings import OPTIONS, MemoryState, Settings
+from exporter.web import read_web_config
+
+
+def configuration_finding(flags: Mapping[str, str], environ: Mapping[str, str]) -> Finding:
+    """Where settings that are good came from."""
+    file = flags.get("config") or environ.get("RISK_EXPORTER_CONFIG")
+    variables = [option.variable for option in OPTIONS if environ.get(option.variable)]
+    given = [option.flag or "" for option in OPTIONS if option.name in flags]
+    origins = [
+        *([f"file {file}"] if file else []),
+        *([f"variables {', '.join(variables)}"] if variables else []),
+        *([f"flags {', '.join(given)}"] if given else []),
+    ]
+    return Finding("configuration", Verdict.OK, f"from {'; '.join(origins)}")
+
+
+def place_findings(settings: Settings) -> Iterator[Finding]:
+    """How the state and, where there is one, the web configuration stand."""
+    if isinstance(settings.state, MemoryState):
+        yield Finding("state", Verdict.NOTE, "memory: counters begin anew with every start")
+    else:
+        yield _state_finding(Path(os.path.realpath(settings.state.path)))
+    if settings.web_config_file is not None:
+        yield _web_finding(settings.web_config_file)
+
+
+def _state_finding(path: Path) -> Finding:
+    holder = _holder(path)
+    if holder is not None:
+        message = f"{path}: in use by process {holder}, which must be the running exporter"
+        return Finding("state", Verdict.NOTE, message)
+    folder = next(one for one in path.parents if one.exists())
+    if not (folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)):
+        return Finding("state", Verdict.WRONG, f"{path}: nobody may write to {folder} as this user")
+    if not path.exists():
+        return Finding("state", Verdict.OK, f"{path}: will be made at the first start")
+    if not (path.is_file() and os.access(path, os.R_OK | os.W_OK)):
+        return Finding("state", Verdict.WRONG, f"{path}: not a file this user may read and write")
+    return Finding("state", Verdict.OK, f"{path}: there, and nobody uses it")
+
+
+def _holder(path: Path) -> str | None:
+    """The process that holds the state; None where none does, or where it cannot be seen.
+
+    The lock is the one of `exporter.store`. Sharing it is refused while it is held, and disturbs
+    only an exporter that starts in the very same moment.
+    """
+    try:
+        handle = os.open(path.with_name(path.name + ".lock"), os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return os.pread(handle, 20, 0).decode("ascii", "replace").strip() or "unknown"
+    except OSError:
+        return None
+    finally:
+        os.close(handle)
+    return None
+
+
+def _web_finding(path: Path) -> Finding:
+    try:
+        read_web_config(path)
+    except ConfigurationError as error:
+        return Finding("web config", Verdict.WRONG, str(error))
+    return Finding("web config", Verdict.OK, f"{path}: good")

@@ -1,0 +1,117 @@
+"""Asks for each resource of one account once, to see what the token may read."""
+
+from collections.abc import Awaitable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from exporter.app.asking import open_client
+from exporter.app.checking.findings import Finding, Verdict
+from exporter.app.status import PERMISSIONS
+from exporter.clock import Clock
+from exporter.cloudflare.client import CloudflareClient, Exchange
+from exporter.errors import (
+    ConfigurationError,
+    ForbiddenError,
+    NotFoundError,
+    PollError,
+    StatusError,
+    UnauthorizedError,
+)
+from exporter.polling.resource import ResourceName
+from exporter.risk.model import Behavior, Integration, SummaryReading, UserSummary
+from exporter.settings import AccountSettings, Settings
+
+_Value = TypeVar("_Value")
+
+
+@dataclass(slots=True)
+class Probe:
+    """What was found and read of one account; None is what could not be read."""
+
+    account: AccountSettings
+    findings: list[Finding] = field(default_factory=list)
+    exchanges: list[Exchange] = field(default_factory=list)
+    users: tuple[UserSummary, ...] | None = None
+    behaviors: tuple[Behavior, ...] | None = None
+    integrations: tuple[Integration, ...] | None = None
+
+    def note(self, subject: str, verdict: Verdict, message: str) -> None:
+        """Add a finding about this account."""
+        self.findings.append(Finding(subject, verdict, message, account=self.account.name))
+
+
+async def probe_account(settings: Settings, account: AccountSettings, *, clock: Clock) -> Probe:
+    """Ask for everything an exporter reads; whatever fails becomes a finding."""
+    probe = Probe(account)
+    try:
+        async with open_client(
+            settings, account, clock=clock, on_exchange=probe.exchanges.append
+        ) as client:
+            probe.note("token", Verdict.OK, _origin(account))
+            await _ask_everything(client, probe)
+    except ConfigurationError as error:
+        probe.note("token", Verdict.WRONG, str(error))
+    unreadable = sum(exchange.unreadable_rows for exchange in probe.exchanges)
+    if unreadable:
+        probe.note("answers", Verdict.NOTE, f"rows that could not be understood: {unreadable}")
+    return probe
+
+
+async def _ask_everything(client: CloudflareClient, probe: Probe) -> None:
+    account_id = probe.account.account_id
+    summary: SummaryReading | None = await _attempt(
+        probe, ResourceName.SUMMARY, client.read_summary(account_id)
+    )
+    probe.users = None if summary is None else summary.users
+    if probe.users:
+        await _attempt(
+            probe, ResourceName.USERS, client.read_user(account_id, probe.users[0].user_id)
+        )
+    else:
+        probe.note("users", Verdict.NOTE, "not asked for: no listed user is known")
+    probe.behaviors = await _attempt(
+        probe, ResourceName.BEHAVIORS, client.read_behaviors(account_id)
+    )
+    probe.integrations = await _attempt(
+        probe, ResourceName.INTEGRATIONS, client.list_integrations(account_id)
+    )
+
+
+async def _attempt(
+    probe: Probe, resource: ResourceName, answer: Awaitable[_Value]
+) -> _Value | None:
+    try:
+        value = await answer
+    except NotFoundError as error:
+        # Of a user: who was listed a moment ago may be gone, and the permission is there.
+        is_gone = resource is ResourceName.USERS
+        verdict = Verdict.OK if is_gone else Verdict.WRONG
+        probe.note(resource, verdict, _explanation(resource, error))
+    except PollError as error:
+        probe.note(resource, Verdict.WRONG, _explanation(resource, error))
+    else:
+        probe.note(resource, Verdict.OK, f"readable, by {PERMISSIONS[resource]}")
+        return value
+    return None
+
+
+def _explanation(resource: ResourceName, error: PollError) -> str:
+    """What failed, and what may help; what the API says of one user may name them."""
+    is_private = resource is ResourceName.USERS and isinstance(error, StatusError)
+    said = error.reason if is_private else f"{error.reason} ({error})"
+    if isinstance(error, ForbiddenError):
+        return (
+            f"{said}: the token lacks the permission {PERMISSIONS[resource]} for this account, "
+            "or the account's plan has no risk scoring"
+        )
+    if isinstance(error, UnauthorizedError):
+        return f"{said}: Cloudflare does not know this token"
+    if isinstance(error, NotFoundError) and resource is not ResourceName.USERS:
+        return f"{said}: is the account id right?"
+    return said
+
+
+def _origin(account: AccountSettings) -> str:
+    if account.api_token_file is not None:
+        return f"readable in {account.api_token_file}"
+    return "given as a value"

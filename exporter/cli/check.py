@@ -1,0 +1,74 @@
+"""`check` tells before an exporter runs, or beside it, whether everything it needs is there."""
+
+import argparse
+import os
+from collections.abc import Sequence
+
+from rich.text import Text
+
+from exporter.app.checking import Finding, Verdict, check, configuration_finding
+from exporter.cli.flags import add_setting_flags, flag_options, given_flags
+from exporter.cli.printing import Json, print_json, print_table
+from exporter.cli.running import run
+from exporter.clock import SystemClock
+from exporter.logs import configure_logging
+from exporter.settings import load_settings
+
+_STYLES = {Verdict.OK: "green", Verdict.NOTE: "yellow", Verdict.WRONG: "bold red"}
+
+
+def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `check`."""
+    parser = commands.add_parser(
+        "check",
+        help="tell whether configuration, token, quota and files are as they must be",
+        description="Look at the configuration, ask for each resource of each account once, and "
+        "tell what the token may read, what of its quota is needed, and how many series to "
+        "expect. Changes nothing, may run beside a running exporter, and fails if anything is "
+        "wrong.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON, for programs")
+    add_setting_flags(parser, flag_options())
+    parser.set_defaults(run=_check)
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    flags = given_flags(arguments)
+    settings = load_settings(flags=flags, environ=os.environ)
+    configure_logging(level=settings.log_level, log_format=settings.log_format)
+    findings = (
+        configuration_finding(flags, os.environ),
+        *run(check(settings, clock=SystemClock())),
+    )
+    is_wrong = any(finding.verdict is Verdict.WRONG for finding in findings)
+    if arguments.json:
+        print_json({"ok": not is_wrong, "findings": [_finding_json(one) for one in findings]})
+    else:
+        _print_findings(findings)
+    return 1 if is_wrong else 0
+
+
+def _print_findings(findings: Sequence[Finding]) -> None:
+    print_table(
+        ("check", "account", "is", "because"),
+        (
+            (
+                finding.subject,
+                finding.account or "",
+                Text(finding.verdict, _STYLES[finding.verdict]),
+                finding.message,
+            )
+            for finding in findings
+        ),
+    )
+
+
+def _finding_json(finding: Finding) -> Json:
+    return {
+        "check": finding.subject,
+        "account": finding.account,
+        "verdict": finding.verdict,
+        "message": finding.message,
+        "values": finding.values,
+    }
