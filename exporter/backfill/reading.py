@@ -185,8 +185,9 @@ class _Asker:
         """The user's details; None where the API knows no such user any more."""
         client, account_id = self.source.client, self.source.account_id
         try:
+            # Urgent, though the events are old: somebody is waiting for the file.
             return await self._ask(
-                Priority.RELAXED_DETAILS, lambda: client.read_user(account_id, user_id)
+                Priority.URGENT_DETAILS, lambda: client.read_user(account_id, user_id)
             )
         except NotFoundError:
             return None

@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import pty
 import re
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -104,6 +106,27 @@ async def test_pseudonyms_are_those_of_the_metrics(tmp_path: Path) -> None:
         now = await run_command("once", **cloudflare.environ, **settings)
     assert user_ids(past.out) == user_ids(now.out)
     assert len(user_ids(past.out) - {ADA}) == 1
+
+
+async def test_on_a_terminal_it_shows_how_far_it_is(tmp_path: Path) -> None:
+    """Half an hour of silence looks like a hang; a log file wants no bars."""
+    terminal, its_end = pty.openpty()
+    async with simulated(tmp_path) as cloudflare:
+        command = (sys.executable, "-m", "exporter", "backfill")
+        await asyncio.to_thread(
+            subprocess.run,
+            [*command, "--output", str(tmp_path / "past.om")],
+            stderr=its_end,
+            env={"PATH": os.environ["PATH"], "TERM": "xterm", "RISK_EXPORTER_STATE": "memory:"}
+            | dict(cloudflare.environ),
+            check=True,
+        )
+        written_to_a_file = await backfill(cloudflare)
+    shown = os.read(terminal, 100_000).decode()
+    os.close(terminal)
+    os.close(its_end)
+    assert "/1" in shown  # of one user
+    assert "/1" not in written_to_a_file.err
 
 
 async def test_a_reader_may_leave_early(tmp_path: Path) -> None:

@@ -54,13 +54,13 @@ async def test_whoever_watches_hears_of_every_user() -> None:
 async def test_no_more_is_asked_than_the_share_of_the_quota() -> None:
     """People and their tools share it, and an exporter may be running beside."""
     clock = LoopClock()
-    scenario = crowd(300, quota={"requests": 100, "window": 60.0})
+    scenario = crowd(120, quota={"requests": 40, "window": 60.0})
     async with talk_to_simulator(scenario, clock=clock) as talk:
         await read_simulated_past(talk, clock=clock, api_share="0.5")
         log = await talk.log()
     assert log.count(status=429) == 0
-    assert log.count() == 302
-    assert clock.monotonic() >= 300 / 50 * 60 - 60
+    assert log.count() == 122
+    assert clock.monotonic() >= 120 / 20 * 60 - 60
 
 
 @in_fake_time

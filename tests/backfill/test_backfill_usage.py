@@ -58,4 +58,4 @@ def test_settings_of_what_goes_on_for_ever_are_no_flags_here(
     with pytest.raises(SystemExit) as ending:
         main(["backfill", flag, "1m"])
     assert ending.value.code == 2
-    assert "unrecognized arguments" in capsys.readouterr().err
+    assert flag in capsys.readouterr().err
