@@ -7,8 +7,8 @@ from exporter.polling.rank import Rank
 FAIR_TURN = 8
 """One turn in so many goes by waiting time alone."""
 
-_STALE_ENTRIES = 1000
-"""The heap is built anew when it holds this many more than are waiting."""
+_LEAST_ENTRIES = 1000
+"""A heap smaller than this is not worth building anew."""
 
 
 class UserQueue:
@@ -31,7 +31,7 @@ class UserQueue:
             return
         self._waiting[user_id] = rank
         heappush(self._heap, (rank, user_id))
-        if len(self._heap) > len(self._waiting) + _STALE_ENTRIES:
+        if len(self._heap) > max(2 * len(self._waiting), _LEAST_ENTRIES):
             self._heap = [(rank, user_id) for user_id, rank in self._waiting.items()]
             heapify(self._heap)
 
