@@ -14,11 +14,13 @@ from exporter.polling.setbacks import Setbacks
 from exporter.risk.ledger import observe_details, observe_missing
 from exporter.risk.model import UserDetails
 
-URGENT_WORKERS = 2
-"""How many urgent requests of one account are on their way at once: hides the API's latency."""
-
-RELAXED_WORKERS = 2
-"""The others go on beside them, so that an urgent user never queues behind one who is not."""
+WORKERS = {
+    Priority.URGENT_DETAILS: 2,
+    Priority.CHANGED_DETAILS: 2,
+    Priority.RELAXED_DETAILS: 1,
+}
+"""How many requests of one account are on their way at once, which hides the API's latency: each
+priority has its own, so that an urgent user never queues behind one who is not."""
 
 
 class _Lane:
@@ -50,27 +52,26 @@ class DetailsPoller:
         self._interval = interval
         self._relearn_names = relearn_names
         self._setbacks = Setbacks(interval=interval)
-        self._urgent = _Lane(Priority.URGENT_DETAILS)
-        self._relaxed = _Lane(Priority.RELAXED_DETAILS)
+        self._lanes = tuple(_Lane(priority) for priority in WORKERS)
 
     def wake(self) -> None:
         """Look at once whether somebody is wanted."""
-        self._urgent.news.set()
-        self._relaxed.news.set()
+        for lane in self._lanes:
+            lane.news.set()
 
     async def run(self) -> Never:
         """Ask about whoever is wanted, for ever."""
-        lanes = [self._urgent] * URGENT_WORKERS + [self._relaxed] * RELAXED_WORKERS
         async with asyncio.TaskGroup() as workers:
-            for lane in lanes:
-                workers.create_task(self._work(lane))
+            for lane in self._lanes:
+                for _ in range(WORKERS[lane.priority]):
+                    workers.create_task(self._work(lane))
         raise AssertionError("workers end by an exception only")
 
     async def ask_all(self) -> None:
         """Ask about all who have changed, until a failure that would meet everybody."""
         changed = iter(self._context.planner.changed())
         async with asyncio.TaskGroup() as workers:
-            for _ in range(URGENT_WORKERS):
+            for _ in range(WORKERS[Priority.URGENT_DETAILS]):
                 workers.create_task(self._work_off(changed))
 
     async def _work(self, lane: _Lane) -> Never:

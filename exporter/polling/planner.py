@@ -1,16 +1,16 @@
 """Whose details are asked for next. Pure: records and instants go in, user ids come out.
 
-There are two queues: users at high risk are urgent, all others are not. In each go first those
-who changed, highest level and then latest event first; then those never asked about, in the same
-order; then, evenly spread, those whose details grew old. Nobody starves: see `UserQueue` for the
-bound.
+There are three queues: users at high risk; others who changed; and the rest, for catching up. In
+each go first those who changed, highest level and then latest event first; then those never asked
+about, in the same order; then, evenly spread, those whose details grew old. Nobody starves: see
+`UserQueue` for the bound.
 """
 
 from collections.abc import Iterable
 from itertools import islice
 
 from exporter.polling.ages import Ages
-from exporter.polling.priority import Priority
+from exporter.polling.priority import DETAILS, Priority
 from exporter.polling.queue import UserQueue
 from exporter.polling.rank import Rank, rank_of
 from exporter.polling.rests import Rests
@@ -26,10 +26,7 @@ class Planner:
     """
 
     def __init__(self, *, max_age_seconds: float) -> None:
-        self._queues = {
-            Priority.URGENT_DETAILS: UserQueue(),
-            Priority.RELAXED_DETAILS: UserQueue(),
-        }
+        self._queues = {priority: UserQueue() for priority in DETAILS}
         self._ranks: dict[str, Rank] = {}
         self._asked: set[str] = set()
         self._rests = Rests()

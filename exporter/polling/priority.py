@@ -10,7 +10,12 @@ class Priority(IntEnum):
     SUMMARY = 0
     CONFIGURATION = 1
     URGENT_DETAILS = 2
-    RELAXED_DETAILS = 3
+    CHANGED_DETAILS = 3
+    RELAXED_DETAILS = 4
+
+
+DETAILS = (Priority.URGENT_DETAILS, Priority.CHANGED_DETAILS, Priority.RELAXED_DETAILS)
+"""What details are asked for: users at high risk; others who changed; catching up."""
 
 
 class PauseReason(IntEnum):

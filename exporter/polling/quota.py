@@ -30,8 +30,13 @@ BURST_WINDOWS = 10
 """Details are spread a little, too, over windows so many times shorter, for it takes a while to
 see what others need."""
 
-BURST_PARTS = {Priority.URGENT_DETAILS: 1 / 2, Priority.RELAXED_DETAILS: 1 / BURST_WINDOWS}
-"""The part of their budget that details may take in one of these: trouble comes in bursts."""
+BURST_PARTS = {
+    Priority.URGENT_DETAILS: 1 / 2,
+    Priority.CHANGED_DETAILS: 1 / 4,
+    Priority.RELAXED_DETAILS: 1 / BURST_WINDOWS,
+}
+"""The part of their budget that details may take in one of these: trouble comes in bursts, and
+catching up, which takes all it is given, must leave room for news."""
 
 
 class Quota:
@@ -143,8 +148,12 @@ class Quota:
         before = self._left.get(item.name)
         pace = Pace(policy.window_seconds) if before is None else before.pace
         sent_at = self._learnt_from
-        pace.note(sent_at, said, partial(self._spending.count, until=sent_at))
+        pace.note(sent_at, said, partial(self._count_answered, until=sent_at))
         return Left(said, item.remaining - max(self._in_flight - 1, 0), pace)
+
+    def _count_answered(self, since: float, *, until: float) -> int:
+        """How many of our requests the API has counted for sure: not those on their way."""
+        return max(self._spending.count(since, until=until) - self._in_flight, 0)
 
     def _pause_of_others(self, priority: Priority, now: float) -> Pause | None:
         untils = [
@@ -163,7 +172,10 @@ class Quota:
             window, budget = policy.window_seconds, self._budget(priority, policy)
             until = max(until, self._spending.fits_at(now, budget=budget, window_seconds=window))
             if priority in BURST_PARTS:
-                burst, part = window / BURST_WINDOWS, ceil(budget * BURST_PARTS[priority])
+                # What is reserved for summaries goes out in every window, and counts in it too.
+                reserved = self._reserved(policy) / BURST_WINDOWS
+                part = ceil(reserved + budget * BURST_PARTS[priority])
+                burst = window / BURST_WINDOWS
                 until = max(until, self._spending.fits_at(now, budget=part, window_seconds=burst))
         return Pause(until, PauseReason.BUDGET) if until > now else None
 
@@ -172,14 +184,21 @@ class Quota:
 
         At least one, for otherwise nothing would ever be asked.
         """
-        whole = max(floor(self._share * policy.limit), 1)
+        whole = self._whole(policy)
         if priority <= Priority.CONFIGURATION:
             return whole
-        reserved = ceil(self._reserved_per_second * policy.window_seconds)
-        details = whole - min(reserved, whole // 2)
-        if priority is Priority.RELAXED_DETAILS:
+        details = whole - self._reserved(policy)
+        if priority > Priority.URGENT_DETAILS:
             details = floor(details * RELAXED_SHARE)
         return max(details, 1)
+
+    def _whole(self, policy: QuotaPolicy) -> int:
+        return max(floor(self._share * policy.limit), 1)
+
+    def _reserved(self, policy: QuotaPolicy) -> int:
+        """What details leave of the budget of one window: half of it at the most."""
+        needed = ceil(self._reserved_per_second * policy.window_seconds)
+        return min(needed, self._whole(policy) // 2)
 
 
 def _is_believable(policy: QuotaPolicy) -> bool:

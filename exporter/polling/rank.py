@@ -32,8 +32,12 @@ class Rank(msgspec.Struct, frozen=True, order=True, gc=False):
     @classmethod
     def of(cls, want: Want, level: RiskLevel, *, last_event: float) -> Self:
         """The rank of a user of this level: those at high risk, or maybe worse, are urgent."""
-        is_urgent = level.severity >= RiskLevel.HIGH.severity
-        priority = Priority.URGENT_DETAILS if is_urgent else Priority.RELAXED_DETAILS
+        if level.severity >= RiskLevel.HIGH.severity:
+            priority = Priority.URGENT_DETAILS
+        elif want is Want.CHANGED:
+            priority = Priority.CHANGED_DETAILS
+        else:
+            priority = Priority.RELAXED_DETAILS
         return cls(priority, want, -level.severity, -last_event)
 
     @classmethod

@@ -7,14 +7,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from exporter.polling.planner import Planner
-from exporter.polling.priority import Priority
+from exporter.polling.priority import DETAILS, Priority
 from exporter.polling.queue import FAIR_TURN, UserQueue
 from exporter.polling.rank import Rank, Want, rank_of
 from exporter.risk.ledger import UserRecord
 from exporter.risk.model import RiskLevel
 from tests.support.ledgers import DAY, HIGH, LOW, MEDIUM, row
 
-URGENT, RELAXED = Priority.URGENT_DETAILS, Priority.RELAXED_DETAILS
+URGENT, CHANGED, RELAXED = DETAILS
 
 
 def changed(
@@ -75,7 +75,7 @@ def test_changes_go_by_level_and_then_by_latest_event() -> None:
     )
 
     assert take_all(planner, URGENT) == ["unknown", "high-new", "high-old"]
-    assert take_all(planner, RELAXED) == ["medium", "low-new", "low-old", "gone"]
+    assert take_all(planner, CHANGED) == ["medium", "low-new", "low-old", "gone"]
 
 
 def test_changes_go_before_first_readings_and_these_before_aged_details() -> None:
@@ -92,7 +92,8 @@ def test_changes_go_before_first_readings_and_these_before_aged_details() -> Non
     )
 
     assert take_all(planner, URGENT, now=DAY) == ["changed-high", "unread-high"]
-    order = ["changed-low", "unread-medium", "unread-low", "aged"]
+    assert take_all(planner, CHANGED, now=DAY) == ["changed-low"]
+    order = ["unread-medium", "unread-low", "aged"]
     assert take_all(planner, RELAXED, now=DAY) == order
 
 
@@ -134,7 +135,7 @@ def test_the_level_of_the_last_change_counts() -> None:
 
     planner.learn("ann", changed(MEDIUM))
 
-    assert take_all(planner, RELAXED) == ["ann", "bob"]
+    assert take_all(planner, CHANGED) == ["ann", "bob"]
 
 
 def test_an_unread_user_who_rises_to_high_changes_lanes() -> None:
