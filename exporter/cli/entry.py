@@ -9,7 +9,7 @@ from types import FrameType
 from typing import NoReturn
 
 from exporter import __version__
-from exporter.cli import backfill, behaviors, demo, integrations, serve, users
+from exporter.cli import backfill, behaviors, check, demo, integrations, serve, users
 from exporter.errors import ConfigurationError, ExporterError
 
 PROGRAM = "cloudflare-risk-exporter"
@@ -65,6 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
     serve.add_commands(commands)
     demo.add_commands(commands)
     backfill.add_commands(commands)
+    check.add_commands(commands)
     users.add_commands(commands)
     behaviors.add_commands(commands)
     integrations.add_commands(commands)

@@ -24,6 +24,9 @@ Cell = str | Text
 _WIDE = 100_000
 """Columns of a pipe: whoever reads it wants whole lines."""
 
+_MOST_FOLDED_ROWS = 1_000
+"""About as many as can be laid out in half a second."""
+
 _STYLES = {
     RiskLevel.UNKNOWN: "magenta",
     RiskLevel.LOW: "green",
@@ -62,13 +65,16 @@ def yes_or_no(*, value: bool) -> str:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
-    """Print rows under their columns' names; on a terminal as wide as that, else unfolded."""
-    table = Table(*columns, box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for column in table.columns:
-        column.overflow = "fold"
-    for row in rows:
-        table.add_row(*(_shown(cell) for cell in row))
-    _print(table)
+    """Print rows under their columns' names.
+
+    On a terminal long cells are folded. A pipe gets whole lines, and so does a terminal of a
+    list so long that laying it out would take longer than reading it.
+    """
+    shown = [tuple(_shown(cell) for cell in row) for row in rows]
+    if sys.stdout.isatty() and len(shown) <= _MOST_FOLDED_ROWS:
+        _print_folded(columns, shown)
+    else:
+        _print_lines([tuple(map(Text, columns)), *shown])
 
 
 def print_fields(fields: Mapping[str, Cell]) -> None:
@@ -94,6 +100,28 @@ def print_json(document: Json) -> None:
 def tell(text: str) -> None:
     """Say something beside what was asked for: on standard error."""
     print(printable(text), file=sys.stderr)
+
+
+def _print_folded(columns: Sequence[str], rows: Iterable[Sequence[Text]]) -> None:
+    table = Table(*columns, box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for column in table.columns:
+        column.overflow = "fold"
+    for row in rows:
+        table.add_row(*row)
+    _print(table)
+
+
+def _print_lines(rows: Sequence[Sequence[Text]]) -> None:
+    widths = [max(cell.cell_len for cell in column) for column in zip(*rows, strict=True)]
+    rule = tuple(Text("-" * width) for width in widths)
+    lines = []
+    for row in (rows[0], rule, *rows[1:]):
+        padded = (
+            cell.plain + " " * (width - cell.cell_len)
+            for cell, width in zip(row, widths, strict=True)
+        )
+        lines.append("  ".join(padded).rstrip())
+    _write("".join(f"{line}\n" for line in lines))
 
 
 def _shown(cell: Cell) -> Text:

@@ -102,7 +102,7 @@ async def test_what_is_so_already_is_not_set_again() -> None:
         log = await talk.log()
     assert ending.status == 0
     assert "already" in ending.out
-    assert log.count(operation="set_behaviors") == 0
+    assert log.count(operation="update_behaviors") == 0
 
 
 async def test_a_level_without_a_word_has_to_be_replaced() -> None:

@@ -30,9 +30,10 @@ async def run_at_terminal(*arguments: str, typed: str = "", **environ: str) -> S
             env={"PATH": os.environ["PATH"], "PYTHONWARNINGS": "error", "TERM": "xterm", **environ},
         )
         os.close(end)
-        async with asyncio.timeout(_SECONDS):
-            shown = await asyncio.to_thread(_read_all, terminal)
-            return Screen(await process.wait(), shown)
+        reading = asyncio.create_task(asyncio.to_thread(_read_all, terminal))
+        if not (await asyncio.wait([reading], timeout=_SECONDS))[0]:
+            process.kill()  # which ends the reading, too
+        return Screen(await process.wait(), await reading)
     finally:
         os.close(terminal)
 
