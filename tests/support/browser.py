@@ -7,7 +7,7 @@ from typing import Literal
 
 from playwright.async_api import Browser, Page, async_playwright
 
-from tests.support.programs import require_program
+from tests.support.programs import require_library, require_program
 
 Scheme = Literal["dark", "light"]
 
@@ -52,6 +52,8 @@ class Visit:
 async def run_browser() -> AsyncIterator[Browser]:
     """Run Chromium with an empty profile of its own."""
     chromium = require_program("chromium")
+    # The driver that comes with Playwright is a Node.js linked to it.
+    require_library("libatomic.so.1", package="libatomic1")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium, args=[*_FLAGS])
         try:

@@ -5,6 +5,7 @@ machine passes every test. No service is started by it: the tests run their own,
 in folders of their own.
 """
 
+import ctypes
 import fcntl
 import os
 import shutil
@@ -15,6 +16,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
+from typing import NoReturn
 
 import pytest
 
@@ -60,6 +62,28 @@ def require_program(name: str) -> Path:
     found = _find(name)
     if found is not None:
         return found
+    _give_up(name, package, obstacle)
+
+
+def require_library(name: str, *, package: str) -> None:
+    """Have the shared library `name`; as with programs, its package is installed or told."""
+    if _is_loadable(name):
+        return
+    obstacle = _install(package)
+    if _is_loadable(name):
+        return
+    _give_up(name, package, obstacle)
+
+
+def _is_loadable(name: str) -> bool:
+    try:
+        ctypes.CDLL(name)
+    except OSError:
+        return False
+    return True
+
+
+def _give_up(name: str, package: str, obstacle: str | None) -> NoReturn:
     message = f"needs {name}: apt-get install {package} ({obstacle or 'it is not in there'})"
     if os.environ.get("CI") == "true":
         pytest.fail(message)
