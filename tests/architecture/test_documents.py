@@ -28,7 +28,7 @@ BLOCK = re.compile(r"^ *```(?P<language>\w+)\n(?P<text>.*?)^ *```$", re.MULTILIN
 LINK = re.compile(r"\]\((?!https?:)(?P<path>[^)#]+)")
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 VARIABLE = re.compile(r"\bRISK_EXPORTER_[A-Z][A-Z_]*\b")
-METRIC = re.compile(r"\bcloudflare_zt_risk_[a-z_]*[a-z]\b")
+METRIC = re.compile(r"(?<![:\w])cloudflare_zt_risk_[a-z_]*[a-z](?![:\w])")  # no recorded rule
 REQUIREMENT = re.compile(r"^[\w-]+")
 
 each_document = pytest.mark.parametrize(

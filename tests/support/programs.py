@@ -60,9 +60,9 @@ def require_program(name: str) -> Path:
     package = PACKAGES[name]
     obstacle = _install(package)
     found = _find(name)
-    if found is not None:
-        return found
-    _give_up(name, package, obstacle)
+    if found is None:
+        _give_up(name, package, obstacle)
+    return found
 
 
 def require_library(name: str, *, package: str) -> None:
