@@ -22,8 +22,16 @@ from prometheus_client.registry import Collector
 from exporter import __version__
 from exporter.catalogue import Metric, MetricType
 from exporter.catalogue import telemetry as declared
+from exporter.cloudflare.wire import Operation
 
 M = TypeVar("M", Gauge, Counter, Histogram)
+
+_POLLED = (
+    Operation.LIST_SUMMARY,
+    Operation.GET_USER,
+    Operation.GET_BEHAVIORS,
+    Operation.LIST_INTEGRATIONS,
+)
 
 _END_OF_OPENMETRICS = b"# EOF\n"
 
@@ -50,6 +58,7 @@ class Telemetry:
         self.poll_failures = self._counter(declared.POLL_FAILURES)
         self.api_requests = self._counter(declared.API_REQUESTS)
         self.api_request_duration = self._histogram(declared.API_REQUEST_DURATION)
+        self.unreadable_rows = self._counter(declared.UNREADABLE_ROWS)
         self.api_quota_limit = self._gauge(declared.API_QUOTA_LIMIT)
         self.api_quota_remaining = self._gauge(declared.API_QUOTA_REMAINING)
         self.api_quota_reset = self._gauge(declared.API_QUOTA_RESET)
@@ -78,6 +87,8 @@ class Telemetry:
             self.polls.labels(account, resource)
             for reason in declared.FAILURE_REASONS:
                 self.poll_failures.labels(account, resource, reason)
+        for operation in _POLLED:
+            self.unreadable_rows.labels(account, operation)
         self.pending_users.labels(account).set(0)
         self.detection_delay.labels(account)
 

@@ -4,6 +4,7 @@ import random
 from collections import Counter
 from dataclasses import dataclass
 
+from exporter.app.skipped import SkippedRows
 from exporter.app.workshop import Workshop
 from exporter.cloudflare.client import CloudflareClient, Exchange
 from exporter.cloudflare.credentials import TokenSource
@@ -163,12 +164,17 @@ def build_client(
 ) -> CloudflareClient:
     """A client of the account's API that tells its governor and the telemetry what it hears."""
     telemetry, clock = workshop.telemetry, workshop.clock
+    skipped = SkippedRows(account.name)
 
     def hear(exchange: Exchange) -> None:
         access.governor.hear(exchange)
         labels = (account.name, exchange.operation, exchange.outcome)
         telemetry.api_requests.labels(*labels).inc()
         telemetry.api_request_duration.labels(exchange.operation).observe(exchange.seconds)
+        if exchange.unreadable_rows:
+            rows = telemetry.unreadable_rows.labels(account.name, exchange.operation)
+            rows.inc(exchange.unreadable_rows)
+            skipped.tell(exchange)
         state = access.governor.state()
         if state is not None:
             resets_at = clock.time() + state.resets_at - clock.monotonic()

@@ -98,6 +98,14 @@ API_REQUEST_DURATION: Final = Metric(
     labels=("operation",),
     buckets=REQUEST_DURATION_BUCKETS,
 )
+UNREADABLE_ROWS: Final = _counter(
+    "unreadable_rows_total",
+    "Rows left out of good answers of the Cloudflare API because they could not be understood, by"
+    " operation: a user of the summary, an event, a behavior, an integration. Each answer counts"
+    " them again.",
+    "account",
+    "operation",
+)
 API_QUOTA_LIMIT: Final = _gauge(
     "api_quota_limit",
     "Requests the API allows the token in one window, from the Ratelimit-Policy header; absent"
@@ -188,6 +196,7 @@ EXPORTER_METRICS: Final = (
     POLL_FAILURES,
     API_REQUESTS,
     API_REQUEST_DURATION,
+    UNREADABLE_ROWS,
     API_QUOTA_LIMIT,
     API_QUOTA_REMAINING,
     API_QUOTA_RESET,

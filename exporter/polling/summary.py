@@ -28,7 +28,6 @@ class SummaryPoller:
         self._context = context
         self._resource = resource
         self._on_recorded = on_recorded
-        self._unreadable = 0
         self._was_read = asyncio.Event()
 
     async def poll(self) -> PollError | None:
@@ -82,17 +81,8 @@ class SummaryPoller:
     async def _read(self) -> SummaryFold:
         context = self._context
         fold = SummaryFold(context.journal.ledger, now=context.clock.time())
-        unreadable = 0
         async with aclosing(context.client.stream_summary(context.account_id)) as readings:
             async for reading in readings:
                 fold.add(reading)
-                unreadable += reading.unreadable
                 await context.gate.idle()
-        self._tell_unreadable(unreadable)
         return fold
-
-    def _tell_unreadable(self, count: int) -> None:
-        """Log rows that could not be read when their number changes, not at every poll."""
-        if count != self._unreadable:
-            _log.warning("summary.rows_skipped", account=self._context.account, rows=count)
-        self._unreadable = count

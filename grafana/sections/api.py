@@ -11,6 +11,7 @@ from exporter.catalogue.telemetry import (
     API_QUOTA_RESET,
     API_REQUEST_DURATION,
     API_REQUESTS,
+    UNREADABLE_ROWS,
 )
 from grafana.board import Section
 from grafana.palette import GOLD, RED, thresholds
@@ -95,8 +96,9 @@ def _requests() -> timeseries.Panel:
     return counts(
         "Requests by operation and answer",
         "Requests sent to the API per interval, by operation and HTTP status, or the reason why"
-        " no answer came.",
+        " no answer came; and the rows of good answers that nobody could understand.",
         Query(growth(API_REQUESTS, window=RATE, by="operation, code"), "{{operation}} {{code}}"),
+        Query(growth(UNREADABLE_ROWS, window=RATE, by="operation"), "{{operation}} rows skipped"),
     )
 
 
