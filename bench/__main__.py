@@ -22,7 +22,7 @@ _IMAGE = DOCUMENT.parent / "images" / "benchmarks.svg"
 _PANELS = {
     "Scrape, gzip": "scrape, gzip",
     "CPU of a poll, 1 % of the users changed": "poll, 1 % changed, CPU",
-    "Memory": "memory, ledger included",
+    "Memory at its peak": "memory at its peak",
 }
 
 

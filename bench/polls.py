@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bench.goals import AtMost, Goal
 from bench.plan import Plan
-from bench.process import resident_megabytes, settle
+from bench.process import peak_megabytes, resident_megabytes, settle
 from bench.reader import read_metrics
 from bench.report import Row
 from bench.rivals import Rival
@@ -54,7 +54,7 @@ async def measure_polls(world: World, plan: Plan, rivals: Rivals) -> list[Row]:
             if not share:
                 unchanged_ms = rows[-1].median
         rows.append(await _visible_row(world, ours, plan))
-        rows += _memory_rows(world, resident_megabytes(ours.pid), rivals)
+        rows += _memory_rows(world, ours.pid, rivals)
     return rows
 
 
@@ -161,10 +161,22 @@ async def _events(ours: Running) -> float:
     return sum(sample.value for family in families for sample in family.samples)
 
 
-def _memory_rows(world: World, resident_mb: float, rivals: Rivals) -> list[Row]:
-    what, goal = "memory, ledger included", AtMost(250, "MB")
-    rows = [
-        Row(what, world.size, (resident_mb,), "MB", goal, rival.resident_mb, name)
-        for name, rival in rivals
+def _memory_rows(world: World, pid: int, rivals: Rivals) -> list[Row]:
+    resident, peak = (resident_megabytes(pid),), (peak_megabytes(pid),)
+    goal = AtMost(250, "MB")
+    what = "memory, ledger included"
+    if not rivals:
+        return [
+            Row(what, world.size, resident, "MB", goal),
+            Row("memory at its peak", world.size, peak, "MB"),
+        ]
+    return [
+        *(
+            Row(what, world.size, resident, "MB", goal, one.resident_mb, name)
+            for name, one in rivals
+        ),
+        *(
+            Row("memory at its peak", world.size, peak, "MB", None, one.peak_mb, name)
+            for name, one in rivals
+        ),
     ]
-    return rows or [Row(what, world.size, (resident_mb,), "MB", goal)]

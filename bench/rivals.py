@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from statistics import median
 
-from bench.process import cpu_seconds, resident_megabytes
+from bench.process import cpu_seconds, peak_megabytes, resident_megabytes
 from bench.reader import scrape_ms
 from bench.world import ACCOUNT_ID, TOKEN, Running, World
 from tests.support.processes import free_port, run_program
@@ -49,13 +49,14 @@ class Rival:
     """What another way to serve the same costs.
 
     `gzip_ms` and `plain_ms` are wall time of a scrape, `cpu_ms` the CPU of a plain one, all
-    medians; `resident_mb` is its memory after them.
+    medians; `resident_mb` is its memory after them, `peak_mb` the most it had.
     """
 
     gzip_ms: float
     plain_ms: float
     cpu_ms: float
     resident_mb: float
+    peak_mb: float
 
 
 async def measure_naive(world: World, *, runs: int) -> Rival:
@@ -112,6 +113,7 @@ async def _measure(running: Running, *, runs: int) -> Rival:
         plain_ms=median(plain_ms),
         cpu_ms=median(cpu_ms),
         resident_mb=resident_megabytes(running.pid),
+        peak_mb=peak_megabytes(running.pid),
     )
 
 
