@@ -45,7 +45,10 @@ def test_gzip_has_several_spellings(encoding: str) -> None:
 
 def test_several_members_are_one_body() -> None:
     """RFC 1952 allows it, and some proxies do it."""
-    assert inflate(gzip.compress(b"a", mtime=0) + gzip.compress(b"") + gzip.compress(b"b"), step=1) == b"ab"
+    assert (
+        inflate(gzip.compress(b"a", mtime=0) + gzip.compress(b"") + gzip.compress(b"b"), step=1)
+        == b"ab"
+    )
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "identity"])
