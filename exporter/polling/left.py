@@ -1,7 +1,7 @@
 """What is left under one policy for everybody, and how fast others spend it. Pure."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 SAMPLE_PART = 1 / 10
 """Others' pace is taken over this part of a window at least."""
@@ -26,8 +26,9 @@ class QuotaState:
 class Pace:
     """How many requests a second others make, as two answers of one window tell.
 
-    What is missing between them and was not asked by us was asked by others. The pace is kept
-    over the beginning of a window: who was busy before probably still is.
+    What is missing between them and was not asked by us was asked by others. The first answer
+    is compared with the beginning of its window. The pace is kept over the beginning of the next:
+    who was busy before probably still is.
     """
 
     window_seconds: float
@@ -36,16 +37,20 @@ class Pace:
 
     def note(self, at: float, said: QuotaState, count_ours: Callable[[float], int]) -> None:
         """Note an answer to a request sent at `at`; `count_ours` counts ours since an instant."""
-        if self._since is None or not self._is_same_window(self._since[1], said):
-            self._since = (at, said)
-            return
+        if self._since is None:
+            began = said.resets_at - self.window_seconds
+            self._since = (began, replace(said, remaining=said.limit))
         since, before = self._since
-        if at - since < self.window_seconds * SAMPLE_PART:
-            return
-        spent = max(before.remaining - said.remaining - count_ours(since), 0)
-        measured = spent / (at - since)
+        if not self._is_same_window(before, said):
+            self._since = (at, said)
+        elif at - since >= self.window_seconds * SAMPLE_PART:
+            spent = max(before.remaining - said.remaining - count_ours(since), 0)
+            self._measure(spent / (at - since))
+            self._since = (at, said)
+
+    def _measure(self, measured: float) -> None:
+        """Take the mean with what was measured before: others are seldom even."""
         self.per_second = measured if self.per_second is None else (self.per_second + measured) / 2
-        self._since = (at, said)
 
     def _is_same_window(self, before: QuotaState, said: QuotaState) -> bool:
         return abs(said.resets_at - before.resets_at) < self.window_seconds / 2
@@ -64,11 +69,11 @@ class Left:
         is_low = self.remaining <= self.said.limit * NOTHING_BELOW
         return self.said.resets_at if is_low else now
 
-    def others_until(self, now: float) -> float:
+    def others_until(self, now: float, *, reserved_per_second: float) -> float:
         """Until when nothing but summaries may go; `now` or earlier where it may.
 
         A fifth of the quota stays for others, and whatever they will need at their pace until
-        the window resets.
+        the window resets, beside the `reserved_per_second` of our own summaries.
         """
         if self.remaining <= self.said.limit * SUMMARIES_ONLY_BELOW:
             return self.said.resets_at
@@ -76,4 +81,4 @@ class Left:
         if not per_second:
             return now
         spare = self.remaining - self.said.limit * NOTHING_BELOW
-        return self.said.resets_at - spare / per_second
+        return self.said.resets_at - spare / (per_second + reserved_per_second)

@@ -159,7 +159,10 @@ class Quota:
         untils = [
             left.summaries_until(now)
             if priority is Priority.SUMMARY
-            else max(left.summaries_until(now), left.others_until(now))
+            else max(
+                left.summaries_until(now),
+                left.others_until(now, reserved_per_second=self._reserved_per_second),
+            )
             for left in self._left.values()
             if now < left.said.resets_at
         ]

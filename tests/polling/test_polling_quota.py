@@ -355,7 +355,7 @@ def test_what_is_on_its_way_is_not_left() -> None:
 def test_what_goes_out_after_an_answer_is_not_left_either() -> None:
     """The next answer may be long in coming."""
     quota = Quota(share=1.0)
-    exchange(quota, 0.0, headers(DEFAULT, left=242))
+    exchange(quota, 0.0, headers(DEFAULT, left=242, reset_seconds=300.0))
 
     assert spend_all(quota, Priority.URGENT_DETAILS, now=1.0) == 2
 
@@ -385,6 +385,16 @@ def test_what_others_will_need_at_their_pace_is_left_to_them() -> None:
     spent = spend_all(quota, Priority.URGENT_DETAILS, now=100.0)
     assert spent == pytest.approx(898 - 600 - 60, abs=5)
     assert spend_all(quota, Priority.SUMMARY, now=100.0) > 0
+
+
+def test_the_first_answer_tells_how_busy_others_were_before() -> None:
+    """A start in the middle of a window must not be a burst into a quota that is all theirs."""
+    quota = Quota(share=1.0)
+
+    answer_at(quota, 100.0, left=899)
+
+    spent = spend_all(quota, Priority.URGENT_DETAILS, now=100.0)
+    assert spent == pytest.approx(899 - 600 - 60, abs=5)
 
 
 def test_our_own_spending_is_not_taken_for_theirs() -> None:
