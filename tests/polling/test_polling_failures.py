@@ -158,7 +158,7 @@ async def test_a_broken_account_disturbs_no_other() -> None:
         ]
     )
     async with talk_to_simulator(scenario, clock=clock) as talk, polling(talk, clock) as exporter:
-        await clock.sleep(MINUTE)
+        await clock.sleep(MINUTE + 1.0)
         await talk.order("faults", kind="stall", seconds=1000.0, account="bad")
         for _ in range(60):
             await talk.order(
@@ -180,7 +180,7 @@ async def test_slow_answers_delay_the_next_poll_and_never_overlap_it() -> None:
     async with talk_to_simulator(clock=clock) as talk:
         await talk.order("faults", kind="latency", seconds=29.0, operation="summary")
         async with polling(talk, clock, poll_interval="10s") as exporter:
-            await clock.sleep(10 * MINUTE)
+            await clock.sleep(10 * MINUTE - 1.0)
 
             assert exporter.value("exporter_polls_total", resource="summary") == 20
             assert exporter.value("exporter_poll_duration_seconds", resource="summary") == 29.0

@@ -37,7 +37,7 @@ async def test_an_account_whose_every_call_takes_29_seconds_slows_nobody() -> No
     async with talk_to_simulator(still_scenario(accounts=accounts), clock=clock) as talk:
         await talk.order("faults", kind="latency", seconds=29.0, account="slow")
         async with polling(talk, clock, poll_interval="10s") as exporter:
-            await clock.sleep(MINUTE)
+            await clock.sleep(MINUTE + 1.0)
             for account in ("good", "slow"):
                 await talk.order("events", account=account, user=ADA, behavior="imp_travel")
             await clock.sleep(15.0)
@@ -203,7 +203,7 @@ async def test_the_same_user_in_two_accounts_is_two_users() -> None:
         talk_to_simulator(still_scenario(accounts=accounts), clock=clock) as talk,
         polling(talk, clock) as exporter,
     ):
-        await clock.sleep(MINUTE)
+        await clock.sleep(MINUTE + 1.0)
         same = {"user": ADA, "behavior": "imp_travel", "id": "e1", "timestamp": clock.time()}
         await talk.order("events", account="acme", **same)
         await talk.order("events", account="globex", count=2, **same)
