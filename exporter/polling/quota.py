@@ -32,11 +32,12 @@ see what others need."""
 
 BURST_PARTS = {
     Priority.URGENT_DETAILS: 1 / 2,
-    Priority.CHANGED_DETAILS: 1 / 4,
-    Priority.RELAXED_DETAILS: 1 / BURST_WINDOWS,
+    Priority.CHANGED_DETAILS: 1 / BURST_WINDOWS,
+    Priority.RELAXED_DETAILS: 1 / (BURST_WINDOWS + 2),
 }
-"""The part of their budget that details may take in one of these: trouble comes in bursts, and
-catching up, which takes all it is given, must leave room for news."""
+"""The part of their budget that details may take in one of these. Trouble comes in bursts; other
+changes, of which there may be more than can ever be read, go evenly, so that trouble finds room
+at any moment; and catching up, which takes all it is given, leaves room for changes."""
 
 
 class Quota:

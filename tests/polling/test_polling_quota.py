@@ -285,21 +285,25 @@ def test_details_keep_half_of_the_budget_however_many_accounts_there_are() -> No
     assert spend_window(quota, Priority.URGENT_DETAILS) == 300
 
 
-def test_catching_up_leaves_room_for_news() -> None:
+@pytest.mark.parametrize(
+    ("priority", "spent"), [(Priority.CHANGED_DETAILS, 570), (Priority.RELAXED_DETAILS, 480)]
+)
+def test_what_is_less_urgent_leaves_room_for_high_risk(priority: Priority, spent: int) -> None:
     """A cold start of ten thousand users lasts long; a high-risk change cannot wait for it."""
     quota = Quota(share=0.5)
 
-    assert spend_window(quota, Priority.RELAXED_DETAILS) == 570
-    assert spend_all(quota, Priority.URGENT_DETAILS, now=299.0) == 30
+    assert spend_window(quota, priority) == spent
+    assert spend_all(quota, Priority.URGENT_DETAILS, now=299.0) == 600 - spent
 
 
-def test_catching_up_is_spread_over_the_window() -> None:
+@pytest.mark.parametrize(
+    ("priority", "spent"), [(Priority.CHANGED_DETAILS, 57), (Priority.RELAXED_DETAILS, 48)]
+)
+def test_what_is_less_urgent_is_spread_over_the_window(priority: Priority, spent: int) -> None:
     """It has time, and what others need shows only after a while."""
     quota = Quota(share=0.5)
 
-    spent = [spend_all(quota, Priority.RELAXED_DETAILS, now=30.0 * n) for n in range(10)]
-
-    assert spent == [57] * 10
+    assert [spend_all(quota, priority, now=30.0 * n) for n in range(10)] == [spent] * 10
 
 
 def test_news_may_come_in_bursts_of_half_the_budget() -> None:
