@@ -136,13 +136,13 @@ def _publication(
 ) -> Publication:
     return Publication(
         account=account.name,
-        account_id=account.account_id,
         journal=journal,
         standing=workshop.standing(account.account_id),
         disclosure=disclosure,
         exposition=workshop.exposition,
         telemetry=workshop.telemetry,
         clock=workshop.clock,
+        pause=workshop.gate.idle,
     )
 
 
@@ -156,6 +156,7 @@ def _recorder(
         planner=planner,
         store=workshop.store,
         telemetry=workshop.telemetry,
+        pause=workshop.gate.idle,
     )
 
 

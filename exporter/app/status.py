@@ -97,8 +97,7 @@ def _access(resource: Resource) -> Access:
 def _users(context: AccountContext) -> Mapping[RiskLevel, int] | None:
     if not context.standing.has_fresh_data:
         return None
-    by_level = context.journal.ledger.by_level
-    return {level: len(users) for level, users in by_level.items()}
+    return dict(context.journal.ledger.listed_by_level)
 
 
 def _quota(context: AccountContext) -> QuotaStatus | None:

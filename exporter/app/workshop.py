@@ -46,7 +46,9 @@ class Workshop:
         journal = self.journals.get(account_id)
         if journal is None:
             ledger = await self.store.load(account_id, now=self.clock.time())
-            journal = Journal(account_id, ledger, self.store, clock=self.clock)
+            journal = Journal(
+                account_id, ledger, self.store, clock=self.clock, pause=self.gate.idle
+            )
             self.journals[account_id] = journal
         return journal
 

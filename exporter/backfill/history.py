@@ -77,8 +77,8 @@ class HistoryReader:
 
     def finish(self, disclosure: Disclosure) -> AccountHistory:
         """The counters that grew, ordered by their labels."""
-        selection = Selection(disclosure)
-        selection.update(self._ledger, self._ledger.users, now=self._now)
+        selection = Selection(self._ledger, disclosure)
+        selection.update((), now=self._now)
         shown = sorted((disclosure.exposed_id(user_id), user_id) for user_id in selection.shown)
         return AccountHistory(
             account=self._account,

@@ -1,6 +1,5 @@
 """A snapshot as bytes, kept rendered and compressed, so that a scrape costs next to nothing."""
 
-from exporter.exposition.account import Pause
 from exporter.exposition.exposition import Exposition, Scrape
 
-__all__ = ["Exposition", "Pause", "Scrape"]
+__all__ = ["Exposition", "Scrape"]

@@ -5,17 +5,8 @@ the old one stays whole for whoever is reading it.
 """
 
 import asyncio
-from collections.abc import (
-    AsyncIterator,
-    Awaitable,
-    Callable,
-    Collection,
-    Iterable,
-    Mapping,
-    Sequence,
-)
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 
 from exporter.catalogue import RISK_METRICS, USER_FAMILIES, account_families
 from exporter.exposition.chunks import Chunk, Users, chunk_count, chunk_index
@@ -24,11 +15,8 @@ from exporter.exposition.parts import EMPTY_RUN, Run, deflate_both, run_both
 from exporter.exposition.render import SampleRenderer
 from exporter.exposition.users import ChunkRenderer, apply_edits
 from exporter.risk.model import AccountSnapshot, UserRow
+from exporter.steps import Pause, in_slices
 
-Pause = Callable[[], Awaitable[None]]
-"""Awaited between pieces of work of about a millisecond."""
-
-_SLICE_USERS = 2048  # placed within a turn of the loop: about a millisecond
 _NO_RUNS = dict.fromkeys((metric.name for metric in RISK_METRICS), Formats(EMPTY_RUN, EMPTY_RUN))
 
 
@@ -51,33 +39,56 @@ async def render_account(
 ) -> RenderedAccount:
     """Bring what is ready up to `snapshot`, whose users differ in `changed` alone.
 
-    None means that any may differ.
+    None means that any may differ, and that the snapshot has them all.
     """
-    base = _base(before, snapshot, chunk_users=chunk_users)
-    if changed is None or base is not before:
-        placed = await _place_all(snapshot.users, count=len(base.chunks), pause=pause)
-    else:
-        placed = await _place_changed(snapshot.users, changed, chunks=base.chunks, pause=pause)
-    chunks = await _render_chunks(base.chunks, placed, snapshot=snapshot, pause=pause)
+    chunks, placed = await _lay_out(
+        before, snapshot, changed=changed, pause=pause, chunk_users=chunk_users
+    )
+    chunks = await _render_chunks(chunks, placed, snapshot=snapshot, pause=pause)
     runs = {**_NO_RUNS, **_account_runs(snapshot), **await _user_runs(chunks, pause=pause)}
     return RenderedAccount(snapshot.identity_shown, chunks, runs)
 
 
-def _base(
-    before: RenderedAccount, snapshot: AccountSnapshot, *, chunk_users: int
-) -> RenderedAccount:
-    """What to change: all that is ready, or nothing where hardly a line of it would stay."""
-    count = chunk_count(len(snapshot.users), now=len(before.chunks), wanted_users=chunk_users)
-    if count == len(before.chunks) and before.identity_shown == snapshot.identity_shown:
-        return before
-    return RenderedAccount(snapshot.identity_shown, (Chunk(),) * count)
+async def _lay_out(
+    before: RenderedAccount,
+    snapshot: AccountSnapshot,
+    *,
+    changed: Collection[str] | None,
+    pause: Pause,
+    chunk_users: int,
+) -> tuple[tuple[Chunk, ...], Mapping[int, Users]]:
+    """The chunks to begin with, and the users of those that may differ.
+
+    Chunks are laid out anew, empty, where hardly a line of them would stay.
+    """
+    chunks, users = before.chunks, snapshot.users
+    same_families = before.identity_shown == snapshot.identity_shown
+    if changed is not None:
+        placed = await _place_changed(users, changed, chunks=chunks, pause=pause)
+        sizes = (len(placed.get(index, chunk.users)) for index, chunk in enumerate(chunks))
+        count = chunk_count(sum(sizes), now=len(chunks), wanted_users=chunk_users)
+        if same_families and count == len(chunks):
+            return chunks, placed
+        users = _everybody(chunks, placed)
+    count = chunk_count(len(users), now=len(chunks), wanted_users=chunk_users)
+    if not same_families or count != len(chunks):
+        chunks = (Chunk(),) * count
+    return chunks, await _place_all(users, count=count, pause=pause)
+
+
+def _everybody(chunks: Iterable[Chunk], placed: Mapping[int, Users]) -> Users:
+    users: dict[str, UserRow] = {}
+    for index, chunk in enumerate(chunks):
+        users.update(placed.get(index, chunk.users))
+    return users
 
 
 async def _place_all(users: Users, *, count: int, pause: Pause) -> Mapping[int, Users]:
     placed: dict[int, dict[str, UserRow]] = {index: {} for index in range(count)}
-    async for user_ids in _slices(users, pause=pause):
+    for user_ids in in_slices(users):
         for user_id in user_ids:
             placed[chunk_index(user_id, count=count)][user_id] = users[user_id]
+        await pause()
     return placed
 
 
@@ -85,7 +96,7 @@ async def _place_changed(
     users: Users, changed: Iterable[str], *, chunks: Sequence[Chunk], pause: Pause
 ) -> Mapping[int, Users]:
     placed: dict[int, dict[str, UserRow]] = {}
-    async for user_ids in _slices(changed, pause=pause):
+    for user_ids in in_slices(changed):
         for user_id in user_ids:
             index = chunk_index(user_id, count=len(chunks))
             if index not in placed:
@@ -95,14 +106,8 @@ async def _place_changed(
                 rows[user_id] = users[user_id]
             else:
                 rows.pop(user_id, None)
-    return placed
-
-
-async def _slices(user_ids: Iterable[str], *, pause: Pause) -> AsyncIterator[Sequence[str]]:
-    remaining = iter(user_ids)
-    while user_ids := tuple(islice(remaining, _SLICE_USERS)):
-        yield user_ids
         await pause()
+    return placed
 
 
 async def _render_chunks(

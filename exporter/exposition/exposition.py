@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from exporter.catalogue import RISK_METRICS, Metric
-from exporter.exposition.account import Pause, RenderedAccount, render_account
+from exporter.exposition.account import RenderedAccount, render_account
 from exporter.exposition.chunks import CHUNK_USERS
 from exporter.exposition.formats import OPENMETRICS_CONTENT_TYPE, TEXT_CONTENT_TYPE, Formats
 from exporter.exposition.parts import (
@@ -24,6 +24,7 @@ from exporter.exposition.parts import (
 )
 from exporter.exposition.render import EOF, render_head
 from exporter.risk.model import AccountSnapshot
+from exporter.steps import Pause
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,6 @@ class Exposition:
         self._chunk_users = chunk_users
         self._accounts: Mapping[str, RenderedAccount] = {}
         self._publishing = asyncio.Lock()
-        self._interrupted: set[str] = set()
         self._heads = {metric.name: _ready_head(metric) for metric in RISK_METRICS}
 
     @property
@@ -69,28 +69,25 @@ class Exposition:
         """Replace what is shown of the snapshot's account, all at once, before this returns.
 
         `changed` are the API's ids of all users whose rows were added, changed or removed since
-        that account was last published, and maybe of others; None stands for anyone. One that is
-        cancelled shows nothing, and the next finds its changes too.
+        that account was last published, and maybe of others; those of them who are not among
+        the snapshot's users are shown no more, and whoever is not in `changed` stays as they are.
+        None: the snapshot's users are all there is. One that is cancelled shows nothing, and its
+        changes have to be told again.
         """
         account = snapshot.account
         async with self._publishing:
-            before = self._accounts.get(account, RenderedAccount())
-            known = account in self._accounts and account not in self._interrupted
-            self._interrupted.add(account)
             rendered = await render_account(
-                before,
+                self._accounts.get(account, RenderedAccount()),
                 snapshot,
-                changed=changed if known else None,
+                changed=changed if account in self._accounts else None,
                 pause=self._pause,
                 chunk_users=self._chunk_users,
             )
             self._accounts = {**self._accounts, account: rendered}
-            self._interrupted.remove(account)
 
     def remove(self, account: str) -> None:
         """Show nothing of this account any more. Nobody may be publishing it."""
         self._accounts = {name: kept for name, kept in self._accounts.items() if name != account}
-        self._interrupted.discard(account)
 
     def scrape(
         self, *, openmetrics: bool, gzip: bool, names: frozenset[str] | None, telemetry: bytes

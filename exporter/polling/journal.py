@@ -12,6 +12,7 @@ from exporter.clock import Clock
 from exporter.errors import CommitError
 from exporter.risk.ledger import Changes, EventMark, Ledger
 from exporter.risk.model import EventCount, RiskLevel
+from exporter.steps import Pause, Steps, in_slices, with_rests
 from exporter.store import Store
 
 
@@ -42,13 +43,20 @@ class Entry:
 class Journal:
     """Records observations of one account, one after another.
 
-    Whoever observes holds `lock` from reading the ledger until `record` has returned.
+    Whoever observes holds `lock` from reading the ledger until `record` has returned. Whoever
+    reads the ledger, or the counters, in more than one turn of the loop holds `moving` meanwhile:
+    without it they may find a half of what was observed. It is never held while a disk works.
+    `pause` is awaited between the steps of a large change.
     """
 
-    def __init__(self, account_id: str, ledger: Ledger, store: Store, *, clock: Clock) -> None:
+    def __init__(
+        self, account_id: str, ledger: Ledger, store: Store, *, clock: Clock, pause: Pause
+    ) -> None:
+        self.account_id = account_id
         self.ledger = ledger
         self.lock = asyncio.Lock()
-        self._account_id = account_id
+        self.moving = asyncio.Lock()
+        self._pause = pause
         self._store = store
         self._clock = clock
         self._unsaved = Changes()
@@ -57,7 +65,7 @@ class Journal:
 
     async def marks(self, user_id: str) -> Mapping[bytes, EventMark]:
         """The event marks of one user, those not yet on disk included. Raises StateError."""
-        marks = dict(await self._store.load_marks(self._account_id, user_id))
+        marks = dict(await self._store.load_marks(self.account_id, user_id))
         for key, mark in self._unsaved.marks.get(user_id, {}).items():
             if mark is None:
                 marks.pop(key, None)
@@ -73,14 +81,14 @@ class Journal:
         """
         began = self._clock.monotonic()
         attempt = self._unsaved.then(changes)
-        self._hold_back(changes)
-        self._unsaved = attempt
-        self.ledger.apply(changes)
+        async with self.moving:
+            await with_rests(self._move(changes, attempt), self._pause)
         error = await self._commit(attempt)
         if error is None:
-            self._unsaved = Changes()
-            self._shown = None
-            self._shown_events.clear()
+            async with self.moving:
+                self._unsaved = Changes()
+                self._shown = None
+                self._shown_events.clear()
         return Entry(
             observed=changes,
             saved=attempt if error is None else None,
@@ -104,17 +112,21 @@ class Journal:
         if not changes.must_be_stored:
             return None
         try:
-            await self._store.commit(self._account_id, changes)
+            await self._store.commit(self.account_id, changes)
         except CommitError as error:
             return error
         return None
 
-    def _hold_back(self, changes: Changes) -> None:
-        """Remember what was shown before `changes`, which are not on disk."""
+    def _move(self, changes: Changes, attempt: Changes) -> Steps[None]:
+        """Move the ledger on, after remembering what is shown, which the disk does not know."""
         if self._shown is None:
             self._shown = self._current()
-        for user_id in changes.users:
-            self._shown_events.setdefault(user_id, self.events_of(user_id))
+        for some in in_slices(changes.users):
+            for user_id in some:
+                self._shown_events.setdefault(user_id, self.events_of(user_id))
+            yield
+        self._unsaved = attempt
+        yield from self.ledger.apply_in_steps(changes)
 
     def _current(self) -> Counters:
         return Counters(

@@ -5,6 +5,7 @@ task at a time; what others want shown meanwhile goes out together in the next t
 """
 
 import asyncio
+from collections.abc import Collection, Mapping
 from typing import Never
 
 from exporter.clock import Clock
@@ -19,6 +20,7 @@ from exporter.risk.model import (
 )
 from exporter.risk.projection import Disclosure, Identity, user_row
 from exporter.risk.selection import Selection
+from exporter.steps import Pause, Steps, in_slices, with_rests
 from exporter.telemetry import Telemetry
 
 RESTS_PER_PUBLICATION = 4.0
@@ -36,28 +38,28 @@ class Publication:
         self,
         *,
         account: str,
-        account_id: str,
         journal: Journal,
         standing: Standing,
         disclosure: Disclosure,
         exposition: Exposition,
         telemetry: Telemetry,
         clock: Clock,
+        pause: Pause,
     ) -> None:
         self._account = account
-        self._account_id = account_id
         self._journal = journal
         self._standing = standing
         self._disclosure = disclosure
         self._exposition = exposition
         self._telemetry = telemetry
         self._clock = clock
+        self._pause = pause
         self._lock = asyncio.Lock()
-        self._selection = Selection(disclosure)
-        self._rows: dict[str, UserRow] = {}
+        self._selection = Selection(journal.ledger, disclosure)
         self._reselect = True
         self._was_shown = False
         self._changed: set[str] = set()
+        self._untold: set[str] = set()
         self._counted: list[CountedEvent] = []
         self._is_due = False
         self._news = asyncio.Event()
@@ -94,41 +96,45 @@ class Publication:
             self._counted.extend(entry.saved.counted)
 
     async def _publish(self) -> None:
-        self._news.clear()
-        changed, self._changed = self._changed, set()
-        counted, self._counted = self._counted, []
-        changed = self._renew_rows(changed)
+        async with self._journal.moving:
+            self._news.clear()
+            counted, self._counted = self._counted, []
+            rows = await with_rests(self._prepare(), self._pause)
+            snapshot = self._snapshot(rows)
         # Another publication may have shown this account before: nothing of it may stay.
-        everybody = None if not self._was_shown else changed
+        changed = self._untold if self._was_shown else None
         self._was_shown = True
-        await self._exposition.publish(self._snapshot(), changed=everybody)
+        await self._exposition.publish(snapshot, changed=changed)
+        self._untold = set()
         now = self._clock.time()
         for one in counted:
             self._telemetry.detection_delay.labels(self._account).observe(
                 max(now - one.event.timestamp, 0.0)
             )
 
-    def _renew_rows(self, changed: set[str]) -> set[str]:
-        """Bring the rows up to date; all users whose row changed, came or went."""
-        moved = self._select(changed) if self._reselect else set()
-        self._reselect = False
-        rows = dict(self._rows)
-        for user_id in moved | changed:
-            row = self._row(user_id) if user_id in self._selection.shown else None
-            if row is None:
-                rows.pop(user_id, None)
-            else:
-                rows[user_id] = row
-        self._rows = rows
-        self._tell_withheld("min_level", self._selection.withheld_by_level)
-        self._tell_withheld("limit", self._selection.withheld_by_limit)
-        return moved | changed
+    def _prepare(self) -> Steps[Mapping[str, UserRow]]:
+        """The rows of those who changed and are shown; whoever changed is in `_untold` then."""
+        self._untold |= self._changed
+        self._changed = set()
+        if self._reselect:
+            self._untold |= yield from self._select(self._untold)
+            self._reselect = False
+            self._tell_withheld("min_level", self._selection.withheld_by_level)
+            self._tell_withheld("limit", self._selection.withheld_by_limit)
+        rows: dict[str, UserRow] = {}
+        for some in in_slices(self._untold & self._selection.shown):
+            for user_id in some:
+                row = self._row(user_id)
+                if row is not None:
+                    rows[user_id] = row
+            yield
+        return rows
 
-    def _select(self, changed: set[str]) -> set[str]:
+    def _select(self, changed: Collection[str]) -> Steps[set[str]]:
         """Choose who is shown; who is now and was not, or the reverse."""
         if not self._standing.has_fresh_data:
             return self._selection.clear()
-        return self._selection.update(self._journal.ledger, changed, now=self._clock.time())
+        return (yield from self._selection.update_in_steps(changed, now=self._clock.time()))
 
     def _row(self, user_id: str) -> UserRow | None:
         record = self._journal.ledger.users[user_id]
@@ -137,14 +143,14 @@ class Publication:
     def _tell_withheld(self, reason: str, count: int) -> None:
         self._telemetry.users_withheld.labels(self._account, reason).set(count)
 
-    def _snapshot(self) -> AccountSnapshot:
+    def _snapshot(self, rows: Mapping[str, UserRow]) -> AccountSnapshot:
         counters = self._journal.counters()
         return AccountSnapshot(
             account=self._account,
-            account_id=self._account_id,
+            account_id=self._journal.account_id,
             up=self._standing.up,
             gauges=self._gauges() if self._standing.has_fresh_data else None,
-            users=self._rows,
+            users=rows,
             identity_shown=self._disclosure.identity is Identity.FULL,
             created=counters.created,
             events=counters.totals,
@@ -153,9 +159,9 @@ class Publication:
         )
 
     def _gauges(self) -> AccountGauges:
-        by_level = self._journal.ledger.by_level
+        by_level = self._journal.ledger.listed_by_level
         return AccountGauges(
-            users_by_level={level: len(users) for level, users in by_level.items() if users},
+            users_by_level={level: count for level, count in by_level.items() if count},
             behaviors=self._standing.behaviors,
             integrations=self._standing.integrations,
         )

@@ -1,18 +1,14 @@
 """Lines 5 to 8 of a poll's road: an observation becomes changes, durable, known and shown."""
 
-import asyncio
-
 import structlog
 
 from exporter.errors import CommitError, StateError
 from exporter.polling.journal import Entry, Journal
 from exporter.polling.planner import Planner
 from exporter.risk.ledger import Changes
+from exporter.steps import Pause, in_slices
 from exporter.store import Store
 from exporter.telemetry import Telemetry
-
-LEARNT_IN_A_TURN = 1000
-"""A baseline may have a hundred thousand users: the loop is given back after so many."""
 
 _log = structlog.get_logger(__name__)
 
@@ -21,7 +17,8 @@ class Recorder:
     """Records changes of one account's ledger and tells planner and telemetry.
 
     The caller holds the journal's lock while it makes the changes and calls `record`, and calls
-    `Publication.show` with the entry afterwards, without the lock.
+    `Publication.show` with the entry afterwards, without the lock. `pause` is awaited between
+    users where there are many.
     """
 
     def __init__(
@@ -33,6 +30,7 @@ class Recorder:
         planner: Planner,
         store: Store,
         telemetry: Telemetry,
+        pause: Pause,
     ) -> None:
         self._account = account
         self._account_id = account_id
@@ -40,15 +38,16 @@ class Recorder:
         self._planner = planner
         self._store = store
         self._telemetry = telemetry
+        self._pause = pause
         self._has_failed = False
 
     async def record(self, changes: Changes) -> Entry:
         """Commit `changes` and let the planner know who is wanted now."""
         entry = await self._journal.record(changes)
-        for number, (user_id, record) in enumerate(changes.users.items(), start=1):
-            self._planner.learn(user_id, record)
-            if number % LEARNT_IN_A_TURN == 0:
-                await asyncio.sleep(0)
+        for users in in_slices(changes.users.items()):
+            for user_id, record in users:
+                self._planner.learn(user_id, record)
+            await self._pause()
         self._telemetry.pending_users.labels(self._account).set(self._planner.pending)
         self._tell_oldest()
         self._tell_state(entry)

@@ -12,6 +12,7 @@ from exporter.polling.context import AccountContext
 from exporter.polling.priority import Priority
 from exporter.polling.resource import Resource
 from exporter.risk.ledger import SummaryFold
+from exporter.steps import with_rests
 
 _log = structlog.get_logger(__name__)
 
@@ -60,7 +61,8 @@ class SummaryPoller:
     async def _record(self, fold: SummaryFold) -> None:
         context = self._context
         async with context.journal.lock:
-            entry = await context.recorder.record(fold.finish())
+            changes = await with_rests(fold.finish_in_steps(), context.gate.idle)
+            entry = await context.recorder.record(changes)
         self._on_recorded()
         context.standing.up = True
         context.standing.read_at = context.clock.monotonic()
@@ -84,5 +86,6 @@ class SummaryPoller:
         async with aclosing(context.client.stream_summary(context.account_id)) as readings:
             async for reading in readings:
                 fold.add(reading)
-                await context.gate.idle()
+                if context.gate.in_progress:
+                    await context.gate.idle()
         return fold

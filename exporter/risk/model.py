@@ -180,8 +180,8 @@ class AccountSnapshot:
     """All that a scrape shows of one account.
 
     `gauges` is None before the first good poll and once the data are too old to be shown; then
-    `users` is empty. Counters are always there. `users` keys are the API's own user ids, in an
-    order that stays as it is while users come and go.
+    `users` is empty. Counters are always there. `users` keys are the API's own user ids. Where a
+    snapshot is published as changes, only those who changed need to be among them.
     """
 
     account: str

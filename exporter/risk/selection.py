@@ -1,90 +1,207 @@
 """Which users have series of their own: bounded, most urgent first, and without flapping.
 
-Aggregates never change with it.
+Aggregates never change with it. What an update costs grows with how many users changed.
 """
 
 from collections.abc import Iterable
-from heapq import nlargest, nsmallest
 
 from exporter.risk.ledger import Ledger
-from exporter.risk.model import LISTED_LEVELS, RiskLevel
+from exporter.risk.model import UserSummary
 from exporter.risk.projection import Disclosure
+from exporter.risk.ranking import Place, Ranking
+from exporter.steps import STEP_USERS, Steps, at_once, in_slices
 
 HELD_SECONDS = 600.0
-"""A user who was shown and falls below the minimal level stays shown this long, so that a level
-going up and down does not make series come and go."""
-
-_BY_SEVERITY = sorted((*LISTED_LEVELS, RiskLevel.UNKNOWN), key=lambda level: -level.severity)
+"""A user who was shown and falls below the minimal level stays shown this long; one who had to
+make room at the limit comes back no sooner. Else a level going up and down, theirs or somebody
+else's, would make their series come and go."""
 
 
 class Selection:
-    """The listed users of one account who are shown, kept up to date as they change.
+    """The users of one ledger who are shown, kept up to date as they change.
 
     With more of them than the limit: highest level first; of one level those shown already, and
-    then those with the latest event. `withheld_by_level` and `withheld_by_limit` are how many
-    listed users are not shown, and why.
+    then those with the latest event. Whoever made room for a higher level is barred for
+    `HELD_SECONDS`: all others of their level go before them, and a place that becomes free is
+    not theirs unless somebody of a lower level is shown. `withheld_by_level` and
+    `withheld_by_limit` are how many listed users are not shown, and why.
     """
 
-    def __init__(self, disclosure: Disclosure) -> None:
+    def __init__(self, ledger: Ledger, disclosure: Disclosure) -> None:
         self.shown: set[str] = set()
         self.withheld_by_level = 0
         self.withheld_by_limit = 0
+        self._ledger = ledger
         self._disclosure = disclosure
+        self._is_begun = False
+        self._moved: set[str] = set()
         self._held_until: dict[str, float] = {}
+        self._barred_until: dict[str, float] = {}
+        self._waiting = Ranking(self._is_waiting)
+        self._edge: Ranking | None = None
 
-    def update(self, ledger: Ledger, changed: Iterable[str], *, now: float) -> set[str]:
+    def update(self, changed: Iterable[str], *, now: float) -> set[str]:
         """Choose anew after `changed` users moved; who is shown now and was not, or the reverse."""
-        self._hold(ledger, changed, now=now)
-        held = self._held_until.keys()
-        admitted = {
-            level: users if self._disclosure.admits(level) else users & held
-            for level, users in ledger.by_level.items()
-        }
-        count = sum(len(users) for users in admitted.values())
-        chosen = self._most_urgent(ledger, admitted)
-        self.withheld_by_level = len(ledger.listed) - count
-        self.withheld_by_limit = count - len(chosen)
-        moved = self.shown ^ chosen
-        self.shown = chosen
-        return moved
+        return at_once(self.update_in_steps(changed, now=now))
+
+    def update_in_steps(self, changed: Iterable[str], *, now: float) -> Steps[set[str]]:
+        """Choose likewise. The ledger must not move between the first and the last step.
+
+        The first time, and the first time after `clear`, every listed user counts as changed.
+        """
+        self._moved = set()
+        newcomers: dict[str, None] = {}
+        for some in in_slices(changed if self._is_begun else self._ledger.listed):
+            for user_id in some:
+                self._hold(user_id, now=now)
+                self._sort(user_id, newcomers)
+            yield
+        self._is_begun = True
+        for user_id in (*_take_over(self._held_until, now), *_take_over(self._barred_until, now)):
+            self._sort(user_id, newcomers)
+        yield from self._let_in(newcomers, now=now)
+        admitted = self._count_admitted()
+        self.withheld_by_level = len(self._ledger.listed) - admitted
+        self.withheld_by_limit = admitted - len(self.shown)
+        return self._moved
 
     def clear(self) -> set[str]:
-        """Show nobody; who was shown until now."""
+        """Show nobody, and forget who was shown; who that is."""
         gone, self.shown = self.shown, set()
-        self._held_until.clear()
         self.withheld_by_level = self.withheld_by_limit = 0
+        self._is_begun = False
+        self._held_until.clear()
+        self._barred_until.clear()
+        self._waiting, self._edge = Ranking(self._is_waiting), None
         return gone
 
-    def _hold(self, ledger: Ledger, changed: Iterable[str], *, now: float) -> None:
-        """Note who just fell below the minimal level, and let go of those held long enough."""
-        for user_id in changed:
-            record = ledger.users[user_id]
-            if self._disclosure.admits(record.level) or record.summary is None:
-                self._held_until.pop(user_id, None)
-            elif user_id in self.shown:
-                self._held_until.setdefault(user_id, now + HELD_SECONDS)
-        over = [user_id for user_id, until in self._held_until.items() if until <= now]
-        for user_id in over:
-            del self._held_until[user_id]
+    def _hold(self, user_id: str, *, now: float) -> None:
+        """Note who just fell below the minimal level."""
+        record = self._ledger.users[user_id]
+        if record.summary is None or self._disclosure.admits(record.level):
+            self._held_until.pop(user_id, None)
+        elif user_id in self.shown:
+            self._held_until.setdefault(user_id, now + HELD_SECONDS)
 
-    def _most_urgent(self, ledger: Ledger, admitted: dict[RiskLevel, set[str]]) -> set[str]:
-        chosen: set[str] = set()
-        for level in _BY_SEVERITY:
-            room = self._disclosure.limit - len(chosen)
-            users = admitted[level]
-            chosen |= users if len(users) <= room else self._fill(room, users, ledger)
-        return chosen
+    def _sort(self, user_id: str, newcomers: dict[str, None]) -> None:
+        """Hide a user, let them stay, or count them among those who want to be shown."""
+        row = self._ledger.users[user_id].summary
+        if row is None or not self._is_admitted(user_id, row):
+            self._barred_until.pop(user_id, None)
+            self._hide(user_id)
+        elif user_id not in self.shown:
+            newcomers[user_id] = None
+        elif self._edge is not None:
+            self._edge.put(Place.among_shown(user_id, row))
 
-    def _fill(self, room: int, users: set[str], ledger: Ledger) -> set[str]:
-        """As many users of one level as there is room for."""
+    def _let_in(self, newcomers: Iterable[str], *, now: float) -> Steps[None]:
+        """Show as many as there is room for, and whoever is of a higher level than one shown."""
+        has_room = self._count_admitted() <= self._disclosure.limit
+        if has_room and not self._barred_until and self._waiting.first() is None:
+            self._moved.symmetric_difference_update(newcomers)
+            self.shown.update(newcomers)
+            return
+        yield from self._rank(newcomers)
+        turns = 0
+        while self._let_one_in(now=now):
+            turns += 1
+            if turns % STEP_USERS == 0:
+                yield
+        yield from self._tidy()
 
-        def latest_event(user_id: str) -> tuple[float, str]:
-            summary = ledger.users[user_id].summary
-            return (0.0 if summary is None else summary.last_event, user_id)
+    def _rank(self, newcomers: Iterable[str]) -> Steps[None]:
+        """Let the newcomers wait; see to it that those shown are ranked."""
+        for some in in_slices(newcomers):
+            for user_id in some:
+                self._wait(user_id)
+            yield
+        if self._edge is None:
+            self._edge = Ranking(self._is_on_edge)
+            for some in in_slices(self.shown):
+                for user_id in some:
+                    self._edge.put(self._edge_place(user_id))
+                yield
 
-        staying = users & self.shown
-        if len(staying) > room:
-            leaving = nsmallest(len(staying) - room, staying, key=latest_event)
-            return staying.difference(leaving)
-        coming = nlargest(room - len(staying), users - staying, key=latest_event)
-        return staying.union(coming)
+    def _let_one_in(self, *, now: float) -> bool:
+        """Show the most urgent of those who wait; False where that must not be."""
+        assert self._edge is not None
+        best, worst = self._waiting.first(), self._edge.first()
+        if best is None:
+            return False
+        is_higher = worst is None or best.severity > worst.severity
+        if len(self.shown) < self._disclosure.limit:
+            if best.is_barred and not is_higher:
+                return False
+        elif worst is None or not is_higher:
+            return False
+        else:
+            self._displace(worst.user_id, now=now)
+        self._show(best.user_id)
+        return True
+
+    def _tidy(self) -> Steps[None]:
+        """Keep no ranking while nobody waits, and no more than twice as much of it as it says."""
+        assert self._edge is not None
+        if self._waiting.first() is None:
+            self._edge = None
+            return
+        waiting = self._count_admitted() - len(self.shown)
+        yield from self._waiting.tidy(current=waiting)
+        yield from self._edge.tidy(current=len(self.shown))
+
+    def _show(self, user_id: str) -> None:
+        self._barred_until.pop(user_id, None)
+        self.shown.add(user_id)
+        self._moved ^= {user_id}
+        if self._edge is not None:
+            self._edge.put(self._edge_place(user_id))
+
+    def _hide(self, user_id: str) -> None:
+        if user_id in self.shown:
+            self.shown.remove(user_id)
+            self._moved ^= {user_id}
+
+    def _displace(self, user_id: str, *, now: float) -> None:
+        """Hide a user who makes room; one who was only held is let go."""
+        self._hide(user_id)
+        if self._held_until.pop(user_id, None) is None:
+            self._barred_until[user_id] = now + HELD_SECONDS
+            self._wait(user_id)
+
+    def _wait(self, user_id: str) -> None:
+        row = self._ledger.users[user_id].summary
+        if row is not None:
+            is_barred = user_id in self._barred_until
+            self._waiting.put(Place.among_waiting(user_id, row, is_barred=is_barred))
+
+    def _edge_place(self, user_id: str) -> Place:
+        row = self._ledger.users[user_id].summary
+        assert row is not None, "nobody is shown who is not listed"
+        return Place.among_shown(user_id, row)
+
+    def _is_waiting(self, place: Place) -> bool:
+        row = self._ledger.users[place.user_id].summary
+        if row is None or place.user_id in self.shown or not self._is_admitted(place.user_id, row):
+            return False
+        is_barred = place.user_id in self._barred_until
+        return place == Place.among_waiting(place.user_id, row, is_barred=is_barred)
+
+    def _is_on_edge(self, place: Place) -> bool:
+        return place.user_id in self.shown and place == self._edge_place(place.user_id)
+
+    def _is_admitted(self, user_id: str, row: UserSummary) -> bool:
+        return self._disclosure.admits(row.level) or user_id in self._held_until
+
+    def _count_admitted(self) -> int:
+        """How many users would be shown, were there no limit."""
+        by_level = self._ledger.listed_by_level.items()
+        counts = (count for level, count in by_level if self._disclosure.admits(level))
+        return sum(counts) + len(self._held_until)
+
+
+def _take_over(until: dict[str, float], now: float) -> list[str]:
+    """Take out whose time is over."""
+    over = [user_id for user_id, end in until.items() if end <= now]
+    for user_id in over:
+        del until[user_id]
+    return over

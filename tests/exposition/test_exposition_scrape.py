@@ -244,8 +244,8 @@ async def test_a_removed_account_is_gone_and_the_others_stay() -> None:
     assert 'account="globex"' in text
 
 
-async def test_a_cancelled_publication_shows_nothing_and_loses_nothing() -> None:
-    """A poll may end at any await, and its users are not named again by the next one."""
+async def test_a_cancelled_publication_shows_nothing_and_spoils_nothing() -> None:
+    """A poll may end at any await; whoever published tells the same changes again."""
     held = asyncio.Event()
     held.set()
 
@@ -266,7 +266,7 @@ async def test_a_cancelled_publication_shows_nothing_and_loses_nothing() -> None
     assert read(exposition) == before
     held.set()
 
-    await exposition.publish(changed, changed=())
+    await exposition.publish(changed, changed={"u1"})
 
     assert 'user_current_events{account="acme",user_id="u1"} 2' in read(exposition)
 

@@ -48,6 +48,10 @@ users = st.sampled_from(USERS)
 levels = st.sampled_from(LISTED_LEVELS)
 
 
+async def _no_rest() -> None:
+    """Nobody else wants a turn."""
+
+
 class Histories(RuleBasedStateMachine):
     """An exporter's memory beside a world and its truth; nothing happens to the process."""
 
@@ -67,7 +71,7 @@ class Histories(RuleBasedStateMachine):
     def _start(self) -> Journal:
         self.store = self._store()
         ledger = self.run_async(self.store.load(ACCOUNT, now=self.world.now))
-        return Journal(ACCOUNT, ledger, self.store, clock=SystemClock())
+        return Journal(ACCOUNT, ledger, self.store, clock=SystemClock(), pause=_no_rest)
 
     def run_async(self, work: Coroutine[None, None, T]) -> T:
         """Await something on the one loop of this history."""

@@ -153,14 +153,14 @@ def test_an_empty_summary_after_the_baseline_unlists_everybody() -> None:
     assert account.ledger.listed == set()
 
 
-def test_users_are_kept_by_level_as_they_come_and_go() -> None:
+def test_users_are_counted_by_level_as_they_come_and_go() -> None:
     """The gauge of users must be right without walking over all of them."""
     account = started(row("ann", 900.0, level=LOW), row("bob", 900.0, level=HIGH))
 
     account.summary(row("ann", 1050.0, level=HIGH), row("cat", 1050.0, level=LOW), now=1060.0)
 
-    assert account.ledger.by_level[HIGH] == {"ann"}
-    assert account.ledger.by_level[LOW] == {"cat"}
+    assert account.ledger.listed_by_level[HIGH] == 1
+    assert account.ledger.listed_by_level[LOW] == 1
     assert account.ledger.listed == {"ann", "cat"}
 
 

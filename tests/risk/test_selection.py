@@ -33,12 +33,12 @@ class Account:
 
     def __init__(self, chosen: Disclosure) -> None:
         self.ledger = Ledger(AccountRecord(created=0.0))
-        self.selection = Selection(chosen)
+        self.selection = Selection(self.ledger, chosen)
 
     def put(self, users: dict[str, UserRecord], *, now: float = NOW) -> set[str]:
         """Let these users be so from `now` on; who came into sight or went out of it."""
         self.ledger.apply(Changes(users=users))
-        return self.selection.update(self.ledger, users, now=now)
+        return self.selection.update(users, now=now)
 
 
 def test_a_user_below_the_minimal_level_is_withheld_and_counted() -> None:
@@ -106,6 +106,45 @@ def test_at_the_limit_a_higher_level_displaces_a_lower_one_at_once() -> None:
 
     assert moved == {"ann", "bob"}
     assert account.selection.shown == {"bob"}
+
+
+def test_a_user_who_made_room_does_not_come_back_each_time_there_is_some() -> None:
+    """One user at high risk who comes and goes would make another's series come and go."""
+    account = Account(disclosure(limit=2))
+    account.put({"ann": listed(LOW, last_event=1.0), "bob": listed(LOW, last_event=2.0)})
+    account.put({"eve": listed(HIGH)}, now=NOW)
+
+    at_first = account.put({"eve": UserRecord()}, now=NOW + 60)
+    just_before = account.put({}, now=NOW + HELD_SECONDS - 1)
+    at_the_end = account.put({}, now=NOW + HELD_SECONDS)
+
+    assert at_first == {"eve"}
+    assert just_before == set()
+    assert at_the_end == {"ann"}
+    assert account.selection.withheld_by_limit == 0
+
+
+def test_a_user_who_made_room_is_back_at_once_where_somebody_of_a_lower_level_is_shown() -> None:
+    """Risk goes before stability."""
+    account = Account(disclosure(limit=2))
+    account.put({"ann": listed(LOW, last_event=1.0), "bob": listed(LOW, last_event=2.0)})
+    account.put({"eve": listed(HIGH)})
+
+    account.put({"ann": listed(MEDIUM)})
+
+    assert account.selection.shown == {"eve", "ann"}
+
+
+def test_after_all_was_cleared_everybody_listed_is_chosen_from() -> None:
+    """Nobody who did not change meanwhile may be forgotten."""
+    account = Account(disclosure(limit=2))
+    account.put({name: listed(LOW) for name in ("ann", "bob", "cat")})
+
+    gone = account.selection.clear()
+    moved = account.put({})
+
+    assert gone == moved == account.selection.shown
+    assert account.selection.withheld_by_limit == 1
 
 
 def test_a_user_who_falls_below_the_minimal_level_is_held_for_a_while() -> None:

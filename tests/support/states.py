@@ -76,7 +76,7 @@ def contents(ledger: Ledger, *, as_kept: bool = False) -> Mapping[str, object]:
         "level_changes": ledger.level_changes,
         "names": list(ledger.names.items()),
         "listed": ledger.listed,
-        "by_level": ledger.by_level,
+        "listed_by_level": ledger.listed_by_level,
     }
 
 

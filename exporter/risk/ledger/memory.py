@@ -12,6 +12,7 @@ from exporter.risk.ledger.records import (
     UserRecord,
 )
 from exporter.risk.model import EventCount, RiskLevel
+from exporter.steps import Steps, at_once, in_slices
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,8 @@ class Changes:
 
     def then(self, later: Self) -> Self:
         """Both changes as one; where they speak of the same thing, `later` is right."""
+        if not (self.must_be_stored or self.renamed or self.counted):
+            return later
         marks = dict(self.marks)
         for user_id, keys in later.marks.items():
             marks[user_id] = {**marks.get(user_id, {}), **keys}
@@ -61,8 +64,8 @@ class Changes:
 class Ledger:
     """All that is remembered of one account, save the marks of events, which a store keeps.
 
-    Written to by `apply` alone. `listed` are the ids of users with a summary row, `by_level` the
-    same ids by their level.
+    Written to by `apply` alone. `listed` are the ids of users with a summary row,
+    `listed_by_level` is how many of them have each level.
     """
 
     def __init__(self, account: AccountRecord) -> None:
@@ -72,25 +75,31 @@ class Ledger:
         self.level_changes: dict[tuple[RiskLevel, RiskLevel], int] = {}
         self.names: dict[str, NameRecord] = {}
         self.listed: set[str] = set()
-        self.by_level: dict[RiskLevel, set[str]] = {level: set() for level in RiskLevel}
+        self.listed_by_level: dict[RiskLevel, int] = dict.fromkeys(RiskLevel, 0)
 
     def apply(self, changes: Changes) -> None:
         """Move on by `changes`, at a cost that grows with their number alone."""
+        at_once(self.apply_in_steps(changes))
+
+    def apply_in_steps(self, changes: Changes) -> Steps[None]:
+        """Move on likewise; between two steps only some of the users have moved."""
         self.account = changes.account or self.account
         self.totals.update(changes.totals)
         self.level_changes.update(changes.level_changes)
         self.names.update(changes.names)
         for records in (changes.users, changes.renamed):
-            for user_id, record in records.items():
-                self._put(user_id, record)
+            for some in in_slices(records.items()):
+                for user_id, record in some:
+                    self._put(user_id, record)
+                yield
 
     def _put(self, user_id: str, record: UserRecord) -> None:
         before = self.users.get(user_id)
         if before is not None and before.summary is not None:
-            self.by_level[before.level].discard(user_id)
+            self.listed_by_level[before.summary.level] -= 1
         if record.summary is None:
             self.listed.discard(user_id)
         else:
             self.listed.add(user_id)
-            self.by_level[record.level].add(user_id)
+            self.listed_by_level[record.summary.level] += 1
         self.users[user_id] = record

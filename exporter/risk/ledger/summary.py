@@ -2,13 +2,14 @@
 
 import dataclasses
 from collections import Counter
-from collections.abc import Mapping
+from itertools import chain
 
 from msgspec.structs import replace
 
 from exporter.risk.ledger.memory import Changes, Ledger
 from exporter.risk.ledger.records import UserRecord
 from exporter.risk.model import RiskLevel, SummaryReading, UserSummary
+from exporter.steps import Steps, at_once, in_slices
 
 
 class SummaryFold:
@@ -31,7 +32,7 @@ class SummaryFold:
     def __init__(self, ledger: Ledger, *, now: float) -> None:
         self._ledger = ledger
         self._now = now
-        self._seen: set[str] = set()
+        self._unseen = set(ledger.listed)
         self._kept: set[str] = set()
         self._absence_is_proof = True
         self._different: dict[str, UserSummary] = {}
@@ -40,15 +41,14 @@ class SummaryFold:
         """Compare one slice's rows with what is remembered."""
         self._kept |= reading.kept
         self._absence_is_proof &= reading.absence_is_proof
-        users = self._ledger.users
+        users, unseen = self._ledger.users, self._unseen
         for row in reading.users:
-            if row.user_id in self._seen:
-                self._add_again(row)
-                continue
-            self._seen.add(row.user_id)
-            record = users.get(row.user_id)
-            if record is None or record.summary != row:
-                self._different[row.user_id] = row
+            if row.user_id in unseen:
+                unseen.remove(row.user_id)
+                if users[row.user_id].summary != row:
+                    self._note(row)
+            else:
+                self._add_unexpected(row)
 
     def finish(self) -> Changes:
         """What the whole summary changed.
@@ -56,55 +56,69 @@ class SummaryFold:
         Other observations may have moved the ledger since the first `add`; another summary may
         not.
         """
+        return at_once(self.finish_in_steps())
+
+    def finish_in_steps(self) -> Steps[Changes]:
+        """Say likewise what it changed. The ledger must not move between the first and last step."""
         if self._ledger.account.baseline_at is None:
-            return self._baseline()
+            return (yield from self._baseline())
+        return (yield from self._changes())
+
+    def _note(self, row: UserSummary) -> None:
+        """Remember a row that differs, under the id that is there already: one text a user."""
+        known = self._summary_of(row.user_id)
+        if known is not None:
+            row = replace(row, user_id=known.user_id)
+        self._different[row.user_id] = row
+
+    def _add_unexpected(self, row: UserSummary) -> None:
+        """Take a row of a user who was not listed, or whose row was there already."""
+        chosen = self._different.get(row.user_id) or self._summary_of(row.user_id)
+        if chosen is None or _order(row) > _order(chosen):
+            self._note(row)
+
+    def _summary_of(self, user_id: str) -> UserSummary | None:
+        record = self._ledger.users.get(user_id)
+        return None if record is None else record.summary
+
+    def _baseline(self) -> Steps[Changes]:
+        users = {
+            user_id: UserRecord(counted_after=self._now)
+            for user_id in self._kept - self._different.keys()
+        }
+        for some in in_slices(self._different.items()):
+            for user_id, row in some:
+                users[user_id] = UserRecord(summary=row, counted_after=row.last_event)
+            yield
+        account = dataclasses.replace(self._ledger.account, baseline_at=self._now)
+        return Changes(account=account, users=users)
+
+    def _changes(self) -> Steps[Changes]:
         users: dict[str, UserRecord] = {}
         renamed: dict[str, UserRecord] = {}
-        for user_id, row in self._different.items():
-            record = self._ledger.users.get(user_id, UserRecord())
-            if record.summary is not None and _same_risk(record.summary, row):
-                renamed[user_id] = replace(record, summary=row)
-            else:
-                users[user_id] = self._wanted(record, row)
-        for user_id in self._vanished():
-            users[user_id] = self._wanted(self._ledger.users[user_id], None)
-        return Changes(users=users, renamed=renamed, level_changes=self._level_changes(users))
-
-    def _add_again(self, row: UserSummary) -> None:
-        chosen = self._different.get(row.user_id) or self._ledger.users[row.user_id].summary
-        if chosen is None or _order(row) > _order(chosen):
-            self._different[row.user_id] = row
-
-    def _baseline(self) -> Changes:
-        unread = {
-            user_id: UserRecord(counted_after=self._now) for user_id in self._kept - self._seen
-        }
-        listed = {
-            user_id: UserRecord(summary=row, counted_after=row.last_event)
-            for user_id, row in self._different.items()
-        }
-        account = dataclasses.replace(self._ledger.account, baseline_at=self._now)
-        return Changes(account=account, users={**unread, **listed})
+        moved: Counter[tuple[RiskLevel, RiskLevel]] = Counter()
+        vanished = dict.fromkeys(self._vanished())
+        for some in in_slices(chain(self._different.items(), vanished.items())):
+            for user_id, row in some:
+                record = self._ledger.users.get(user_id)
+                if record is not None and _is_renamed(record, row):
+                    renamed[user_id] = replace(record, summary=row)
+                    continue
+                users[user_id] = self._wanted(record or UserRecord(), row)
+                was = _level_before(record)
+                if was is not None and was is not users[user_id].level:
+                    moved[was, users[user_id].level] += 1
+            yield
+        known = self._ledger.level_changes
+        changes = {pair: known.get(pair, 0) + count for pair, count in moved.items()}
+        return Changes(users=users, renamed=renamed, level_changes=changes)
 
     def _vanished(self) -> set[str]:
-        if not self._absence_is_proof:
-            return set()
-        return self._ledger.listed - self._seen - self._kept
+        return self._unseen - self._kept if self._absence_is_proof else set()
 
     def _wanted(self, record: UserRecord, row: UserSummary | None) -> UserRecord:
         due_since = self._now if record.due_since is None else record.due_since
         return replace(record, summary=row, due_since=due_since, stale_answers=0)
-
-    def _level_changes(
-        self, users: Mapping[str, UserRecord]
-    ) -> dict[tuple[RiskLevel, RiskLevel], int]:
-        moved: Counter[tuple[RiskLevel, RiskLevel]] = Counter()
-        for user_id, record in users.items():
-            was = _level_before(self._ledger.users.get(user_id))
-            if was is not None and was is not record.level:
-                moved[was, record.level] += 1
-        known = self._ledger.level_changes
-        return {pair: known.get(pair, 0) + count for pair, count in moved.items()}
 
 
 def _level_before(record: UserRecord | None) -> RiskLevel | None:
@@ -120,9 +134,13 @@ def _level_before(record: UserRecord | None) -> RiskLevel | None:
     return record.level
 
 
-def _same_risk(before: UserSummary, row: UserSummary) -> bool:
+def _is_renamed(record: UserRecord, row: UserSummary | None) -> bool:
+    """Whether nothing but the user's email or name differs."""
+    before = record.summary
     return (
-        before.level is row.level
+        before is not None
+        and row is not None
+        and before.level is row.level
         and before.last_event == row.last_event
         and before.event_count == row.event_count
     )
