@@ -3,6 +3,7 @@
 Digits beyond the microsecond are rounded away: a float of Unix seconds holds no more.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, TypeAlias
 
@@ -12,9 +13,8 @@ Instant: TypeAlias = Annotated[datetime, Meta(tz=True)]
 """The type to decode an instant as; one without an offset is refused, for it names no moment."""
 
 
-def unix_seconds(instant: datetime) -> float:
-    """Say an instant in Unix seconds."""
-    return instant.timestamp()
+unix_seconds: Callable[[datetime], float] = datetime.timestamp
+"""Says an instant in Unix seconds; not a function of ours, because each row of a summary needs it."""
 
 
 def known_unix_seconds(instant: datetime | None) -> float | None:

@@ -12,10 +12,10 @@ from msgspec import Meta, Raw, Struct
 
 from exporter.cloudflare.wire.decoding import UNDECODABLE, decode
 from exporter.cloudflare.wire.envelope import Page, open_page
-from exporter.cloudflare.wire.instants import Instant
-from exporter.cloudflare.wire.levels import level_of
+from exporter.cloudflare.wire.instants import Instant, unix_seconds
+from exporter.cloudflare.wire.levels import LEVELS
 from exporter.cloudflare.wire.requests import UNADDRESSABLE_USERS
-from exporter.risk.model import SummaryReading, UserSummary
+from exporter.risk.model import RiskLevel, SummaryReading, UserSummary
 
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 """A count a database can hold; JSON's `true` is none."""
@@ -110,19 +110,23 @@ def _named(raw: Raw) -> frozenset[str]:
 
 
 def _reading(rows: list[_Row]) -> SummaryReading:
+    """What the rows say. By far the most of what a poll does in Python, so it does little."""
     users = [
         UserSummary(
             row.user_id,
             row.email or "",
             row.name or "",
             row.event_count,
-            row.last_event.timestamp(),
-            level_of(row.max_risk_level),
+            unix_seconds(row.last_event),
+            LEVELS.get(row.max_risk_level, RiskLevel.UNKNOWN),
         )
         for row in rows
-        if row.user_id not in UNADDRESSABLE_USERS
     ]
-    return SummaryReading(_one_row_a_user(users), unreadable=len(rows) - len(users))
+    user_ids = {user.user_id for user in users}
+    if len(user_ids) == len(users) and UNADDRESSABLE_USERS.isdisjoint(user_ids):
+        return SummaryReading(tuple(users))
+    addressable = [user for user in users if user.user_id not in UNADDRESSABLE_USERS]
+    return SummaryReading(_one_row_a_user(addressable), unreadable=len(rows) - len(addressable))
 
 
 def _one_row_a_user(rows: list[UserSummary]) -> tuple[UserSummary, ...]:
