@@ -100,6 +100,7 @@ class Selection:
         if has_room and not self._barred_until and self._waiting.first() is None:
             self._moved.symmetric_difference_update(newcomers)
             self.shown.update(newcomers)
+            self._edge = None
             return
         yield from self._rank(newcomers)
         turns = 0

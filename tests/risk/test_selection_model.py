@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.risk.ledger import AccountRecord, Changes, Ledger, UserRecord
@@ -91,6 +91,7 @@ def _record(level: RiskLevel, last_event: float) -> UserRecord:
     return UserRecord(summary=UserSummary("", "", "", 1, last_event, level))
 
 
+@settings(max_examples=500)
 @given(
     steps=st.lists(
         st.tuples(
