@@ -17,7 +17,7 @@ Steps: TypeAlias = Generator[None, None, T]
 Pause: TypeAlias = Callable[[], Awaitable[None]]
 """Awaited between pieces of work of about a millisecond; it may return late."""
 
-STEP_USERS = 1024
+STEP_USERS = 512
 """How many users are looked at in one step: about a millisecond."""
 
 

@@ -21,6 +21,7 @@ from exporter.polling.resource import Resource, ResourceName
 from exporter.risk.model import RiskLevel
 from exporter.risk.projection import Disclosure, Identity
 from exporter.settings import AccountSettings, Settings
+from exporter.steps import with_rests
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,7 @@ async def _build_poller(
 ) -> AccountPoller:
     journal = await workshop.journal(account.account_id)
     planner = Planner(max_age_seconds=settings.detail_max_age)
-    planner.load(journal.ledger.users.items())
+    await with_rests(planner.load(journal.ledger.users.items()), workshop.gate.idle)
     workshop.telemetry.register_account(account.name)
     context = AccountContext(
         account=account.name,

@@ -7,6 +7,7 @@ about, in the same order; then, evenly spread, those whose details grew old. Nob
 """
 
 from collections.abc import Iterable
+from heapq import merge
 from itertools import islice
 
 from exporter.polling.ages import Ages
@@ -15,6 +16,7 @@ from exporter.polling.queue import UserQueue
 from exporter.polling.rank import Rank, rank_of
 from exporter.polling.rests import Rests
 from exporter.risk.ledger import UserRecord
+from exporter.steps import Steps, in_slices
 
 
 class Planner:
@@ -48,10 +50,19 @@ class Planner:
         """The users who have changed and were not read since, longest waiting first."""
         return tuple(self._changed_since)
 
-    def load(self, records: Iterable[tuple[str, UserRecord]]) -> None:
-        """Learn all records of an account, in the order in which they were waiting or read."""
-        for user_id, record in sorted(records, key=_since):
-            self.learn(user_id, record)
+    def load(self, records: Iterable[tuple[str, UserRecord]]) -> Steps[None]:
+        """Learn all records of an account, in the order in which they were waiting or read.
+
+        Sorted a slice at a time: to sort them all in one piece would take too long a step.
+        """
+        runs = []
+        for some in in_slices(records):
+            runs.append(sorted(some, key=_since))
+            yield
+        for some in in_slices(merge(*runs, key=_since)):
+            for user_id, record in some:
+                self.learn(user_id, record)
+            yield
 
     def learn(self, user_id: str, record: UserRecord) -> None:
         """Note what is now known of a user, wherever they stand."""

@@ -107,10 +107,9 @@ class Publication:
         await self._exposition.publish(snapshot, changed=changed)
         self._untold = set()
         now = self._clock.time()
+        delay = self._telemetry.detection_delay.labels(self._account)
         for one in counted:
-            self._telemetry.detection_delay.labels(self._account).observe(
-                max(now - one.event.timestamp, 0.0)
-            )
+            delay.observe(max(now - one.event.timestamp, 0.0))
 
     def _prepare(self) -> Steps[Mapping[str, UserRow]]:
         """The rows of those who changed and are shown; whoever changed is in `_untold` then."""
@@ -122,8 +121,8 @@ class Publication:
             self._tell_withheld("min_level", self._selection.withheld_by_level)
             self._tell_withheld("limit", self._selection.withheld_by_limit)
         rows: dict[str, UserRow] = {}
-        for some in in_slices(self._untold & self._selection.shown):
-            for user_id in some:
+        for some in in_slices(self._untold):
+            for user_id in self._selection.shown.intersection(some):
                 row = self._row(user_id)
                 if row is not None:
                     rows[user_id] = row

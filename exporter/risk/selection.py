@@ -98,9 +98,11 @@ class Selection:
         """Show as many as there is room for, and whoever is of a higher level than one shown."""
         has_room = self._count_admitted() <= self._disclosure.limit
         if has_room and not self._barred_until and self._waiting.first() is None:
-            self._moved.symmetric_difference_update(newcomers)
-            self.shown.update(newcomers)
             self._edge = None
+            for some in in_slices(newcomers):
+                self._moved.symmetric_difference_update(some)
+                self.shown.update(some)
+                yield
             return
         yield from self._rank(newcomers)
         turns = 0

@@ -12,6 +12,7 @@ from exporter.polling.queue import FAIR_TURN, UserQueue
 from exporter.polling.rank import Rank, Want, rank_of
 from exporter.risk.ledger import UserRecord
 from exporter.risk.model import RiskLevel
+from exporter.steps import at_once
 from tests.support.ledgers import DAY, HIGH, LOW, MEDIUM, row
 
 URGENT, CHANGED, RELAXED = DETAILS
@@ -45,7 +46,7 @@ GONE = UserRecord(details_at=0.0)
 def planner_of(records: Mapping[str, UserRecord], *, max_age_seconds: float = DAY) -> Planner:
     """A planner that begins with these records."""
     planner = Planner(max_age_seconds=max_age_seconds)
-    planner.load(records.items())
+    at_once(planner.load(records.items()))
     return planner
 
 
