@@ -1,7 +1,6 @@
 """`serve`: pollers and web server together, until a signal or a bug ends them."""
 
 import asyncio
-import gc
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
@@ -9,6 +8,7 @@ from contextlib import AsyncExitStack, contextmanager
 import structlog
 
 from exporter.app.accounts import build_pollers
+from exporter.app.heap import return_large_blocks, spare_collector
 from exporter.app.sources import Sources
 from exporter.app.workshop import Workshop, open_workshop
 from exporter.clock import Clock, SystemClock
@@ -39,6 +39,7 @@ async def serve(
     `on_reloaded` gets those that are in force from then on, and none that were refused.
     Raises ConfigurationError and StateError before it serves.
     """
+    return_large_blocks()
     async with open_workshop(settings, clock=clock or SystemClock()) as workshop:
         exporter = _Exporter(
             settings,
@@ -76,7 +77,7 @@ class _Exporter:
         """Serve what is known, then poll, until stopped."""
         self._sources.pollers = await build_pollers(self._settings, self._workshop)
         self._tell_loaded(successful=True)
-        _spare_collector()
+        spare_collector()
         web = run_web(
             self._sources,
             listen=self._settings.listen,
@@ -183,15 +184,6 @@ def _web_config(settings: Settings) -> WebConfig:
     if settings.web_config_file is None:
         return WebConfig()
     return read_web_config(settings.web_config_file)
-
-
-def _spare_collector() -> None:
-    """Let the garbage collector pass over what is there already: modules, and all that was loaded.
-
-    None of it is garbage, and looking through it held the loop for 50 ms now and then.
-    """
-    gc.collect()
-    gc.freeze()
 
 
 @contextmanager
