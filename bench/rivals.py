@@ -32,6 +32,7 @@ error_log {folder}/error.log;
 events {{}}
 http {{
     access_log off;
+    default_type "application/openmetrics-text; version=1.0.0; charset=utf-8";
     sendfile on;
     gzip_static on;
     client_body_temp_path {folder}/body;
@@ -75,9 +76,17 @@ async def measure_naive(world: World, *, runs: int) -> Rival:
 
 async def measure_nginx(folder: Path, *, plain: bytes, gzip: bytes, runs: int) -> Rival | None:
     """nginx, serving the same bytes from files."""
+    async with run_nginx(folder, plain=plain, gzip=gzip) as running:
+        return None if running is None else await _measure(running, runs=runs)
+
+
+@asynccontextmanager
+async def run_nginx(folder: Path, *, plain: bytes, gzip: bytes) -> AsyncIterator[Running | None]:
+    """Have nginx serve a scrape as OpenMetrics from files in `folder`; None where it is missing."""
     program = _find("nginx", package="nginx")
     if program is None:
-        return None
+        yield None
+        return
     port = free_port()
     (folder / "metrics").write_bytes(plain)
     (folder / "metrics.gz").write_bytes(gzip)
@@ -85,7 +94,7 @@ async def measure_nginx(folder: Path, *, plain: bytes, gzip: bytes, runs: int) -
     config = folder / "nginx.conf"
     config.write_text(_NGINX_CONFIG.format(folder=folder, port=port))
     async with _server([program, "-c", str(config)], port, folder / "nginx.log") as running:
-        return await _measure(running, runs=runs)
+        yield running
 
 
 async def measure_go(folder: Path, *, text: bytes, runs: int) -> Rival | None:

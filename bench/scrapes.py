@@ -75,8 +75,31 @@ def scrape_rows(world: World, costs: ScrapeCosts, naive: Rival | None) -> list[R
             rows.append(Row(what, world.size, tuple(values), "ms", goal, baseline, against))
     return [
         *rows,
+        *_limit_rows(world, costs, naive),
         Row("body, gzip", world.size, (costs.gzip_mb,), "MB"),
         Row("body, plain", world.size, (costs.plain_mb,), "MB"),
+    ]
+
+
+def _limit_rows(world: World, costs: ScrapeCosts, naive: Rival | None) -> list[Row]:
+    """How far sending bytes that lie ready is from prometheus-client: nobody gets further."""
+    if costs.nginx is None or naive is None:
+        return []
+    pairs = (
+        ("gzip", costs.nginx.gzip_ms, naive.gzip_ms),
+        ("plain", costs.nginx.plain_ms, naive.plain_ms),
+    )
+    return [
+        Row(
+            f"scrape, {name}, nginx alone",
+            world.size,
+            (ms,),
+            "ms",
+            None,
+            baseline,
+            "prometheus-client",
+        )
+        for name, ms, baseline in pairs
     ]
 
 
