@@ -29,20 +29,27 @@ class _Watch:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._longest = 0.0
+        self._began = time.thread_time()
 
     async def run(self) -> Never:
         """Watch for ever."""
         asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, self.tell)
         while True:
-            began = time.thread_time()
+            self._note()
             await asyncio.sleep(_WAKE_SECONDS)
-            self._longest = max(self._longest, time.thread_time() - began)
 
     def tell(self) -> None:
-        """Add a line, and begin anew."""
+        """Add a line, and begin anew: a turn that goes on is told in two parts."""
+        self._note()
         with self._path.open("a", encoding="ascii") as file:
             file.write(f"{self._longest * 1e3:.3f}\n")
         self._longest = 0.0
+
+    def _note(self) -> None:
+        """End what is seen as one turn, and begin the next."""
+        now = time.thread_time()
+        self._longest = max(self._longest, now - self._began)
+        self._began = now
 
 
 async def _serve(path: Path) -> None:
