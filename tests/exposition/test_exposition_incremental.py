@@ -87,12 +87,13 @@ class IncrementalExposition(RuleBasedStateMachine):
         self.exposition.remove(account)
 
     def publish(self, snapshot: AccountSnapshot) -> None:
-        """Publish with exactly the users that differ."""
+        """Publish exactly the users that differ, and nobody else's row."""
         before = self.snapshots.get(snapshot.account)
         old = before.users if before else {}
         new = snapshot.users
         changed = {key for key in old.keys() | new if old.get(key) != new.get(key)}
-        self.runner.run(self.exposition.publish(snapshot, changed=changed))
+        told = replace(snapshot, users={key: new[key] for key in changed if key in new})
+        self.runner.run(self.exposition.publish(told, changed=changed))
         self.snapshots[snapshot.account] = snapshot
 
     @invariant()
