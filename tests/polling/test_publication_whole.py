@@ -2,7 +2,6 @@
 
 import asyncio
 
-import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.clock import SystemClock
@@ -81,7 +80,6 @@ class Account:
         )
 
 
-@pytest.mark.slow
 async def test_a_publication_meanwhile_shows_a_large_change_whole_or_not_at_all() -> None:
     """Other polls of the account are shown while a summary moves thousands of users."""
     account = Account()
