@@ -75,8 +75,9 @@ class ScrapeEndpoint:
         self, request: web.BaseRequest, response: web.StreamResponse, pieces: Iterator[bytes]
     ) -> None:
         if request.transport is not None:
-            # Waits until the system has every byte: what stays with us escapes the watchdog.
-            request.transport.set_write_buffer_limits(high=0)
+            # Waits until the system has taken a piece: what stays with us escapes the watchdog.
+            # Not 0, where a TLS transport pauses at its very limit even if nothing is left.
+            request.transport.set_write_buffer_limits(high=1)
         async with asyncio.TaskGroup() as group:
             watchdog = group.create_task(self._drop_when_late(request))
             await _write(response, pieces)

@@ -1,13 +1,15 @@
 import asyncio
+import random
 import ssl
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
+import uvloop
 
 from exporter.errors import ConfigurationError
 from exporter.web import WebConfig, read_web_config
@@ -86,6 +88,33 @@ async def test_metrics_are_served_over_tls(keys: Keys) -> None:
     async with serve(config=config_of(keys)) as served:
         assert served.server.url.startswith("https://127.0.0.1:")
         assert (await get(served, trusting(keys))).text == "lamp_lit 1\n"
+
+
+@pytest.mark.parametrize(
+    "loop_factory", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"]
+)
+def test_a_scrape_of_many_pieces_is_sent_whole_over_tls_each_time(
+    keys: Keys, loop_factory: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    """Flow control under TLS is the loop's own, and goes on as the last scrape left it."""
+    pieces = [random.Random(number).randbytes(262_144) for number in range(12)]
+
+    async def run() -> list[bytes]:
+        async with (
+            serve(Sources(pieces), config=config_of(keys)) as served,
+            httpx.AsyncClient(
+                verify=trusting(keys),
+                trust_env=False,
+                headers={"Accept-Encoding": "identity"},
+            ) as client,
+        ):
+            url = f"{served.server.url}/metrics"
+            bodies = [(await client.get(url)).content for _ in range(2)]
+            assert len(served.server._connections.connections) == 1
+            return bodies
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        assert runner.run(run()) == [b"".join(pieces)] * 2
 
 
 async def test_pem_written_into_the_file_serves_as_well(keys: Keys) -> None:
