@@ -24,8 +24,9 @@ class ScrapeLimits:
     """How many scrapes may be sent at once, and for how long each.
 
     Eight is two redundant Prometheus servers, an agent and a few people with curl at the same
-    moment; each costs at most what its socket buffers. A minute is the longest that Prometheus
-    usually waits for a scrape: a reader slower than that is waited for by nobody.
+    moment; each costs at most what its socket buffers, and under TLS a piece. A minute is the
+    longest that Prometheus usually waits for a scrape: a reader slower than that is waited for
+    by nobody.
     """
 
     concurrent: int = 8
@@ -75,7 +76,9 @@ class ScrapeEndpoint:
         self, request: web.BaseRequest, response: web.StreamResponse, pieces: Iterator[bytes]
     ) -> None:
         if request.transport is not None:
-            # Waits until the system has taken a piece: what stays with us escapes the watchdog.
+            # Waits until the system has taken a piece: what stays with us escapes the watchdog
+            # and the bound. Under TLS the last piece does: once encrypted it may lie with the
+            # transport below, which nobody can ask.
             # Not 0, where a TLS transport pauses at its very limit even if nothing is left.
             request.transport.set_write_buffer_limits(high=1)
         async with asyncio.TaskGroup() as group:
