@@ -89,8 +89,12 @@ def _number(value: float) -> str:
 
 
 def _exemplar(exemplar: Exemplar | None) -> str:
-    """What follows a counter's value: nothing where the id is longer than OpenMetrics allows."""
-    if exemplar is None:
+    """What follows a counter's value: nothing where the id would cost the whole scrape.
+
+    That is one longer than OpenMetrics allows, and one with a zero character, which Prometheus's
+    lexer takes in any label but an exemplar's.
+    """
+    if exemplar is None or "\0" in exemplar.event_id:
         return ""
     if len(_EXEMPLAR_LABEL) + len(exemplar.event_id) > _EXEMPLAR_LABELS_MAX:
         return ""

@@ -150,6 +150,17 @@ async def test_an_exemplar_longer_than_openmetrics_allows_is_left_out() -> None:
     assert [line.split('"')[1] for line in lines if "event_id=" in line] == ["fits"]
 
 
+async def test_an_exemplar_with_a_zero_character_is_left_out() -> None:
+    """Prometheus reads one in any label but an exemplar's, where it refuses the whole scrape."""
+    exposition = Exposition()
+    events = (EventCount("b", RiskLevel.LOW, 1, created=1.0, exemplar=Exemplar("a\0b", 1.0)),)
+    await exposition.publish(AccountSnapshot("acme", "1", events=events), changed=None)
+
+    text = read(exposition, openmetrics=True)
+
+    assert 'events_total{account="acme",behavior="b",risk_level="low"} 1\n' in text
+
+
 async def test_families_are_contiguous_over_accounts() -> None:
     """A family that begins twice is an error in both formats."""
     exposition = Exposition()

@@ -76,7 +76,7 @@ def _samples_by_metric(
 
 def _client_exemplar(sample: Sample) -> ClientExemplar | None:
     exemplar = sample.exemplar
-    if exemplar is None or len("event_id" + exemplar.event_id) > 128:
+    if exemplar is None or "\0" in exemplar.event_id or len("event_id" + exemplar.event_id) > 128:
         return None
     return ClientExemplar({"event_id": exemplar.event_id}, 1.0, exemplar.timestamp)
 

@@ -11,6 +11,15 @@ import pytest
 from structlog.testing import capture_logs
 
 from exporter.exposition import Exposition, Scrape
+from exporter.risk.model import (
+    AccountGauges,
+    AccountSnapshot,
+    Behavior,
+    EventCount,
+    Exemplar,
+    RiskLevel,
+    UserRow,
+)
 from exporter.web import ScrapeLimits
 from tests.support.manual_clock import ManualClock
 from tests.support.processes import until
@@ -207,16 +216,70 @@ async def test_curl_reads_the_same_plain_and_compressed(tmp_path: Path) -> None:
     assert gzip.decompress(raw) == plain
 
 
+def is_up(targets: list[Target]) -> bool:
+    """Whether the only target was scraped without complaint."""
+    return [(target.health, target.last_error) for target in targets] == [("up", "")]
+
+
 @pytest.mark.slow
 async def test_a_real_prometheus_scrapes_it(tmp_path: Path) -> None:
     """The one client that must be right."""
-
-    def is_up(targets: list[Target]) -> bool:
-        return [(target.health, target.last_error) for target in targets] == [("up", "")]
-
     async with (
         serve_exposition(await many_users()) as served,
         run_prometheus(tmp_path, scrape_config(served.server.url)) as prometheus,
     ):
         await until(prometheus.targets, is_up)
         await prometheus.until("count(cloudflare_zt_risk_user_level) == 1000")
+
+
+HOSTILE = (
+    "zero\0",
+    'quote"',
+    "'quote",
+    "backslash\\",
+    "line\nbreak",
+    "return\r",
+    "} 1 # {",
+    "lone\ud800",
+    "separator\u2028",
+    "\ufeffmark",
+    "😀",
+    "",
+)
+
+
+def hostile_account() -> AccountSnapshot:
+    """An account in which all texts that others may choose are hostile ones."""
+    behaviors = tuple(
+        Behavior(text, text, text, enabled=True, level=RiskLevel.LOW) for text in HOSTILE
+    )
+    events = tuple(
+        EventCount(text, RiskLevel.LOW, 1, 1.0, Exemplar(text, 1_700_000_000.5)) for text in HOSTILE
+    )
+    rows = {
+        text: UserRow(text, text, text, RiskLevel.LOW, 1, 1_700_000_000.5, None, events)
+        for text in HOSTILE
+    }
+    gauges = AccountGauges({RiskLevel.LOW: len(rows)}, behaviors)
+    return AccountSnapshot("acme", "1", up=True, gauges=gauges, users=rows, events=events)
+
+
+@pytest.mark.slow
+async def test_a_real_prometheus_scrapes_what_people_call_themselves(tmp_path: Path) -> None:
+    """One user's name, or the id of one event, must not cost the scrape of everybody."""
+    exposition = Exposition()
+    await exposition.publish(hostile_account(), changed=None)
+    async with (
+        serve_exposition(exposition) as served,
+        run_prometheus(tmp_path, scrape_config(served.server.url)) as prometheus,
+    ):
+        await until(prometheus.targets, is_up)
+
+        (as_openmetrics,) = await prometheus.query("count(cloudflare_zt_risk_events_created)")
+        users = await prometheus.query("cloudflare_zt_risk_user_info")
+        behaviors = await prometheus.query("cloudflare_zt_risk_behavior_info")
+
+    readable = {text.encode(errors="replace").decode() for text in HOSTILE}
+    assert as_openmetrics.value == len(HOSTILE)
+    assert {row.labels.get("name", "") for row in users} == readable
+    assert {row.labels.get("description", "") for row in behaviors} == readable
