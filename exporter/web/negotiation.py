@@ -1,7 +1,8 @@
 """What a scraper asks for, read from its headers and its query; pure.
 
 Media ranges and their weights are RFC 9110's (12.4.2, 12.5.1, 12.5.3), the media types and
-versions those of Prometheus's exposition formats. What cannot be read is as if not sent.
+versions those of Prometheus's exposition formats. What cannot be read is as if not sent, and so
+is what is too long to be read at once.
 """
 
 import re
@@ -9,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 _WEIGHT = re.compile(r"(?:0(?:\.\d{0,3})?|1(?:\.0{0,3})?)", re.ASCII)
+_LONGEST_HEADER = 2048  # some eight times that of any Prometheus
 _OPENMETRICS = "application/openmetrics-text"
 _OPENMETRICS_VERSIONS = frozenset({"", "1.0.0"})
 _TEXT_VERSIONS = frozenset({"", "0.0.4"})
@@ -76,6 +78,8 @@ def _takes_gzip(accept_encoding: str) -> bool:
 
 
 def _choices(header: str) -> Iterator[_Choice]:
+    if len(header) > _LONGEST_HEADER:
+        return
     for element in header.split(","):
         value, *rest = (part.strip() for part in element.lower().split(";"))
         parameters = {

@@ -78,6 +78,17 @@ def test_gzip_is_for_whoever_takes_it(accept_encoding: str, *, gzip: bool) -> No
     assert wish.gzip is gzip
 
 
+@pytest.mark.parametrize(("length", "is_read"), [(2048, True), (2049, False)])
+def test_a_header_of_a_length_nobody_needs_is_as_if_not_sent(length: int, *, is_read: bool) -> None:
+    """A megabyte of commas, in many lines of one name, would hold the loop for seconds."""
+    wish = read_scrape_wish(
+        accept="application/openmetrics-text".ljust(length, ","),
+        accept_encoding="gzip".ljust(length, ","),
+        names=(),
+    )
+    assert (wish.openmetrics, wish.gzip) == (is_read, is_read)
+
+
 def test_no_names_are_all_families() -> None:
     """A scrape without `name[]` is the usual one, not an empty one."""
     assert read_scrape_wish(accept="", accept_encoding="", names=()).names is None
