@@ -4,6 +4,7 @@ Declared in the catalogue; this module only keeps the numbers. It knows no rule 
 """
 
 import platform
+from collections.abc import Iterator
 from typing import TypeVar
 
 from prometheus_client import (
@@ -16,6 +17,7 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
+from prometheus_client.metrics_core import Metric as ClientFamily
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.registry import Collector
 
@@ -34,6 +36,7 @@ _POLLED = (
 )
 
 _END_OF_OPENMETRICS = b"# EOF\n"
+_SAMPLE_SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}
 
 
 class Telemetry:
@@ -102,13 +105,14 @@ class Telemetry:
             metric.remove_by_labels({"account": account})
 
     def render(self, *, openmetrics: bool, names: frozenset[str] | None = None) -> bytes:
-        """All of it, or the families in `names`, in one of the two text formats.
+        """All of it in one of the two text formats, OpenMetrics' end mark left out.
 
-        OpenMetrics' end mark is left out.
+        Of the families those alone that are called by one of `names` or have samples that are,
+        each whole; None leaves all.
         """
         registry: Collector = self._registry
         if names is not None:
-            registry = self._registry.restricted_registry(names)
+            registry = _Chosen(registry, names)
         if not openmetrics:
             return generate_latest(registry)
         # Untyped in the library, which gives bytes here as well.
@@ -140,6 +144,30 @@ class Telemetry:
         if "account" in metric.labels:
             self._of_accounts.append(kept)
         return kept
+
+
+class _Chosen(Collector):
+    """The families of another collector that go by one of some names, each whole.
+
+    The library's own restricted registry leaves out the samples nobody named.
+    """
+
+    def __init__(self, collector: Collector, names: frozenset[str]) -> None:
+        self._collector = collector
+        self._names = names
+
+    def collect(self) -> Iterator[ClientFamily]:
+        """Collect everything, and give what was chosen."""
+        for family in self._collector.collect():
+            if not self._names.isdisjoint(_names(family)):
+                yield family
+
+
+def _names(family: ClientFamily) -> Iterator[str]:
+    """What the family and its samples are called."""
+    yield family.name
+    for suffix in _SAMPLE_SUFFIXES.get(family.type, ()):
+        yield family.name + suffix
 
 
 def _expect(metric: Metric, metric_type: MetricType) -> None:

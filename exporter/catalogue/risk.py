@@ -13,8 +13,14 @@ def _gauge(name: str, help_text: str, *labels: str) -> Metric:
     )
 
 
-def _counter(name: str, help_text: str, *labels: str) -> Metric:
-    return Metric(PREFIX + name, MetricType.COUNTER, help_text, labels=("account", *labels))
+def _counter(name: str, help_text: str, *labels: str, has_created: bool) -> Metric:
+    return Metric(
+        PREFIX + name,
+        MetricType.COUNTER,
+        help_text,
+        labels=("account", *labels),
+        has_created=has_created,
+    )
 
 
 UP: Final = Metric(
@@ -41,6 +47,7 @@ EVENTS: Final = _counter(
     " poll, by behavior and level.",
     "behavior",
     "risk_level",
+    has_created=True,
 )
 LEVEL_CHANGES: Final = _counter(
     "level_changes_total",
@@ -48,10 +55,12 @@ LEVEL_CHANGES: Final = _counter(
     " listed has the level none.",
     "from",
     "to",
+    has_created=True,
 )
 RESETS: Final = _counter(
     "resets_total",
     "Risk scores seen cleared: users whose last_reset_time became later.",
+    has_created=True,
 )
 USER_INFO: Final = _gauge(
     "user_info",
@@ -78,6 +87,7 @@ USER_EVENTS: Final = _counter(
     "user_id",
     "behavior",
     "risk_level",
+    has_created=False,
 )
 USER_LAST_EVENT: Final = _gauge(
     "user_last_event_timestamp_seconds",

@@ -98,7 +98,11 @@ class Exposition:
         all. `telemetry` is whole lines in the same format without OpenMetrics' `# EOF`, and goes
         last, unfiltered.
         """
-        metrics = [metric for metric in RISK_METRICS if names is None or names & _names(metric)]
+        metrics = [
+            metric
+            for metric in RISK_METRICS
+            if names is None or names & _names(metric, openmetrics=openmetrics)
+        ]
         tail = deflate(telemetry + (EOF if openmetrics else b""))
         runs = [*self._shown(metrics, openmetrics=openmetrics), Run.of([tail])]
         return Scrape(
@@ -126,7 +130,7 @@ def _ready_head(metric: Metric) -> Formats[Run]:
     return run_both([parts])
 
 
-def _names(metric: Metric) -> frozenset[str]:
-    """What a client may call the family: its own name or that of one of its samples."""
-    created = (metric.created,) if metric.is_counter else ()
+def _names(metric: Metric, *, openmetrics: bool) -> frozenset[str]:
+    """What a client may call the family: its name in either format, or a sample's in this one."""
+    created = (metric.created,) if openmetrics and metric.has_created else ()
     return frozenset((metric.name, metric.family, *created))

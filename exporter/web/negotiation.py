@@ -35,11 +35,15 @@ class _Choice:
 
 
 def read_scrape_wish(*, accept: str, accept_encoding: str, names: Sequence[str]) -> ScrapeWish:
-    """Read both headers, several of one name joined by commas, and the values of `name[]`."""
+    """Read both headers, several of one name joined by commas, and the values of `name[]`.
+
+    A blank name is as if not sent.
+    """
+    wanted = frozenset(filter(None, names))
     return ScrapeWish(
         openmetrics=_prefers_openmetrics(accept),
         gzip=_takes_gzip(accept_encoding),
-        names=frozenset(names) if names else None,
+        names=wanted or None,
     )
 
 

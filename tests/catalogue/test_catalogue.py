@@ -16,6 +16,7 @@ from exporter.catalogue import (
     metric_table,
 )
 from exporter.risk.model import AccountGauges, AccountSnapshot, RiskLevel
+from tests.support.snapshots import full_account
 
 METRICS = (*RISK_METRICS, *EXPORTER_METRICS)
 
@@ -95,6 +96,16 @@ def test_every_level_change_is_there_at_zero() -> None:
     assert len(family.samples) == 12
     assert {sample.value for sample in family.samples} == {0}
     assert all(before != after for before, after in (one.labels for one in family.samples))
+
+
+def test_a_metric_has_created_samples_exactly_where_it_is_declared_to() -> None:
+    """Whoever asks for a sample by its name is answered by the declaration."""
+    snapshot = full_account()
+    samples = {family.metric: family.samples for family in account_families(snapshot)}
+    samples |= {one.metric: one.samples(snapshot.users["u1"]) for one in USER_FAMILIES}
+
+    for metric in RISK_METRICS:
+        assert {one.created is not None for one in samples[metric]} == {metric.has_created}
 
 
 def test_up_needs_data_to_be_shown() -> None:

@@ -92,3 +92,9 @@ def test_a_header_of_a_length_nobody_needs_is_as_if_not_sent(length: int, *, is_
 def test_no_names_are_all_families() -> None:
     """A scrape without `name[]` is the usual one, not an empty one."""
     assert read_scrape_wish(accept="", accept_encoding="", names=()).names is None
+
+
+def test_a_blank_name_is_as_if_not_sent() -> None:
+    """A form with an empty field asks for everything, as prometheus-client understands it."""
+    assert read_scrape_wish(accept="", accept_encoding="", names=("",)).names is None
+    assert read_scrape_wish(accept="", accept_encoding="", names=("", "a")).names == frozenset("a")
