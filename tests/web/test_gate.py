@@ -35,7 +35,7 @@ async def test_work_waits_for_two_seconds_and_no_longer() -> None:
     gate = ScrapeGate(clock)
     async with asyncio.TaskGroup() as group:
         with gate.sending():
-            work = group.create_task(gate.idle(max_seconds=2.0))
+            work = group.create_task(gate.idle())
             await turns()
             clock.advance(1.9)
             await turns()
@@ -51,7 +51,7 @@ async def test_a_busy_time_is_waited_for_once_by_many_pieces_of_work() -> None:
     with gate.sending():
         clock.advance(2.0)
         for _ in range(100):
-            await gate.idle(max_seconds=2.0)
+            await gate.idle()
 
 
 async def test_scrapes_on_each_other_s_heels_are_one_busy_time() -> None:
@@ -62,7 +62,45 @@ async def test_scrapes_on_each_other_s_heels_are_one_busy_time() -> None:
         with gate.sending():
             clock.advance(0.1)
     with gate.sending():
-        await gate.idle(max_seconds=2.0)
+        await gate.idle()
+
+
+async def test_a_stuck_reader_takes_no_way_from_the_scrapes_after_it() -> None:
+    """It may keep its place for a minute, in which others scrape and expect to be quick."""
+    clock = ManualClock()
+    gate = ScrapeGate(clock)
+    async with asyncio.TaskGroup() as group:
+        with gate.sending():
+            clock.advance(2.0 + REST_SECONDS)
+            with gate.sending():
+                work = group.create_task(gate.idle())
+                await turns()
+                assert not work.done()
+            await turns()
+            assert work.done()
+
+
+async def test_scrapes_on_the_heels_of_a_stuck_one_s_time_do_not_prolong_it() -> None:
+    """Or readers who are stuck by turns, and whoever comes between, would starve the polls."""
+    clock = ManualClock()
+    gate = ScrapeGate(clock)
+    with gate.sending():
+        clock.advance(2.0 + REST_SECONDS / 2)
+        with gate.sending():
+            await gate.idle()
+
+
+async def test_a_stuck_reader_who_leaves_at_last_was_not_given_way_to_until_then() -> None:
+    """The rest of the gate is counted from when work went on, not from when they hung up."""
+    clock = ManualClock()
+    gate = ScrapeGate(clock)
+    async with asyncio.TaskGroup() as group:
+        with gate.sending():
+            clock.advance(2.0 + REST_SECONDS)
+        with gate.sending():
+            work = group.create_task(gate.idle())
+            await turns()
+            assert not work.done()
 
 
 async def test_a_scrape_after_a_rest_is_given_way_again() -> None:
@@ -74,7 +112,7 @@ async def test_a_scrape_after_a_rest_is_given_way_again() -> None:
     clock.advance(REST_SECONDS)
     async with asyncio.TaskGroup() as group:
         with gate.sending():
-            work = group.create_task(gate.idle(max_seconds=2.0))
+            work = group.create_task(gate.idle())
             await turns()
             assert not work.done()
 
