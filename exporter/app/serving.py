@@ -131,10 +131,11 @@ class _Exporter:
         try:
             self._sources.pollers = await build_pollers(settings, self._workshop)
         except ExporterError:
+            self._forget_accounts(of=settings, kept=self._settings)
             self._sources.pollers = await build_pollers(self._settings, self._workshop)
             raise
         else:
-            self._forget_accounts_not_in(settings)
+            self._forget_accounts(of=self._settings, kept=settings)
             self._settings = settings
         finally:
             self._start_polling()
@@ -159,12 +160,12 @@ class _Exporter:
             self._polling.cancel()
             await asyncio.wait([self._polling])
 
-    def _forget_accounts_not_in(self, settings: Settings) -> None:
-        kept = {account.name for account in settings.accounts}
-        for account in self._settings.accounts:
-            if account.name not in kept:
-                self._workshop.exposition.remove(account.name)
-                self._workshop.telemetry.forget_account(account.name)
+    def _forget_accounts(self, *, of: Settings, kept: Settings) -> None:
+        """Show nothing more of accounts that are in the one and not in the other."""
+        gone = {account.name for account in of.accounts}
+        for name in gone.difference(account.name for account in kept.accounts):
+            self._workshop.exposition.remove(name)
+            self._workshop.telemetry.forget_account(name)
 
     def _tell_loaded(self, *, successful: bool) -> None:
         telemetry = self._workshop.telemetry
