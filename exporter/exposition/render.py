@@ -16,6 +16,7 @@ EOF = b"# EOF\n"
 _EXEMPLAR_LABEL = "event_id"
 _EXEMPLAR_LABELS_MAX = 128  # OpenMetrics: UTF-8 characters of all names and values together
 _EXACT_INTEGER_MAX = 2.0**53
+_NOT_FINITE = {"nan": "NaN", "inf": "+Inf", "-inf": "-Inf"}  # from Python's words to OpenMetrics'
 
 
 def render_head(metric: Metric) -> Formats[bytes]:
@@ -85,7 +86,8 @@ def _number(value: float) -> str:
         return str(value)
     if value.is_integer() and abs(value) < _EXACT_INTEGER_MAX:
         return str(int(value))
-    return repr(value)
+    text = repr(value)
+    return _NOT_FINITE.get(text, text)
 
 
 def _exemplar(exemplar: Exemplar | None) -> str:

@@ -2,9 +2,11 @@
 
 import asyncio
 import gzip
+import math
 import zlib
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from exporter.catalogue import RISK_METRICS
@@ -159,6 +161,20 @@ async def test_an_exemplar_with_a_zero_character_is_left_out() -> None:
     text = read(exposition, openmetrics=True)
 
     assert 'events_total{account="acme",behavior="b",risk_level="low"} 1\n' in text
+
+
+async def test_numbers_that_are_none_are_spelt_as_the_formats_say() -> None:
+    """OpenMetrics knows NaN, +Inf and -Inf, and a strict reader takes Python's words for broken."""
+    exposition = Exposition()
+    names = frozenset({"cloudflare_zt_risk_user_last_event_timestamp_seconds"})
+    for account, value in (("a", math.nan), ("b", math.inf), ("c", -math.inf)):
+        row = msgspec.structs.replace(user_row("u"), last_event=value)
+        await exposition.publish(snapshot_of(row, account=account), changed=None)
+
+    lines = read(exposition, openmetrics=True, names=names).splitlines()
+
+    values = [line.split(" ")[1] for line in lines if not line.startswith("#")]
+    assert values == ["NaN", "+Inf", "-Inf"]
 
 
 async def test_families_are_contiguous_over_accounts() -> None:

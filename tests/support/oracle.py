@@ -16,7 +16,7 @@ from prometheus_client.samples import Sample as ClientSample
 from exporter.catalogue import RISK_METRICS, USER_FAMILIES, Metric, Sample, account_families
 from exporter.risk.model import AccountSnapshot
 
-ParsedSample = tuple[str, tuple[tuple[str, str], ...], float, str]
+ParsedSample = tuple[str, tuple[tuple[str, str], ...], str, str]
 ParsedFamily = tuple[str, str, str, tuple[ParsedSample, ...]]
 
 
@@ -99,7 +99,8 @@ def parsed(exposition: bytes, *, openmetrics: bool) -> list[ParsedFamily]:
 
 def _parsed_sample(sample: ClientSample) -> ParsedSample:
     labels = tuple(sorted(sample.labels.items()))
-    return sample.name, labels, float(sample.value), _parsed_exemplar(sample.exemplar)
+    # Spelt, because no NaN equals another.
+    return sample.name, labels, repr(float(sample.value)), _parsed_exemplar(sample.exemplar)
 
 
 def _parsed_exemplar(exemplar: ClientExemplar | None) -> str:

@@ -1,5 +1,7 @@
 """Snapshots to show: one plain person for examples, and strategies for hostile ones."""
 
+import math
+
 from hypothesis import strategies as st
 
 from exporter.risk.model import (
@@ -82,6 +84,7 @@ texts = st.text(
 levels = st.sampled_from(RiskLevel)
 counts = st.integers(0, 2**60)
 instants = st.one_of(st.integers(0, 4_000_000_000).map(float), st.floats(0, 4e9, width=64))
+gauge_values = instants | st.sampled_from([math.nan, math.inf, -math.inf])
 # In an exemplar prometheus-client's own parser takes an odd number of quotes for a broken line.
 event_ids = st.one_of(texts.map(lambda text: text.replace('"', '""')), st.just("x" * 121))
 exemplars = st.builds(Exemplar, event_ids, instants)
@@ -99,7 +102,7 @@ def _distinct_events(
 event_counts = _distinct_events(texts)
 behaviors = st.builds(Behavior, texts, texts, texts, st.booleans(), levels)
 integrations = st.builds(
-    Integration, texts, texts, texts, texts, active=st.booleans(), created_at=instants
+    Integration, texts, texts, texts, texts, active=st.booleans(), created_at=gauge_values
 )
 gauges = st.builds(
     AccountGauges,
@@ -119,8 +122,8 @@ def user_maps(draw: st.DrawFn, ids: st.SearchStrategy[str] = texts) -> dict[str,
         texts,
         levels,
         counts,
-        instants,
-        st.none() | instants,
+        gauge_values,
+        st.none() | gauge_values,
         event_counts,
     )
     return {row.user_id: row for row in draw(st.lists(rows, max_size=4))}
