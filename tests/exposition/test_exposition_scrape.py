@@ -17,7 +17,12 @@ from tests.support.snapshots import full_account, snapshot_of, user_row
 TELEMETRY = b"# TYPE own gauge\nown 1\n"
 
 NAMED = frozenset(
-    {"cloudflare_zt_risk_up", "cloudflare_zt_risk_resets", "cloudflare_zt_risk_user_events_total"}
+    {
+        "cloudflare_zt_risk_up",
+        "cloudflare_zt_risk_events_total",
+        "cloudflare_zt_risk_resets",
+        "cloudflare_zt_risk_user_events_total",
+    }
 )
 
 EXPECTED_OPENMETRICS = """\
@@ -27,6 +32,12 @@ scrape.
 # TYPE cloudflare_zt_risk_up gauge
 cloudflare_zt_risk_up{account="acme"} 1
 cloudflare_zt_risk_up{account="say \\"hi\\""} 0
+# HELP cloudflare_zt_risk_events Risk events seen, each counted once: entries of the users' events \
+since the account's first poll, by behavior and level.
+# TYPE cloudflare_zt_risk_events counter
+cloudflare_zt_risk_events_total{account="acme",behavior="high_dlp",risk_level="low"} 7 \
+# {event_id="e-9"} 1 1700000001.25
+cloudflare_zt_risk_events_created{account="acme",behavior="high_dlp",risk_level="low"} 5
 # HELP cloudflare_zt_risk_resets Risk scores seen cleared: users whose last_reset_time became later.
 # TYPE cloudflare_zt_risk_resets counter
 cloudflare_zt_risk_resets_total{account="acme"} 3
@@ -50,6 +61,10 @@ scrape.
 # TYPE cloudflare_zt_risk_up gauge
 cloudflare_zt_risk_up{account="acme"} 1
 cloudflare_zt_risk_up{account="say \\"hi\\""} 0
+# HELP cloudflare_zt_risk_events_total Risk events seen, each counted once: entries of the users' \
+events since the account's first poll, by behavior and level.
+# TYPE cloudflare_zt_risk_events_total counter
+cloudflare_zt_risk_events_total{account="acme",behavior="high_dlp",risk_level="low"} 7
 # HELP cloudflare_zt_risk_resets_total Risk scores seen cleared: users whose last_reset_time \
 became later.
 # TYPE cloudflare_zt_risk_resets_total counter
@@ -91,6 +106,22 @@ async def test_the_exposition_reads_as_written_by_hand(*, openmetrics: bool, exp
     await exposition.publish(AccountSnapshot('say "hi"', "2"), changed=None)
 
     assert read(exposition, openmetrics=openmetrics, names=NAMED, telemetry=TELEMETRY) == expected
+
+
+async def test_every_level_change_says_since_when_it_counts() -> None:
+    """The first change of a kind is otherwise lost on whoever sees the counter at one first."""
+    exposition = Exposition()
+    changes = {(RiskLevel.NONE, RiskLevel.HIGH): 4}
+    await exposition.publish(replace(full_account(), level_changes=changes), changed=None)
+    name = frozenset({"cloudflare_zt_risk_level_changes_total"})
+
+    lines = read(exposition, openmetrics=True, names=name).splitlines()
+
+    assert [line for line in lines if 'from="none",to="high"' in line] == [
+        'cloudflare_zt_risk_level_changes_total{account="acme",from="none",to="high"} 4',
+        'cloudflare_zt_risk_level_changes_created{account="acme",from="none",to="high"} 1700000000.5',
+    ]
+    assert len(lines) == 2 + 12 * 2 + 1
 
 
 @pytest.mark.parametrize(
