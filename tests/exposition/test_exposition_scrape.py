@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import math
+import random
 import zlib
 from dataclasses import replace
 
@@ -287,6 +288,25 @@ async def test_a_scrape_under_way_keeps_what_it_began_with() -> None:
     await exposition.publish(snapshot_of(user_row("other")), changed=None)
 
     assert b"".join(scrape.pieces).decode() == expected
+
+
+@pytest.mark.parametrize("compressed", [False, True], ids=["plain", "gzip"])
+async def test_an_account_removed_during_a_scrape_is_whole_in_it(*, compressed: bool) -> None:
+    """Its length was promised when it began, and its checksum is at its end."""
+    exposition = Exposition()
+    names = (random.Random(number).randbytes(1000).hex() for number in range(1000))
+    rows = [msgspec.structs.replace(user_row(name[:8]), name=name) for name in names]
+    await exposition.publish(snapshot_of(*rows), changed=None)
+    expected = read(exposition)
+    scrape = exposition.scrape(openmetrics=False, gzip=compressed, names=None, telemetry=b"")
+    first = next(scrape.pieces)
+
+    exposition.remove("acme")
+
+    body = b"".join([first, *scrape.pieces])
+    assert len(first) < len(body) == scrape.length
+    assert (gzip.decompress(body) if compressed else body).decode() == expected
+    assert read(exposition) == ""
 
 
 async def test_a_removed_account_is_gone_and_the_others_stay() -> None:
