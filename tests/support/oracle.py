@@ -1,6 +1,8 @@
 """prometheus-client as the judge: the same families through its own exposition."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from hashlib import sha256
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import Exemplar as ClientExemplar
@@ -15,6 +17,14 @@ from prometheus_client.samples import Sample as ClientSample
 
 from exporter.catalogue import RISK_METRICS, USER_FAMILIES, Metric, Sample, account_families
 from exporter.risk.model import AccountSnapshot
+from tests.support.snapshots import readable
+
+# An exemplar's id as it is written. The library's parser takes an odd number of quotes in there for
+# a broken line, escaped or not, so it gets a digest.
+_EVENT_ID = re.compile(
+    r"""(?<=[ ]\#[ ]\{event_id=") (?: [^"\\\n] | \\["\\n] )* (?="\}[ ]\S+[ ]\S+$)""",
+    re.MULTILINE | re.VERBOSE,
+)
 
 ParsedSample = tuple[str, tuple[tuple[str, str], ...], str, str]
 ParsedFamily = tuple[str, str, str, tuple[ParsedSample, ...]]
@@ -47,7 +57,8 @@ class SnapshotCollector(Collector):
                 yield family
 
     def _add(self, family: ClientFamily, metric: Metric, *, account: str, sample: Sample) -> None:
-        labels = dict(zip(metric.labels, (account, *sample.labels), strict=True))
+        values = map(readable, (account, *sample.labels))
+        labels = dict(zip(metric.labels, values, strict=True))
         exemplar = _client_exemplar(sample) if self._openmetrics else None
         family.add_sample(metric.name, labels, sample.value, exemplar=exemplar)
         if self._openmetrics and sample.created is not None:
@@ -78,7 +89,7 @@ def _client_exemplar(sample: Sample) -> ClientExemplar | None:
     exemplar = sample.exemplar
     if exemplar is None or "\0" in exemplar.event_id or len("event_id" + exemplar.event_id) > 128:
         return None
-    return ClientExemplar({"event_id": exemplar.event_id}, 1.0, exemplar.timestamp)
+    return ClientExemplar({"event_id": readable(exemplar.event_id)}, 1.0, exemplar.timestamp)
 
 
 def parsed(exposition: bytes, *, openmetrics: bool) -> list[ParsedFamily]:
@@ -93,8 +104,12 @@ def parsed(exposition: bytes, *, openmetrics: bool) -> list[ParsedFamily]:
             family.documentation,
             tuple(sorted(_parsed_sample(one) for one in family.samples)),
         )
-        for family in parse(exposition.decode())
+        for family in parse(_EVENT_ID.sub(_digest, exposition.decode()))
     ]
+
+
+def _digest(event_id: re.Match[str]) -> str:
+    return sha256(event_id[0].encode()).hexdigest()
 
 
 def _parsed_sample(sample: ClientSample) -> ParsedSample:
