@@ -3,7 +3,7 @@ import gzip
 import socket
 import subprocess
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -115,6 +115,14 @@ async def test_one_scrape_too_many_is_told_to_come_again() -> None:
     ):
         answer = await served.client.get("/metrics")
         assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+
+
+async def test_eight_scrapes_at_once_are_answered_and_a_ninth_is_not() -> None:
+    """Two servers, an agent and some people fit; what that costs is known beforehand."""
+    async with serve(Sources(MORE_THAN_SOCKETS_HOLD)) as served, AsyncExitStack() as readers:
+        for _ in range(8):
+            await readers.enter_async_context(stuck_reader(served))
+        assert (await served.client.get("/metrics")).status_code == 503
 
 
 async def test_other_routes_are_answered_while_scrapes_are_at_their_bound() -> None:
