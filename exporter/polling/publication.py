@@ -99,25 +99,26 @@ class Publication:
         async with self._journal.moving:
             self._news.clear()
             counted, self._counted = self._counted, []
-            rows = await with_rests(self._prepare(), self._pause)
-            snapshot = self._snapshot(rows)
+            is_fresh = self._standing.has_fresh_data
+            rows = await with_rests(self._prepare(is_fresh=is_fresh), self._pause)
+            snapshot = self._snapshot(rows, is_fresh=is_fresh)
         # Another publication may have shown this account before: nothing of it may stay.
         changed = self._untold if self._was_shown else None
-        self._was_shown = True
         await self._exposition.publish(snapshot, changed=changed)
+        self._was_shown = True
         self._untold = set()
         now = self._clock.time()
         delay = self._telemetry.detection_delay.labels(self._account)
         for one in counted:
             delay.observe(max(now - one.event.timestamp, 0.0))
 
-    def _prepare(self) -> Steps[Mapping[str, UserRow]]:
+    def _prepare(self, *, is_fresh: bool) -> Steps[Mapping[str, UserRow]]:
         """The rows of those who changed and are shown; whoever changed is in `_untold` then."""
         self._untold |= self._changed
         self._changed = set()
-        if self._reselect:
-            self._untold |= yield from self._select(self._untold)
-            self._reselect = False
+        reselect, self._reselect = self._reselect, False  # at once: it may be wanted again
+        if reselect:
+            self._untold |= yield from self._select(self._untold, is_fresh=is_fresh)
             self._tell_withheld("min_level", self._selection.withheld_by_level)
             self._tell_withheld("limit", self._selection.withheld_by_limit)
         rows: dict[str, UserRow] = {}
@@ -129,9 +130,9 @@ class Publication:
             yield
         return rows
 
-    def _select(self, changed: Collection[str]) -> Steps[set[str]]:
+    def _select(self, changed: Collection[str], *, is_fresh: bool) -> Steps[set[str]]:
         """Choose who is shown; who is now and was not, or the reverse."""
-        if not self._standing.has_fresh_data:
+        if not is_fresh:
             return self._selection.clear()
         return (yield from self._selection.update_in_steps(changed, now=self._clock.time()))
 
@@ -142,13 +143,13 @@ class Publication:
     def _tell_withheld(self, reason: str, count: int) -> None:
         self._telemetry.users_withheld.labels(self._account, reason).set(count)
 
-    def _snapshot(self, rows: Mapping[str, UserRow]) -> AccountSnapshot:
+    def _snapshot(self, rows: Mapping[str, UserRow], *, is_fresh: bool) -> AccountSnapshot:
         counters = self._journal.counters()
         return AccountSnapshot(
             account=self._account,
             account_id=self._journal.account_id,
             up=self._standing.up,
-            gauges=self._gauges() if self._standing.has_fresh_data else None,
+            gauges=self._gauges() if is_fresh else None,
             users=rows,
             identity_shown=self._disclosure.identity is Identity.FULL,
             created=counters.created,

@@ -97,3 +97,19 @@ async def test_a_publication_meanwhile_shows_a_large_change_whole_or_not_at_all(
     committed = ({"low": 0, "medium": 0, "high": USERS}, 2 * USERS, 3 * USERS)
     assert all(one in (before, observed, committed) for one in seen)
     assert account.shown() == committed
+
+
+async def test_data_withdrawn_while_they_are_being_shown_are_gone_in_the_end() -> None:
+    """The publication in progress must not take the withdrawal for done."""
+    account = Account()
+    async with account.journal.lock:
+        entry = await account.journal.record(everybody(RiskLevel.LOW, events=1))
+    showing = asyncio.create_task(account.publication.show(entry))
+    for _ in range(3):
+        await account.rest()
+
+    account.standing.up, account.standing.read_at = False, None
+    await account.publication.show()
+    await showing
+
+    assert account.shown() == ({}, 0, USERS)
