@@ -5,7 +5,7 @@ be interrupted, and returns its result. It stays pure; whoever runs it decides w
 between two steps.
 """
 
-from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TypeAlias, TypeVar
 
@@ -48,6 +48,14 @@ async def with_rests(steps: Steps[T], pause: Pause) -> T:
     finally:
         for _ in steps:
             """What a cancellation left."""
+
+
+def may_go_on(one_slice: Sequence[object]) -> bool:
+    """Whether another slice may follow this one, so that it is time for a rest.
+
+    Most changes are of one user, and need none.
+    """
+    return len(one_slice) == STEP_USERS
 
 
 def in_slices(values: Iterable[T], size: int = STEP_USERS) -> Iterator[tuple[T, ...]]:

@@ -109,6 +109,7 @@ async def _build_poller(
     planner = Planner(max_age_seconds=settings.detail_max_age)
     await with_rests(planner.load(journal.ledger.users.items()), workshop.gate.idle)
     workshop.telemetry.register_account(account.name)
+    publication = _publication(account, journal, disclosure, workshop)
     context = AccountContext(
         account=account.name,
         account_id=account.account_id,
@@ -116,8 +117,8 @@ async def _build_poller(
         governor=access.governor,
         journal=journal,
         planner=planner,
-        publication=_publication(account, journal, disclosure, workshop),
-        recorder=_recorder(account, journal, planner, workshop),
+        publication=publication,
+        recorder=_recorder(account.name, journal, publication, planner, workshop),
         standing=workshop.standing(account.account_id),
         gate=workshop.gate,
         clock=workshop.clock,
@@ -148,12 +149,16 @@ def _publication(
 
 
 def _recorder(
-    account: AccountSettings, journal: Journal, planner: Planner, workshop: Workshop
+    account: str,
+    journal: Journal,
+    publication: Publication,
+    planner: Planner,
+    workshop: Workshop,
 ) -> Recorder:
     return Recorder(
-        account=account.name,
-        account_id=account.account_id,
+        account=account,
         journal=journal,
+        publication=publication,
         planner=planner,
         store=workshop.store,
         telemetry=workshop.telemetry,

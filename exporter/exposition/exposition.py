@@ -71,8 +71,8 @@ class Exposition:
         `changed` are the API's ids of all users whose rows were added, changed or removed since
         that account was last published, and maybe of others; those of them who are not among
         the snapshot's users are shown no more, and whoever is not in `changed` stays as they are.
-        None: the snapshot's users are all there is. One that is cancelled shows nothing, and its
-        changes have to be told again.
+        None: the snapshot's users are all there is, as they must be of an account that is not
+        shown yet. One that is cancelled shows nothing, and its changes have to be told again.
         """
         account = snapshot.account
         async with self._publishing:

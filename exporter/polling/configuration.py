@@ -63,9 +63,9 @@ class BehaviorsPoller:
         now = context.clock.time()
         async with context.journal.lock:
             changes = observe_behaviors(context.journal.ledger, outcome, now=now)
-            entry = await context.recorder.record(changes)
+            await context.recorder.record(changes)
         context.standing.behaviors = outcome
-        await context.publication.show(entry, reselect=False)
+        await context.publication.show()
         return None
 
 
@@ -86,5 +86,5 @@ class IntegrationsPoller:
         if isinstance(outcome, PollError):
             return outcome
         context.standing.integrations = outcome
-        await context.publication.show(reselect=False)
+        await context.publication.show()
         return None

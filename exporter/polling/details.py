@@ -154,9 +154,8 @@ class DetailsPoller:
                 changes = observe_missing(ledger, user_id, marks, now=now)
             else:
                 changes = observe_details(ledger, user_id, details, marks, now=now)
-            entry = await context.recorder.record(changes)
+            await context.recorder.record(changes)
         self._settle(user_id)
-        context.publication.note(entry)
 
     def _settle(self, user_id: str) -> None:
         """Tell the planner; where the answer was older than the summary, ask again in a while."""

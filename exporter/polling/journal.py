@@ -12,7 +12,7 @@ from exporter.clock import Clock
 from exporter.errors import CommitError
 from exporter.risk.ledger import Changes, EventMark, Ledger
 from exporter.risk.model import EventCount, RiskLevel
-from exporter.steps import Pause, Steps, in_slices, with_rests
+from exporter.steps import Pause, Steps, in_slices, may_go_on, with_rests
 from exporter.store import Store
 
 
@@ -44,9 +44,9 @@ class Journal:
     """Records observations of one account, one after another.
 
     Whoever observes holds `lock` from reading the ledger until `record` has returned. Whoever
-    reads the ledger, or the counters, in more than one turn of the loop holds `moving` meanwhile:
-    without it they may find a half of what was observed. It is never held while a disk works.
-    `pause` is awaited between the steps of a large change.
+    shows the ledger and the counters holds `moving` meanwhile: without it they may find a half of
+    what was observed. It is never held while a disk works. `pause` is awaited between the steps
+    of a large change.
     """
 
     def __init__(
@@ -79,11 +79,12 @@ class Journal:
         Until the commit has succeeded everything stands as if it had failed: whoever is
         cancelled meanwhile leaves nothing behind that is neither here nor on disk.
         """
-        began = self._clock.monotonic()
         attempt = self._unsaved.then(changes)
         async with self.moving:
             await with_rests(self._move(changes, attempt), self._pause)
+        began = self._clock.monotonic()
         error = await self._commit(attempt)
+        seconds = self._clock.monotonic() - began
         if error is None:
             async with self.moving:
                 self._unsaved = Changes()
@@ -92,7 +93,7 @@ class Journal:
         return Entry(
             observed=changes,
             saved=attempt if error is None else None,
-            seconds=self._clock.monotonic() - began,
+            seconds=seconds,
             error=error,
         )
 
@@ -124,7 +125,8 @@ class Journal:
         for some in in_slices(changes.users):
             for user_id in some:
                 self._shown_events.setdefault(user_id, self.events_of(user_id))
-            yield
+            if may_go_on(some):
+                yield
         self._unsaved = attempt
         yield from self.ledger.apply_in_steps(changes)
 

@@ -64,13 +64,11 @@ class Publication:
         self._is_due = False
         self._news = asyncio.Event()
 
-    async def show(self, entry: Entry | None = None, *, reselect: bool = True) -> None:
-        """Show the account as it is now, after `entry` was recorded; return when it is shown.
+    async def show(self, *, reselect: bool = False) -> None:
+        """Show the account as it is now; return when it is shown.
 
-        `reselect` False spares looking through all users where nobody's level can have changed.
+        `reselect` where it may have changed who is shown.
         """
-        if entry is not None:
-            self.note(entry)
         self._is_due = True
         self._reselect |= reselect
         async with self._lock:
@@ -83,13 +81,18 @@ class Publication:
         while True:
             await self._news.wait()
             began = self._clock.monotonic()
-            await self.show(reselect=False)
+            await self.show()
             rest = RESTS_PER_PUBLICATION * (self._clock.monotonic() - began)
             await self._clock.sleep(min(max(rest, SHORTEST_REST_SECONDS), LONGEST_REST_SECONDS))
 
-    def note(self, entry: Entry) -> None:
-        """Have `entry`, which changed nobody's level, shown by `run` or by the next `show`."""
-        self._news.set()
+    def note(self, entry: Entry, *, reselect: bool = False) -> None:
+        """Have `entry` shown by the next `show`, or by `run` where none is about to follow.
+
+        `reselect` where it may have changed who is shown; then a `show` has to follow.
+        """
+        self._reselect |= reselect
+        if not reselect:
+            self._news.set()
         self._changed.update(entry.observed.users, entry.observed.renamed)
         if entry.saved is not None:
             self._changed.update(entry.saved.users)
@@ -99,9 +102,9 @@ class Publication:
         async with self._journal.moving:
             self._news.clear()
             counted, self._counted = self._counted, []
-            is_fresh = self._standing.has_fresh_data
+            up, is_fresh = self._standing.up, self._standing.has_fresh_data
             rows = await with_rests(self._prepare(is_fresh=is_fresh), self._pause)
-            snapshot = self._snapshot(rows, is_fresh=is_fresh)
+            snapshot = self._snapshot(rows, up=up, is_fresh=is_fresh)
         # Another publication may have shown this account before: nothing of it may stay.
         changed = self._untold if self._was_shown else None
         await self._exposition.publish(snapshot, changed=changed)
@@ -134,7 +137,7 @@ class Publication:
         """Choose who is shown; who is now and was not, or the reverse."""
         if not is_fresh:
             return self._selection.clear()
-        return (yield from self._selection.update_in_steps(changed, now=self._clock.time()))
+        return (yield from self._selection.update_in_steps(changed, now=self._clock.monotonic()))
 
     def _row(self, user_id: str) -> UserRow | None:
         record = self._journal.ledger.users[user_id]
@@ -143,12 +146,14 @@ class Publication:
     def _tell_withheld(self, reason: str, count: int) -> None:
         self._telemetry.users_withheld.labels(self._account, reason).set(count)
 
-    def _snapshot(self, rows: Mapping[str, UserRow], *, is_fresh: bool) -> AccountSnapshot:
+    def _snapshot(
+        self, rows: Mapping[str, UserRow], *, up: bool, is_fresh: bool
+    ) -> AccountSnapshot:
         counters = self._journal.counters()
         return AccountSnapshot(
             account=self._account,
             account_id=self._journal.account_id,
-            up=self._standing.up,
+            up=up,
             gauges=self._gauges() if is_fresh else None,
             users=rows,
             identity_shown=self._disclosure.identity is Identity.FULL,

@@ -5,8 +5,9 @@ import structlog
 from exporter.errors import CommitError, StateError
 from exporter.polling.journal import Entry, Journal
 from exporter.polling.planner import Planner
+from exporter.polling.publication import Publication
 from exporter.risk.ledger import Changes
-from exporter.steps import Pause, in_slices
+from exporter.steps import Pause, in_slices, may_go_on
 from exporter.store import Store
 from exporter.telemetry import Telemetry
 
@@ -16,47 +17,52 @@ _log = structlog.get_logger(__name__)
 class Recorder:
     """Records changes of one account's ledger and tells planner and telemetry.
 
-    The caller holds the journal's lock while it makes the changes and calls `record`, and calls
-    `Publication.show` with the entry afterwards, without the lock. `pause` is awaited between
-    users where there are many.
+    The caller holds the journal's lock while it makes the changes and calls `record`. `pause` is
+    awaited between users where there are many.
     """
 
     def __init__(
         self,
         *,
         account: str,
-        account_id: str,
         journal: Journal,
+        publication: Publication,
         planner: Planner,
         store: Store,
         telemetry: Telemetry,
         pause: Pause,
     ) -> None:
         self._account = account
-        self._account_id = account_id
         self._journal = journal
+        self._publication = publication
         self._planner = planner
         self._store = store
         self._telemetry = telemetry
         self._pause = pause
         self._has_failed = False
 
-    async def record(self, changes: Changes) -> Entry:
-        """Commit `changes` and let the planner know who is wanted now."""
+    async def record(self, changes: Changes, *, moves_users: bool = False) -> None:
+        """Commit `changes`, have them shown, and let the planner know who is wanted now.
+
+        Where users may have come, gone or changed their level, the caller calls
+        `Publication.show` afterwards, without the lock; else they are shown by and by.
+        """
         entry = await self._journal.record(changes)
+        # At once: nobody may show the account meanwhile without what is committed of it.
+        self._publication.note(entry, reselect=moves_users)
         for users in in_slices(changes.users.items()):
             for user_id, record in users:
                 self._planner.learn(user_id, record)
-            await self._pause()
+            if may_go_on(users):
+                await self._pause()
         self._telemetry.pending_users.labels(self._account).set(self._planner.pending)
         self._tell_oldest()
         self._tell_state(entry)
-        return entry
 
     async def forget_marks(self, *, gone_before: float) -> None:
         """Drop the marks of events gone since before that instant; a failure is told, not raised."""
         try:
-            await self._store.forget_marks(self._account_id, gone_before=gone_before)
+            await self._store.forget_marks(self._journal.account_id, gone_before=gone_before)
         except CommitError as error:
             self._tell_failure(error)
 

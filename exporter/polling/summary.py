@@ -62,23 +62,23 @@ class SummaryPoller:
         context = self._context
         async with context.journal.lock:
             changes = await with_rests(fold.finish_in_steps(), context.gate.idle)
-            entry = await context.recorder.record(changes)
+            await context.recorder.record(changes, moves_users=True)
         self._on_recorded()
         context.standing.up = True
         context.standing.read_at = context.clock.monotonic()
         self._was_read.set()
-        await context.publication.show(entry)
+        await context.publication.show(reselect=True)
 
     async def _show_failure(self) -> None:
         self._context.standing.up = False
-        await self._context.publication.show(reselect=False)
+        await self._context.publication.show()
 
     async def _withdraw(self, max_age: float) -> None:
         context = self._context
         context.standing.up = False
         context.standing.read_at = None
         _log.warning("data.withdrawn", account=context.account, max_age_seconds=max_age)
-        await context.publication.show()
+        await context.publication.show(reselect=True)
 
     async def _read(self) -> SummaryFold:
         context = self._context

@@ -4,6 +4,7 @@ Aggregates never change with it. What an update costs grows with how many users 
 """
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from exporter.risk.ledger import Ledger
 from exporter.risk.model import UserSummary
@@ -17,14 +18,22 @@ make room at the limit comes back no sooner. Else a level going up and down, the
 else's, would make their series come and go."""
 
 
+class _Bar(NamedTuple):
+    """Since they made room at a level of this severity, and until when a user stays away."""
+
+    severity: int
+    until: float
+
+
 class Selection:
     """The users of one ledger who are shown, kept up to date as they change.
 
     With more of them than the limit: highest level first; of one level those shown already, and
     then those with the latest event. Whoever made room for a higher level is barred for
-    `HELD_SECONDS`: all others of their level go before them, and a place that becomes free is
-    not theirs unless somebody of a lower level is shown. `withheld_by_level` and
-    `withheld_by_limit` are how many listed users are not shown, and why.
+    `HELD_SECONDS`, or until their own level rises: all others of their level go before them, and
+    a place that becomes free is neither theirs nor anybody's of a lower level, unless somebody of
+    a lower level than theirs is shown. `withheld_by_level` and `withheld_by_limit` are how many
+    listed users are not shown, and why.
     """
 
     def __init__(self, ledger: Ledger, disclosure: Disclosure) -> None:
@@ -36,12 +45,15 @@ class Selection:
         self._is_begun = False
         self._moved: set[str] = set()
         self._held_until: dict[str, float] = {}
-        self._barred_until: dict[str, float] = {}
+        self._barred: dict[str, _Bar] = {}
         self._waiting = Ranking(self._is_waiting)
         self._edge: Ranking | None = None
 
     def update(self, changed: Iterable[str], *, now: float) -> set[str]:
-        """Choose anew after `changed` users moved; who is shown now and was not, or the reverse."""
+        """Choose anew after `changed` users moved; who is shown now and was not, or the reverse.
+
+        `now` is seconds of any clock, best of one that never goes back.
+        """
         return at_once(self.update_in_steps(changed, now=now))
 
     def update_in_steps(self, changed: Iterable[str], *, now: float) -> Steps[set[str]]:
@@ -57,8 +69,10 @@ class Selection:
                 self._sort(user_id, newcomers)
             yield
         self._is_begun = True
-        for user_id in (*_take_over(self._held_until, now), *_take_over(self._barred_until, now)):
-            self._sort(user_id, newcomers)
+        for some in in_slices(self._released(now)):
+            for user_id in some:
+                self._sort(user_id, newcomers)
+            yield
         yield from self._let_in(newcomers, now=now)
         admitted = self._count_admitted()
         self.withheld_by_level = len(self._ledger.listed) - admitted
@@ -71,7 +85,7 @@ class Selection:
         self.withheld_by_level = self.withheld_by_limit = 0
         self._is_begun = False
         self._held_until.clear()
-        self._barred_until.clear()
+        self._barred.clear()
         self._waiting, self._edge = Ranking(self._is_waiting), None
         return gone
 
@@ -87,9 +101,11 @@ class Selection:
         """Hide a user, let them stay, or count them among those who want to be shown."""
         row = self._ledger.users[user_id].summary
         if row is None or not self._is_admitted(user_id, row):
-            self._barred_until.pop(user_id, None)
+            self._barred.pop(user_id, None)
             self._hide(user_id)
         elif user_id not in self.shown:
+            if user_id in self._barred and row.level.severity > self._barred[user_id].severity:
+                del self._barred[user_id]
             newcomers[user_id] = None
         elif self._edge is not None:
             self._edge.put(Place.among_shown(user_id, row))
@@ -97,7 +113,7 @@ class Selection:
     def _let_in(self, newcomers: Iterable[str], *, now: float) -> Steps[None]:
         """Show as many as there is room for, and whoever is of a higher level than one shown."""
         has_room = self._count_admitted() <= self._disclosure.limit
-        if has_room and not self._barred_until and self._waiting.first() is None:
+        if has_room and not self._barred and self._waiting.first() is None:
             self._edge = None
             for some in in_slices(newcomers):
                 self._moved.symmetric_difference_update(some)
@@ -122,7 +138,7 @@ class Selection:
             self._edge = Ranking(self._is_on_edge)
             for some in in_slices(self.shown):
                 for user_id in some:
-                    self._edge.put(self._edge_place(user_id))
+                    self._edge.put(self._place_on_edge(user_id))
                 yield
 
     def _let_one_in(self, *, now: float) -> bool:
@@ -138,7 +154,7 @@ class Selection:
         elif worst is None or not is_higher:
             return False
         else:
-            self._displace(worst.user_id, now=now)
+            self._displace(worst, now=now)
         self._show(best.user_id)
         return True
 
@@ -153,31 +169,41 @@ class Selection:
         yield from self._edge.tidy(current=len(self.shown))
 
     def _show(self, user_id: str) -> None:
-        self._barred_until.pop(user_id, None)
+        self._barred.pop(user_id, None)
         self.shown.add(user_id)
         self._moved ^= {user_id}
         if self._edge is not None:
-            self._edge.put(self._edge_place(user_id))
+            self._edge.put(self._place_on_edge(user_id))
 
     def _hide(self, user_id: str) -> None:
         if user_id in self.shown:
             self.shown.remove(user_id)
             self._moved ^= {user_id}
 
-    def _displace(self, user_id: str, *, now: float) -> None:
+    def _displace(self, worst: Place, *, now: float) -> None:
         """Hide a user who makes room; one who was only held is let go."""
-        self._hide(user_id)
-        if self._held_until.pop(user_id, None) is None:
-            self._barred_until[user_id] = now + HELD_SECONDS
-            self._wait(user_id)
+        self._hide(worst.user_id)
+        if self._held_until.pop(worst.user_id, None) is None:
+            self._barred[worst.user_id] = _Bar(worst.severity, until=now + HELD_SECONDS)
+            self._wait(worst.user_id)
+
+    def _released(self, now: float) -> list[str]:
+        """Let go of those who were held or barred long enough; who they are."""
+        held = [user_id for user_id, until in self._held_until.items() if until <= now]
+        barred = [user_id for user_id, bar in self._barred.items() if bar.until <= now]
+        for user_id in held:
+            del self._held_until[user_id]
+        for user_id in barred:
+            del self._barred[user_id]
+        return held + barred
 
     def _wait(self, user_id: str) -> None:
         row = self._ledger.users[user_id].summary
         if row is not None:
-            is_barred = user_id in self._barred_until
+            is_barred = user_id in self._barred
             self._waiting.put(Place.among_waiting(user_id, row, is_barred=is_barred))
 
-    def _edge_place(self, user_id: str) -> Place:
+    def _place_on_edge(self, user_id: str) -> Place:
         row = self._ledger.users[user_id].summary
         assert row is not None, "nobody is shown who is not listed"
         return Place.among_shown(user_id, row)
@@ -186,11 +212,11 @@ class Selection:
         row = self._ledger.users[place.user_id].summary
         if row is None or place.user_id in self.shown or not self._is_admitted(place.user_id, row):
             return False
-        is_barred = place.user_id in self._barred_until
+        is_barred = place.user_id in self._barred
         return place == Place.among_waiting(place.user_id, row, is_barred=is_barred)
 
     def _is_on_edge(self, place: Place) -> bool:
-        return place.user_id in self.shown and place == self._edge_place(place.user_id)
+        return place.user_id in self.shown and place == self._place_on_edge(place.user_id)
 
     def _is_admitted(self, user_id: str, row: UserSummary) -> bool:
         return self._disclosure.admits(row.level) or user_id in self._held_until
@@ -200,11 +226,3 @@ class Selection:
         by_level = self._ledger.listed_by_level.items()
         counts = (count for level, count in by_level if self._disclosure.admits(level))
         return sum(counts) + len(self._held_until)
-
-
-def _take_over(until: dict[str, float], now: float) -> list[str]:
-    """Take out whose time is over."""
-    over = [user_id for user_id, end in until.items() if end <= now]
-    for user_id in over:
-        del until[user_id]
-    return over

@@ -135,6 +135,18 @@ def test_a_user_who_made_room_is_back_at_once_where_somebody_of_a_lower_level_is
     assert account.selection.shown == {"eve", "ann"}
 
 
+def test_a_user_who_made_room_is_back_as_soon_as_their_own_level_rises() -> None:
+    """They stay away for having been of a low level; newly at high risk they must be seen."""
+    account = Account(disclosure(limit=2))
+    account.put({"ann": listed(HIGH), "bob": listed(MEDIUM)}, now=NOW)
+    account.put({"eve": listed(HIGH)}, now=NOW + 60)
+    account.put({"eve": UserRecord()}, now=NOW + 120)
+
+    account.put({"bob": listed(HIGH)}, now=NOW + 180)
+
+    assert account.selection.shown == {"ann", "bob"}
+
+
 def test_after_all_was_cleared_everybody_listed_is_chosen_from() -> None:
     """Nobody who did not change meanwhile may be forgotten."""
     account = Account(disclosure(limit=2))

@@ -12,7 +12,7 @@ from exporter.risk.ledger.records import (
     UserRecord,
 )
 from exporter.risk.model import EventCount, RiskLevel
-from exporter.steps import Steps, at_once, in_slices
+from exporter.steps import Steps, at_once, in_slices, may_go_on
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,8 @@ class Ledger:
             for some in in_slices(records.items()):
                 for user_id, record in some:
                     self._put(user_id, record)
-                yield
+                if may_go_on(some):
+                    yield
 
     def _put(self, user_id: str, record: UserRecord) -> None:
         before = self.users.get(user_id)
