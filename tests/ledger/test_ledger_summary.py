@@ -153,6 +153,19 @@ def test_an_empty_summary_after_the_baseline_unlists_everybody() -> None:
     assert account.ledger.listed == set()
 
 
+def test_a_user_has_one_text_for_their_id_however_often_it_is_told() -> None:
+    """Each poll brings a new one, and a second for everybody would be ten megabytes of memory."""
+    account = started(row("ann", 900.0))
+    (user_id,) = account.ledger.users
+
+    account.summary(row(b"ann".decode(), 950.0), now=1060.0)
+
+    summary = account.user("ann").summary
+    assert summary is not None
+    assert summary.last_event == 950.0
+    assert summary.user_id is user_id
+
+
 def test_users_are_counted_by_level_as_they_come_and_go() -> None:
     """The gauge of users must be right without walking over all of them."""
     account = started(row("ann", 900.0, level=LOW), row("bob", 900.0, level=HIGH))

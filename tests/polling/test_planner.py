@@ -12,7 +12,7 @@ from exporter.polling.queue import FAIR_TURN, UserQueue
 from exporter.polling.rank import Rank, Want, rank_of
 from exporter.risk.ledger import UserRecord
 from exporter.risk.model import RiskLevel
-from exporter.steps import at_once
+from exporter.steps import STEP_USERS, at_once
 from tests.support.ledgers import DAY, HIGH, LOW, MEDIUM, row
 
 URGENT, CHANGED, RELAXED = DETAILS
@@ -59,6 +59,17 @@ def take_all(planner: Planner, priority: Priority, now: float = 0.0) -> list[str
 
 
 # Order -----------------------------------------------------------------------------------------
+
+
+def test_of_all_who_are_loaded_the_first_who_changed_is_known() -> None:
+    """There may be more of them than are sorted in one step."""
+    count = 3 * STEP_USERS
+    since = {f"user-{number}": float(number * 7 % count) for number in range(count)}
+
+    planner = planner_of({who: changed(LOW, since=at) for who, at in since.items()})
+
+    assert planner.changed() == tuple(sorted(since, key=since.__getitem__))
+    assert planner.pending_since == 0.0
 
 
 def test_changes_go_by_level_and_then_by_latest_event() -> None:
