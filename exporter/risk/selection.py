@@ -19,7 +19,7 @@ else's, would make their series come and go."""
 
 
 class _Bar(NamedTuple):
-    """Since they made room at a level of this severity, and until when a user stays away."""
+    """Of which severity a user's level was when they made room, and until when they stay away."""
 
     severity: int
     until: float
@@ -47,7 +47,7 @@ class Selection:
         self._held_until: dict[str, float] = {}
         self._barred: dict[str, _Bar] = {}
         self._waiting = Ranking(self._is_waiting)
-        self._edge: Ranking | None = None
+        self._expendable: Ranking | None = None  # of those shown; None while nobody waits
 
     def update(self, changed: Iterable[str], *, now: float) -> set[str]:
         """Choose anew after `changed` users moved; who is shown now and was not, or the reverse.
@@ -66,12 +66,12 @@ class Selection:
         for some in in_slices(changed if self._is_begun else self._ledger.listed):
             for user_id in some:
                 self._hold(user_id, now=now)
-                self._sort(user_id, newcomers)
+                self._admit_or_hide(user_id, newcomers)
             yield
         self._is_begun = True
         for some in in_slices(self._released(now)):
             for user_id in some:
-                self._sort(user_id, newcomers)
+                self._admit_or_hide(user_id, newcomers)
             yield
         yield from self._let_in(newcomers, now=now)
         admitted = self._count_admitted()
@@ -86,7 +86,7 @@ class Selection:
         self._is_begun = False
         self._held_until.clear()
         self._barred.clear()
-        self._waiting, self._edge = Ranking(self._is_waiting), None
+        self._waiting, self._expendable = Ranking(self._is_waiting), None
         return gone
 
     def _hold(self, user_id: str, *, now: float) -> None:
@@ -97,7 +97,7 @@ class Selection:
         elif user_id in self.shown:
             self._held_until.setdefault(user_id, now + HELD_SECONDS)
 
-    def _sort(self, user_id: str, newcomers: dict[str, None]) -> None:
+    def _admit_or_hide(self, user_id: str, newcomers: dict[str, None]) -> None:
         """Hide a user, let them stay, or count them among those who want to be shown."""
         row = self._ledger.users[user_id].summary
         if row is None or not self._is_admitted(user_id, row):
@@ -107,14 +107,14 @@ class Selection:
             if user_id in self._barred and row.level.severity > self._barred[user_id].severity:
                 del self._barred[user_id]
             newcomers[user_id] = None
-        elif self._edge is not None:
-            self._edge.put(Place.among_shown(user_id, row))
+        elif self._expendable is not None:
+            self._expendable.put(Place.among_shown(user_id, row))
 
     def _let_in(self, newcomers: Iterable[str], *, now: float) -> Steps[None]:
         """Show as many as there is room for, and whoever is of a higher level than one shown."""
         has_room = self._count_admitted() <= self._disclosure.limit
         if has_room and not self._barred and self._waiting.first() is None:
-            self._edge = None
+            self._expendable = None
             for some in in_slices(newcomers):
                 self._moved.symmetric_difference_update(some)
                 self.shown.update(some)
@@ -134,17 +134,17 @@ class Selection:
             for user_id in some:
                 self._wait(user_id)
             yield
-        if self._edge is None:
-            self._edge = Ranking(self._is_on_edge)
+        if self._expendable is None:
+            self._expendable = Ranking(self._is_shown_there)
             for some in in_slices(self.shown):
                 for user_id in some:
-                    self._edge.put(self._place_on_edge(user_id))
+                    self._expendable.put(self._place_among_shown(user_id))
                 yield
 
     def _let_one_in(self, *, now: float) -> bool:
         """Show the most urgent of those who wait; False where that must not be."""
-        assert self._edge is not None
-        best, worst = self._waiting.first(), self._edge.first()
+        assert self._expendable is not None
+        best, worst = self._waiting.first(), self._expendable.first()
         if best is None:
             return False
         is_higher = worst is None or best.severity > worst.severity
@@ -160,20 +160,20 @@ class Selection:
 
     def _tidy(self) -> Steps[None]:
         """Keep no ranking while nobody waits, and no more than twice as much of it as it says."""
-        assert self._edge is not None
+        assert self._expendable is not None
         if self._waiting.first() is None:
-            self._edge = None
+            self._expendable = None
             return
         waiting = self._count_admitted() - len(self.shown)
         yield from self._waiting.tidy(current=waiting)
-        yield from self._edge.tidy(current=len(self.shown))
+        yield from self._expendable.tidy(current=len(self.shown))
 
     def _show(self, user_id: str) -> None:
         self._barred.pop(user_id, None)
         self.shown.add(user_id)
         self._moved ^= {user_id}
-        if self._edge is not None:
-            self._edge.put(self._place_on_edge(user_id))
+        if self._expendable is not None:
+            self._expendable.put(self._place_among_shown(user_id))
 
     def _hide(self, user_id: str) -> None:
         if user_id in self.shown:
@@ -203,7 +203,7 @@ class Selection:
             is_barred = user_id in self._barred
             self._waiting.put(Place.among_waiting(user_id, row, is_barred=is_barred))
 
-    def _place_on_edge(self, user_id: str) -> Place:
+    def _place_among_shown(self, user_id: str) -> Place:
         row = self._ledger.users[user_id].summary
         assert row is not None, "nobody is shown who is not listed"
         return Place.among_shown(user_id, row)
@@ -215,8 +215,8 @@ class Selection:
         is_barred = place.user_id in self._barred
         return place == Place.among_waiting(place.user_id, row, is_barred=is_barred)
 
-    def _is_on_edge(self, place: Place) -> bool:
-        return place.user_id in self.shown and place == self._place_on_edge(place.user_id)
+    def _is_shown_there(self, place: Place) -> bool:
+        return place.user_id in self.shown and place == self._place_among_shown(place.user_id)
 
     def _is_admitted(self, user_id: str, row: UserSummary) -> bool:
         return self._disclosure.admits(row.level) or user_id in self._held_until
