@@ -110,7 +110,10 @@ def _named(raw: Raw) -> frozenset[str]:
 
 
 def _reading(rows: list[_Row]) -> SummaryReading:
-    """What the rows say. By far the most of what a poll does in Python, so it does little."""
+    """What the rows say. By far the most of what a poll does in Python, so it does little.
+
+    `level_of` is spelt out for that reason alone: a call for each row is what it saves.
+    """
     users = [
         UserSummary(
             row.user_id,
