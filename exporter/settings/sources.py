@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-import yaml
-
+from exporter.errors import ConfigurationError
 from exporter.settings.options import CONFIG, OPTIONS, PREFIX
+from exporter.yaml_file import read_yaml
 
 _FILE_KEYS = ("accounts", *(option.name for option in OPTIONS if option is not CONFIG))
 _PATH_KEYS = frozenset({"api_token_file", "web_config_file"})
@@ -108,27 +108,15 @@ def unknown(place: Place, name: str, known: Collection[str]) -> str:
 
 def _parse(path: Path, problems: list[str]) -> Mapping[object, object]:
     try:
-        content: object = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        problems.append(f"{path}: cannot be read: {error.strerror}")
-    except UnicodeDecodeError:
-        problems.append(f"{path}: is not UTF-8 text")
-    except yaml.YAMLError as error:
-        problems.append(f"{path}: {_what_is_wrong(error)}")
-    else:
-        if isinstance(content, dict):
-            return content
-        if content is not None:
-            problems.append(f"{path}: must hold keys and values, such as poll_interval: 60s")
+        content = read_yaml(path)
+    except ConfigurationError as error:
+        problems.extend(str(error).splitlines())
+        return {}
+    if isinstance(content, dict):
+        return content
+    if content is not None:
+        problems.append(f"{path}: must hold keys and values, such as poll_interval: 60s")
     return {}
-
-
-def _what_is_wrong(error: yaml.YAMLError) -> str:
-    """Say where the YAML is wrong; never quote it, since a token may stand in that line."""
-    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
-        return "is not YAML"
-    mark = error.problem_mark
-    return f"is not YAML: line {mark.line + 1}, column {mark.column + 1}"
 
 
 def _resolved(key: str, value: object, folder: Path) -> object:

@@ -392,3 +392,44 @@ def test_nothing_given_says_what_to_set_and_that_demo_needs_nothing() -> None:
     assert message.splitlines()[0] == "2 problems:"
     for word in ("CLOUDFLARE_ACCOUNT_ID", "CLOUDFLARE_API_TOKEN", "demo"):
         assert word in message
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            f"accounts:\n- account_id: '{ID}'\npoll_interval: 60s\naccounts:\n- account_id: '{OTHER_ID}'\n",
+            "accounts is given twice, in line 1 and in line 4",
+        ),
+        (
+            f"accounts:\n- name: acme\n  account_id: '{ID}'\n  name: globex\n",
+            "name is given twice, in line 2 and in line 4",
+        ),
+    ],
+)
+def test_a_key_given_twice_is_refused_with_both_lines(text: str, said: str, tmp_path: Path) -> None:
+    """YAML keeps the last one silently: an account of the first list would never be polled."""
+    config = written(tmp_path, text)
+    assert f"{config}: {said}" in refusal_of_file(config, base={"CLOUDFLARE_API_TOKEN": TOKEN})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "state: 2026-02-31",
+        "state: !!int x",
+        pytest.param("state: " + "[" * 5000, id="deep"),
+        "? {a: b}\n: c",
+        "a: &a [*a, *a]\na: 1",
+    ],
+)
+def test_odd_yaml_is_an_error_and_no_traceback(text: str, tmp_path: Path) -> None:
+    """Any text may stand in a file."""
+    assert "exporter.yaml" in refusal_of_file(written(tmp_path, text))
+
+
+def test_aliases_that_multiply_are_read_in_no_time(tmp_path: Path) -> None:
+    """Ten lines of aliases stand for a billion nodes, each of which is looked at once."""
+    lines = [f"k{n}: &k{n} [{', '.join([f'*k{n - 1}'] * 9)}]" for n in range(1, 12)]
+    text = "\n".join(["k0: &k0 [x]", *lines])
+    assert "k11 in " in refusal_of_file(written(tmp_path, text))

@@ -129,7 +129,7 @@ async def test_no_repr_shows_a_token(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["{", "\0"])
 def test_a_file_that_is_no_yaml_is_refused(tmp_path: Path, text: str) -> None:
     """With the file's name, as there may be several."""
-    assert _problems(tmp_path, text)[0].startswith("not YAML: ")
+    assert _problems(tmp_path, text)[0].startswith("is not YAML")
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:

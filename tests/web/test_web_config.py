@@ -59,7 +59,7 @@ def test_what_needs_no_certificate_is_read(tmp_path: Path) -> None:
         (f"basic_auth_users: {{'a:b': '{HASH}'}}", "must not be empty nor hold a colon"),
         ("basic_auth_users: {alice: 5}", "basic_auth_users.alice in {file}: "),
         ("basic_auth_users: [alice]", "basic_auth_users in {file}: "),
-        (f"basic_auth_users:\n  alice: {HASH}\n  alice: {HASH}\n", "alice is written twice, again in line 3"),
+        (f"basic_auth_users:\n  alice: {HASH}\n  alice: {HASH}\n", "alice is given twice, in line 2 and in line 3"),
         ("http_server_config: {http2: true}", "speaks HTTP/1.1 alone"),
         ("http_server_config: {headers: {X-Frame-Options: maybe}}", "must be deny or sameorigin"),
         ('http_server_config: {headers: {X-XSS-Protection: "a\\r\\nb"}}', "must be printable ASCII"),

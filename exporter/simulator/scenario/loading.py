@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-import yaml
 from pydantic import ValidationError
 
 from exporter.errors import ConfigurationError
 from exporter.simulator.scenario.explaining import explain
 from exporter.simulator.scenario.root import Scenario
+from exporter.yaml_file import read_yaml
 
 
 def load_scenario(path: Path) -> Scenario:
@@ -15,12 +15,7 @@ def load_scenario(path: Path) -> Scenario:
 
     ConfigurationError tells all that is wrong with the file, a line each.
     """
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path}: not YAML: {error}") from error
+    data = read_yaml(path)
     if data is None:
         return Scenario()
     try:

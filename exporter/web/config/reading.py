@@ -1,12 +1,11 @@
 """From the web configuration file to a value that a server can answer by."""
 
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
-import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
@@ -21,6 +20,7 @@ from exporter.web.config.schema import (
 )
 from exporter.web.config.tls import build_tls_context
 from exporter.web.rate import RateLimit
+from exporter.yaml_file import read_yaml
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,35 +73,8 @@ def read_web_config(path: Path) -> WebConfig:
 
 
 def _parse(path: Path) -> object:
-    try:
-        text = path.read_text(encoding="utf-8")
-        tree = yaml.compose(text, Loader=yaml.SafeLoader)
-        content = _without_nulls(yaml.safe_load(text))
-    except OSError as error:
-        raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigurationError(f"{path}: is not UTF-8 text") from error
-    except yaml.MarkedYAMLError as error:
-        # Never quotes the line, which may hold a key.
-        line = f": line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise ConfigurationError(f"{path}: is not YAML{line}") from None
-    except yaml.YAMLError:
-        raise ConfigurationError(f"{path}: is not YAML") from None
-    for name, line_number in _repeated(tree):
-        raise ConfigurationError(f"{path}: {name} is written twice, again in line {line_number}")
+    content = _without_nulls(read_yaml(path))
     return {} if content is None else content
-
-
-def _repeated(node: yaml.Node | None) -> Iterator[tuple[str, int]]:
-    """Keys that YAML would let win over an earlier one: a user's second password."""
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
-            if key.value in seen:
-                yield key.value, key.start_mark.line + 1
-            if isinstance(key, yaml.ScalarNode):
-                seen.add(key.value)
-            yield from _repeated(value)
 
 
 def _without_nulls(value: object) -> object:
