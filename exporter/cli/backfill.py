@@ -84,7 +84,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="a label for every series, such as job=cloudflare-risk; may be repeated",
+        help="a label for every series, such as job=cloudflare-risk-exporter; may be repeated",
     )
     add_setting_flags(parser, flag_options(without=_NOT_ASKED_FOR))
     parser.set_defaults(run=_backfill)
