@@ -83,7 +83,9 @@ async def run_simulator(
 def _build_app(world: World, driver: Driver, log: RequestLog, clock: Clock) -> web.Application:
     app = web.Application(client_max_size=_MAX_REQUEST_BYTES)
     app.add_routes(Control(world, driver, log, clock).routes())
-    app.router.add_route("*", API_ROOT + "/{path:.*}", Endpoint(world, driver, log, clock).handle)
+    endpoint = Endpoint(world, driver, log, clock)
+    app.router.add_route("*", API_ROOT + "/{path:.*}", endpoint.handle)
+    app.on_response_prepare.append(endpoint.add_ray)
     return app
 
 

@@ -2,11 +2,18 @@ from collections.abc import AsyncIterator
 
 import pytest_asyncio
 
-from tests.support.simulator import Talk, talk_to_simulator
+from tests.support.simulator import Talk, still_scenario, talk_to_simulator
 
 
 @pytest_asyncio.fixture
 async def talk() -> AsyncIterator[Talk]:
     """A simulator with Ada and Bob in which nothing happens by itself."""
     async with talk_to_simulator() as talk:
+        yield talk
+
+
+@pytest_asyncio.fixture
+async def strict_talk() -> AsyncIterator[Talk]:
+    """The same simulator with strict validation of requests."""
+    async with talk_to_simulator(still_scenario(validation="strict")) as talk:
         yield talk

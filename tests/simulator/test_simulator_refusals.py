@@ -139,9 +139,9 @@ async def test_each_permission_opens_its_own_operations(permission: str, allowed
     assert statuses == {name: 200 if name in allowed else 403 for name in requests}
 
 
-async def test_every_mistake_in_a_new_integration_is_pointed_at(talk: Talk) -> None:
+async def test_every_mistake_in_a_new_integration_is_pointed_at(strict_talk: Talk) -> None:
     """A person who made two mistakes corrects both at once."""
-    status, content = await talk.ask(
+    status, content = await strict_talk.ask(
         "POST", "/integrations", {"integration_type": "Entra", "tenant_url": "http://plain"}
     )
 
@@ -161,14 +161,14 @@ async def test_every_mistake_in_a_new_integration_is_pointed_at(talk: Talk) -> N
     ],
 )
 async def test_every_mistake_in_a_changed_integration_is_pointed_at(
-    talk: Talk, body: object, pointers: list[str]
+    strict_talk: Talk, body: object, pointers: list[str]
 ) -> None:
     """Each field has its own rule."""
-    account = talk.simulator.world.find_account("acme")
+    account = strict_talk.simulator.world.find_account("acme")
     assert account is not None
     (integration,) = account.integrations
 
-    status, content = await talk.ask("PUT", f"/integrations/{integration.id}", body)
+    status, content = await strict_talk.ask("PUT", f"/integrations/{integration.id}", body)
 
     assert (status, _pointers_of(content)) == (400, pointers)
 

@@ -1,8 +1,7 @@
 """Operations on the behaviors of an account."""
 
 from exporter.simulator.api.calls import Admitted, Reply, succeed
-from exporter.simulator.api.forms import Form
-from exporter.simulator.world.levels import SCORED_LEVELS
+from exporter.simulator.api.forms import BehaviorsForm, read_form
 
 
 def get_behaviors(admitted: Admitted) -> Reply:
@@ -22,15 +21,12 @@ def get_behaviors(admitted: Admitted) -> Reply:
 def update_behaviors(admitted: Admitted) -> Reply:
     """Configure the behaviors named, and answer what they are now; others stay as they are."""
     account = admitted.account
-    form = Form.of(admitted.call.body)
-    wanted: dict[str, tuple[bool, str]] = {}
-    for key, part in form.forms("behaviors").items():
-        wanted[key] = (part.boolean("enabled"), part.choice("risk_level", SCORED_LEVELS))
-        form.problems.extend(part.problems)
-        if key not in account.behaviors:
-            form.complain("is no behavior of this account", "behaviors", key)
-    form.check()
-    for key, (enabled, level) in wanted.items():
-        account.configure(key, enabled=enabled, level=level)
-    answer = {key: {"enabled": on, "risk_level": level} for key, (on, level) in wanted.items()}
-    return succeed(admitted, {"behaviors": answer})
+    form = read_form(
+        BehaviorsForm,
+        admitted.call.body,
+        is_lenient=admitted.world.is_lenient,
+        behaviors=account.behaviors,
+    )
+    for key, behavior in form.behaviors.items():
+        account.configure(key, enabled=behavior.enabled, level=behavior.risk_level)
+    return succeed(admitted, form.model_dump())

@@ -14,13 +14,18 @@ from exporter.simulator.world.world import World
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request; `path` is below the base URL and still percent-encoded."""
+    """A request; `path` is below the base URL and still percent-encoded.
+
+    `auth_email` and `auth_key` are the headers X-Auth-Email and X-Auth-Key.
+    """
 
     method: str
     path: str
     query: Mapping[str, str]
     authorization: str | None
     body: bytes
+    auth_email: str | None = None
+    auth_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,102 +1,165 @@
-"""Reading what clients send, telling everything that is wrong with it at once."""
+"""The bodies of requests as pydantic models, which report every problem at once.
 
-from typing import TypeVar
+Lenient validation accepts what Cloudflare's own clients send although the API's reference does
+not describe it. The Terraform provider sends risk levels and integration types in any case,
+`http` tenant URLs, `active` at creation, and no `active` in an update. Strict validation follows
+the reference.
+"""
+
+from collections.abc import Collection, Mapping
+from typing import Annotated, Literal, TypeVar
 from urllib.parse import urlsplit
 
-import msgspec
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_core import ErrorDetails
 
-from exporter.simulator.api.problems import ApiError, Problem, invalid, invalid_field
+from exporter.simulator.api.problems import ApiError, Problem, invalid_field
 
-_T = TypeVar("_T")
-
-
-class Form:
-    """The fields of a JSON object; what is wrong is kept until `check`."""
-
-    def __init__(self, fields: dict[str, object], *, pointer: str = "") -> None:
-        self._fields = fields
-        self._pointer = pointer
-        self.problems: list[Problem] = []
-
-    @classmethod
-    def of(cls, body: bytes) -> "Form":
-        """Read a request's body; ApiError where it is not a JSON object."""
-        try:
-            fields = msgspec.json.decode(body)
-        except msgspec.DecodeError as error:
-            raise ApiError(400, Problem(6007, "Malformed JSON in request body")) from error
-        if not isinstance(fields, dict):
-            raise invalid("must be an object", pointer="")
-        return cls(fields)
-
-    def boolean(self, name: str) -> bool:
-        """Return a required true or false."""
-        return self._required(name, bool, "must be true or false", instead=False)
-
-    def text(self, name: str) -> str:
-        """Return a required string that is not empty."""
-        value = self._required(name, str, "must be a string", instead="-")
-        if not value:
-            self.complain("must not be empty", name)
-        return value
-
-    def optional_text(self, name: str) -> str | None:
-        """Return a string that may be null, missing or empty, all of which are None."""
-        if self._fields.get(name) is None:
-            return None
-        return self._required(name, str, "must be a string", instead="") or None
-
-    def choice(self, name: str, choices: tuple[str, ...]) -> str:
-        """Return a required string that is one of `choices`."""
-        value = self._required(name, str, "must be a string", instead=choices[0])
-        if value not in choices:
-            self.complain(f"must be one of {', '.join(choices)}", name)
-        return value
-
-    def https_url(self, name: str) -> str:
-        """Return a required https URL with a host and without user, query or fragment."""
-        value = self.text(name)
-        is_text = value == self._fields.get(name)
-        if is_text and value and not _is_https_base(value):
-            self.complain("must be an https URL such as https://tenant.okta.com", name)
-        return value
-
-    def forms(self, name: str) -> dict[str, "Form"]:
-        """Return the objects in a required object."""
-        value = self._required(name, dict, "must be an object", instead={})
-        found = {}
-        for key, fields in value.items():
-            if isinstance(fields, dict):
-                found[str(key)] = Form(fields, pointer=f"{self._pointer}/{name}/{key}")
-            else:
-                self.complain("must be an object", name, str(key))
-        return found
-
-    def complain(self, message: str, *names: str) -> None:
-        """Keep it that something is wrong with the field at `names`."""
-        pointer = "/".join((self._pointer, *names))
-        self.problems.append(invalid_field(message, pointer=pointer))
-
-    def check(self) -> None:
-        """ApiError (400) with everything that was wrong, if anything was."""
-        if self.problems:
-            raise ApiError(400, *self.problems)
-
-    def _required(self, name: str, kind: type[_T], message: str, *, instead: _T) -> _T:
-        if name not in self._fields:
-            self.complain("is required", name)
-            return instead
-        value = self._fields[name]
-        if isinstance(value, kind):
-            return value
-        self.complain(message, name)
-        return instead
+_Form = TypeVar("_Form", bound="Form")
+_Context = Mapping[str, object]
+_INTEGRATION_TYPES = {"okta": "Okta"}
+_MESSAGES = {
+    "bool_type": "must be true or false",
+    "dict_type": "must be an object",
+    "missing": "is required",
+    "model_type": "must be an object",
+    "string_too_short": "must not be empty",
+    "string_type": "must be a string",
+}
 
 
-def _is_https_base(text: str) -> bool:
+def _is_lenient(info: ValidationInfo) -> bool:
+    return bool(info.context and info.context["is_lenient"])
+
+
+def _fold_level(value: object, info: ValidationInfo) -> object:
+    return value.lower() if isinstance(value, str) and _is_lenient(info) else value
+
+
+def _fold_integration_type(value: object, info: ValidationInfo) -> object:
+    if isinstance(value, str) and _is_lenient(info):
+        return _INTEGRATION_TYPES.get(value.lower(), value)
+    return value
+
+
+def _check_behavior(key: str, info: ValidationInfo) -> str:
+    if info.context and key not in info.context["behaviors"]:
+        raise ValueError("is not a behavior of this account")
+    return key
+
+
+def _check_tenant_url(text: str, info: ValidationInfo) -> str:
+    schemes = {"http", "https"} if _is_lenient(info) else {"https"}
+    if not _is_base_url(text, schemes):
+        raise ValueError("must be an https URL such as https://tenant.okta.com")
+    return text
+
+
+def _is_base_url(text: str, schemes: Collection[str]) -> bool:
+    """Return whether `text` has a host, one of the schemes, and no user, query or fragment."""
     try:
         url = urlsplit(text)
     except ValueError:
         return False
     has_more = url.query or url.fragment or url.username or url.password
-    return url.scheme == "https" and bool(url.hostname) and not has_more
+    return url.scheme in schemes and bool(url.hostname) and not has_more
+
+
+BehaviorKey = Annotated[str, AfterValidator(_check_behavior)]
+RiskLevel = Annotated[Literal["low", "medium", "high"], BeforeValidator(_fold_level)]
+IntegrationType = Annotated[Literal["Okta"], BeforeValidator(_fold_integration_type)]
+TenantUrl = Annotated[str, StringConstraints(min_length=1), AfterValidator(_check_tenant_url)]
+
+
+class Form(BaseModel):
+    """The body of a request. Unknown fields are ignored; no error repeats a value."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
+
+
+class BehaviorForm(Form):
+    """The new configuration of one behavior."""
+
+    enabled: bool
+    risk_level: RiskLevel
+
+
+class BehaviorsForm(Form):
+    """The behaviors to configure, by key."""
+
+    behaviors: dict[BehaviorKey, BehaviorForm]
+
+
+class IntegrationForm(Form):
+    """What creating and overwriting an integration have in common.
+
+    A `reference_id` that is missing, null or empty is None.
+    """
+
+    tenant_url: TenantUrl
+    reference_id: str | None = None
+    active: bool | None = None
+
+
+class NewIntegrationForm(IntegrationForm):
+    """A new integration. The reference has no `active` here: strict validation ignores it."""
+
+    integration_type: IntegrationType
+
+    @field_validator("active", mode="before")
+    @classmethod
+    def _ignore_unless_lenient(cls, value: object, info: ValidationInfo) -> object:
+        return value if _is_lenient(info) else None
+
+
+class ChangedIntegrationForm(IntegrationForm):
+    """An overwritten integration; an `active` of None leaves it as it is (lenient only)."""
+
+    active: bool | None = Field(default=None, validate_default=True)
+
+    @field_validator("active", mode="before")
+    @classmethod
+    def _require_unless_lenient(cls, value: object, info: ValidationInfo) -> object:
+        if value is None and not _is_lenient(info):
+            raise ValueError("is required")
+        return value
+
+
+def read_form(
+    kind: type[_Form], body: bytes, *, is_lenient: bool, behaviors: Collection[str] = ()
+) -> _Form:
+    """Read the body of a request; `behaviors` are the keys the account has.
+
+    Raise ApiError (400) with every problem and its place in the body.
+    """
+    context: _Context = {"is_lenient": is_lenient, "behaviors": behaviors}
+    try:
+        return kind.model_validate_json(body, context=context)
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_input=False)
+        if details[0]["type"] == "json_invalid":
+            raise ApiError(400, Problem(6007, "Malformed JSON in request body")) from error
+        raise ApiError(400, *map(_problem, details)) from error
+
+
+def _problem(detail: ErrorDetails) -> Problem:
+    # pydantic marks an error in a key of an object by one more part after the key.
+    names = [str(name) for name in detail["loc"] if name != "[key]"]
+    pointer = "".join(f"/{name}" for name in names)
+    return invalid_field(_message(detail), pointer=pointer)
+
+
+def _message(detail: ErrorDetails) -> str:
+    if detail["type"] == "literal_error":
+        return f"must be {detail['ctx']['expected']}"
+    return _MESSAGES.get(detail["type"], detail["msg"].removeprefix("Value error, "))

@@ -1,13 +1,15 @@
 """Operations on the integrations of an account."""
 
 from exporter.simulator.api.calls import Admitted, Reply, succeed
-from exporter.simulator.api.forms import Form
+from exporter.simulator.api.forms import (
+    ChangedIntegrationForm,
+    NewIntegrationForm,
+    read_form,
+)
 from exporter.simulator.api.problems import integration_not_found, invalid
 from exporter.simulator.world.identity import draw_uuid
 from exporter.simulator.world.integrations import Integration, ReferenceTakenError
 from exporter.simulator.world.rfc3339 import render
-
-_TYPES = ("Okta",)
 
 
 def list_integrations(admitted: Admitted) -> Reply:
@@ -29,18 +31,14 @@ def get_integration_by_reference(admitted: Admitted) -> Reply:
 
 
 def create_integration(admitted: Admitted) -> Reply:
-    """Create one, active; without a reference id it gets one."""
-    form = Form.of(admitted.call.body)
-    integration_type = form.choice("integration_type", _TYPES)
-    tenant_url = form.https_url("tenant_url")
-    reference_id = form.optional_text("reference_id")
-    form.check()
+    """Create an integration, active by default. It gets a reference id if none is given."""
+    form = read_form(NewIntegrationForm, admitted.call.body, is_lenient=admitted.world.is_lenient)
     integration = Integration(
         id=draw_uuid(admitted.world.rng),
-        integration_type=integration_type,
-        tenant_url=tenant_url,
-        reference_id=reference_id or draw_uuid(admitted.world.rng),
-        is_active=True,
+        integration_type=form.integration_type,
+        tenant_url=form.tenant_url,
+        reference_id=form.reference_id or draw_uuid(admitted.world.rng),
+        is_active=True if form.active is None else form.active,
         created_ns=admitted.now_ns,
     )
     return _put(admitted, integration)
@@ -49,17 +47,15 @@ def create_integration(admitted: Admitted) -> Reply:
 def update_integration(admitted: Admitted) -> Reply:
     """Overwrite whether it is active, its tenant and, where given, its reference id."""
     before = _find(admitted)
-    form = Form.of(admitted.call.body)
-    is_active = form.boolean("active")
-    tenant_url = form.https_url("tenant_url")
-    reference_id = form.optional_text("reference_id")
-    form.check()
+    form = read_form(
+        ChangedIntegrationForm, admitted.call.body, is_lenient=admitted.world.is_lenient
+    )
     integration = Integration(
         id=before.id,
         integration_type=before.integration_type,
-        tenant_url=tenant_url,
-        reference_id=reference_id or before.reference_id,
-        is_active=is_active,
+        tenant_url=form.tenant_url,
+        reference_id=form.reference_id or before.reference_id,
+        is_active=before.is_active if form.active is None else form.active,
         created_ns=before.created_ns,
     )
     return _put(admitted, integration)
@@ -72,7 +68,7 @@ def delete_integration(admitted: Admitted) -> Reply:
 
 
 def _find(admitted: Admitted) -> Integration:
-    integration = admitted.account.integrations.get(admitted.route.key)
+    integration = admitted.account.integrations.get(admitted.route.key.lower())
     if integration is None:
         raise integration_not_found()
     return integration

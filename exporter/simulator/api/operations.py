@@ -1,6 +1,7 @@
 """The eleven operations: where they are, and what a token must be permitted for each."""
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import unquote
@@ -71,26 +72,34 @@ _PATHS: tuple[tuple[str, dict[str, Operation]], ...] = (
     ("/(?P<key>[^/]+)/reset", {"POST": Operation.RESET_USER}),
     ("/(?P<key>[^/]+)", {"GET": Operation.USER}),
 )
-_PREFIX = "/accounts/(?P<account>[0-9a-f]{32})/zt_risk_scoring"
+_PREFIX = "/accounts/(?P<account>[^/]+)/zt_risk_scoring"
+_ACCOUNT_ID = re.compile("[0-9a-f]{32}")
 _ROUTES = tuple((re.compile(_PREFIX + path), methods) for path, methods in _PATHS)
 
 
-def find_route(method: str, path: str) -> Route:
-    """Route a still percent-encoded `path` below the base URL; ApiError where nothing is."""
+def find_route(method: str, path: str, account_ids: Collection[str]) -> Route:
+    """Return the route of a still percent-encoded `path` below the base URL.
+
+    Account ids are accepted in any case. Raise ApiError if there is no route, which includes an
+    account id that is neither in `account_ids` nor 32 hexadecimal digits.
+    """
     for pattern, methods in _ROUTES:
         found = pattern.fullmatch(path)
         if found is None:
             continue
+        account_id = found["account"].lower()
+        if account_id not in account_ids and not _ACCOUNT_ID.fullmatch(account_id):
+            continue
         if method not in methods:
             raise no_method(method)
         key = unquote(found.groupdict().get("key", ""))
-        return Route(methods[method], found["account"], key)
+        return Route(methods[method], account_id, key)
     raise no_route(path)
 
 
-def route_or_none(method: str, path: str) -> Route | None:
-    """Route `path`, or return None where nothing is."""
+def route_or_none(method: str, path: str, account_ids: Collection[str]) -> Route | None:
+    """Return what `find_route` returns, or None in place of an error."""
     try:
-        return find_route(method, path)
+        return find_route(method, path, account_ids)
     except ApiError:
         return None

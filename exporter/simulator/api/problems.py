@@ -26,6 +26,25 @@ def no_credentials() -> ApiError:
     return ApiError(400, Problem(9106, "Missing X-Auth-Key, X-Auth-Email or Authorization headers"))
 
 
+def missing_credential(header: str) -> ApiError:
+    """The request carries only one of X-Auth-Email and X-Auth-Key."""
+    return ApiError(400, Problem(9106, f"Missing {header} header"))
+
+
+def malformed_email() -> ApiError:
+    """X-Auth-Email is not an email address."""
+    return ApiError(
+        400,
+        Problem(6003, "Invalid request headers"),
+        Problem(6102, "Invalid format for X-Auth-Email header"),
+    )
+
+
+def unknown_key() -> ApiError:
+    """No user has this pair of email and key."""
+    return ApiError(403, Problem(9103, "Unknown X-Auth-Key or X-Auth-Email"))
+
+
 def malformed_credentials() -> ApiError:
     """The Authorization header is not a bearer token."""
     return ApiError(

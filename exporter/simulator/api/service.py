@@ -17,9 +17,12 @@ from exporter.simulator.api.problems import (
     ApiError,
     forbidden,
     malformed_credentials,
+    malformed_email,
+    missing_credential,
     no_credentials,
     not_entitled,
     throttled,
+    unknown_key,
     unknown_token,
 )
 from exporter.simulator.world.quota import Standing, Verdict
@@ -64,11 +67,11 @@ class Service:
 
     def admit(self, call: Call, *, now_ns: int, monotonic: float) -> Decision:
         """Decide whether a call may be performed; every call of a known token costs quota."""
-        route = route_or_none(call.method, call.path)
+        route = route_or_none(call.method, call.path, self._world.accounts)
         token = None
         headers: Mapping[str, str] = {}
         try:
-            token = self._authenticate(call.authorization)
+            token = self._authenticate(call)
             verdict = token.quota.spend(monotonic)
             headers = self._tell_quota(verdict)
             if verdict.retry_after_seconds is not None:
@@ -87,19 +90,37 @@ class Service:
         except ApiError as error:
             return refuse(error)
 
-    def _authenticate(self, authorization: str | None) -> Token:
-        if authorization is None:
+    def _authenticate(self, call: Call) -> Token:
+        """Return the token of an Authorization header, or of X-Auth-Email and X-Auth-Key."""
+        if call.authorization is not None:
+            return self._token_of_bearer(call.authorization)
+        if not call.auth_email and not call.auth_key:
             raise no_credentials()
+        return self._token_of_key(call.auth_email or "", call.auth_key or "")
+
+    def _token_of_bearer(self, authorization: str) -> Token:
         scheme, _, value = authorization.partition(" ")
         if scheme.lower() != "bearer" or not value.strip():
             raise malformed_credentials()
         token = self._world.tokens.get(value.strip())
-        if token is None:
+        if token is None or token.email is not None:
             raise unknown_token(self._world.unknown_token_status)
         return token
 
+    def _token_of_key(self, email: str, key: str) -> Token:
+        if not email:
+            raise missing_credential("X-Auth-Email")
+        if not key:
+            raise missing_credential("X-Auth-Key")
+        if "@" not in email:
+            raise malformed_email()
+        token = self._world.tokens.get(key)
+        if token is None or token.email not in {None, email.lower()}:
+            raise unknown_key()
+        return token
+
     def _authorize(self, call: Call, token: Token, *, now_ns: int) -> Admitted:
-        route = find_route(call.method, call.path)
+        route = find_route(call.method, call.path, self._world.accounts)
         account = self._world.accounts.get(route.account_id)
         if account is None or not token.may_enter(route.account_id):
             raise forbidden()

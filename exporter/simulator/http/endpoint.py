@@ -13,6 +13,7 @@ from exporter.simulator.http.requestlog import LogEntry, RequestLog
 from exporter.simulator.http.sending import Parcel, hang_up, send
 from exporter.simulator.scenario.faults import Fault, FaultKind
 from exporter.simulator.world.faultbook import Target
+from exporter.simulator.world.identity import draw_ray
 from exporter.simulator.world.rfc3339 import SECOND_NS
 from exporter.simulator.world.world import World
 
@@ -44,6 +45,11 @@ class Endpoint:
             return web.Response(status=500)
         finally:
             self._log.add(exchange.log_entry(started))
+
+    async def add_ray(self, request: web.Request, response: web.StreamResponse) -> None:
+        """Add the CF-RAY header to an answer of the API, also to one of aiohttp's own."""
+        if request.path.startswith(API_ROOT):
+            response.headers["CF-RAY"] = draw_ray(self._world.ray_rng)
 
     async def _answer(self, exchange: "_Exchange") -> web.StreamResponse:
         decision = exchange.decision
@@ -142,6 +148,8 @@ async def _read_call(request: web.Request) -> Call:
         query=request.rel_url.query,
         authorization=request.headers.get("Authorization"),
         body=await request.read(),
+        auth_email=request.headers.get("X-Auth-Email"),
+        auth_key=request.headers.get("X-Auth-Key"),
     )
 
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -41,15 +41,19 @@ class QuotaSpec(Policy):
 
 
 class TokenSpec(Part):
-    """A token: its value is drawn from the seed and the name, unless said.
+    """A token; without `token` its value is drawn from the seed and the name.
 
-    `accounts` are names or ids; None: all of them.
+    - `accounts`: names or ids; None means all of them.
+    - `email`: makes it the API key of that user, accepted as X-Auth-Key with this X-Auth-Email
+      and not as a bearer token. Without it, the value is accepted as a bearer token, and as
+      X-Auth-Key with any X-Auth-Email.
     """
 
     name: Name = "full"
     token: Name | None = Field(default=None, repr=False)
     permissions: tuple[Permission, ...] = tuple(Permission)
     accounts: tuple[Name, ...] | None = None
+    email: Name | None = Field(default=None, repr=False)
 
 
 class Scenario(Part):
@@ -58,12 +62,15 @@ class Scenario(Part):
     `seed`: the usual one has an event of every level, and a reset, in its first minute.
     `speed`: simulated seconds in a real one, for everything that happens by itself; timestamps
     stay real. `unknown_token_status`: Cloudflare refuses unknown tokens with 401 or 403.
+    `validation`: `strict` accepts only what the API's reference describes, `lenient` also what
+    Cloudflare's own clients send beyond it; see `api.forms`.
     """
 
     seed: int = 3
     speed: float = Field(default=1.0, gt=0)
     quota: QuotaSpec = QuotaSpec()
     unknown_token_status: int = Field(default=401, ge=400, lt=500)
+    validation: Literal["lenient", "strict"] = "lenient"
     tokens: tuple[TokenSpec, ...] = (TokenSpec(),)
     accounts: tuple[AccountSpec, ...] = (AccountSpec(),)
     faults: tuple[Fault, ...] = ()

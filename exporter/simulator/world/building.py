@@ -36,8 +36,10 @@ def build_world(scenario: Scenario, *, now_ns: int, monotonic: float) -> World:
         tokens=_tokens(scenario, ids),
         faults=FaultBook(seeded(scenario.seed, "faults")),
         rng=seeded(scenario.seed, "created"),
+        ray_rng=seeded(scenario.seed, "rays"),
         unknown_token_status=scenario.unknown_token_status,
         tells_quota=scenario.quota.headers,
+        is_lenient=scenario.validation == "lenient",
     )
     for fault in scenario.faults:
         world.faults.add(fault, now=monotonic)
@@ -146,6 +148,7 @@ def _token(spec: TokenSpec, reader: int, *, scenario: Scenario, ids: dict[str, s
         permissions=frozenset(spec.permissions),
         accounts=None if accounts is None else frozenset(ids.get(one, one) for one in accounts),
         quota=Quota(_allowances(scenario.quota)),
+        email=None if spec.email is None else spec.email.lower(),
     )
 
 

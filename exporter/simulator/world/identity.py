@@ -5,6 +5,7 @@ import string
 
 _TOKEN_LETTERS = string.ascii_letters + string.digits
 _TOKEN_LENGTH = 40
+_DATA_CENTER = "AMS"
 
 
 def seeded(seed: int, *purpose: str) -> random.Random:
@@ -22,6 +23,11 @@ def draw_uuid(rng: random.Random) -> str:
 def draw_account_id(rng: random.Random) -> str:
     """Return an account id: 32 hexadecimal digits."""
     return f"{rng.getrandbits(128):032x}"
+
+
+def draw_ray(rng: random.Random) -> str:
+    """Return the value of a CF-RAY header: 16 hexadecimal digits and the code of a data center."""
+    return f"{rng.getrandbits(64):016x}-{_DATA_CENTER}"
 
 
 def draw_token(rng: random.Random) -> str:

@@ -8,7 +8,10 @@ from exporter.simulator.world.quota import Quota
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token; `reader` is its number. `accounts` are ids; None: all of them."""
+    """A token, or the API key of the user with that `email`, which is lower-case.
+
+    `reader` is its number. `accounts` are ids; None means all of them.
+    """
 
     name: str
     value: str = field(repr=False)
@@ -16,6 +19,7 @@ class Token:
     permissions: frozenset[Permission]
     accounts: frozenset[str] | None
     quota: Quota
+    email: str | None = None
 
     def may_enter(self, account_id: str) -> bool:
         """Whether it was given access to that account."""

@@ -16,7 +16,8 @@ class World:
 
     - `accounts` and `mints` by account id, `tokens` by value.
     - `tells_quota`: whether answers carry the headers about it.
-    - `rng`: for what clients create.
+    - `is_lenient`: whether requests are validated leniently; see `api.forms`.
+    - `rng`: for what clients create; `ray_rng`: for CF-RAY headers.
     """
 
     accounts: Mapping[str, Account]
@@ -24,8 +25,10 @@ class World:
     tokens: Mapping[str, Token]
     faults: FaultBook
     rng: random.Random
+    ray_rng: random.Random
     unknown_token_status: int
     tells_quota: bool
+    is_lenient: bool
 
     def find_account(self, name_or_id: str) -> Account | None:
         """Return the account with that name or id."""
