@@ -16,7 +16,7 @@ from exporter.errors import ConfigurationError, ExporterError
 from exporter.polling.account import AccountPoller
 from exporter.polling.schedule import start_delay
 from exporter.settings import Settings
-from exporter.web import WebConfig, WebServer, read_web_config, run_web
+from exporter.web import RequestPolicy, WebConfig, WebServer, read_web_config, run_web
 
 FIXED_AT_START = ("listen", "state")
 """Settings that need a restart."""
@@ -84,6 +84,7 @@ class _Exporter:
             clock=self._workshop.clock,
             gate=self._workshop.gate,
             config=_web_config(self._settings),
+            policy=_request_policy(self._settings),
         )
         with _signals(self._stop_requested, self._reload_requested):
             async with web as self._server:
@@ -140,7 +141,7 @@ class _Exporter:
         finally:
             self._start_polling()
         if self._server is not None:
-            await self._server.replace_config(web_config)
+            await self._server.replace_config(web_config, _request_policy(settings))
 
     def _start_polling(self) -> None:
         self._polling = self._tasks.create_task(
@@ -185,6 +186,10 @@ def _web_config(settings: Settings) -> WebConfig:
     if settings.web_config_file is None:
         return WebConfig()
     return read_web_config(settings.web_config_file)
+
+
+def _request_policy(settings: Settings) -> RequestPolicy:
+    return RequestPolicy(settings.allowed_hosts, settings.enable_lifecycle)
 
 
 @contextmanager

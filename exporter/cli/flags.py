@@ -26,10 +26,13 @@ def add_setting_flags(
     )
     for option in options:
         default = (defaults or {}).get(option.name, option.default)
+        is_switch = option.default in {"true", "false"}
         meaning = option.meaning.replace("`", "").replace("%", "%%")
         group.add_argument(
             option.flag or "",
             dest=option.name,
+            nargs="?" if is_switch else None,
+            const="true" if is_switch else None,
             metavar=option.name.rpartition("_")[2].upper(),
             help=f"{meaning}{f' (default {default})' if default else ''} [{option.variable}]",
         )

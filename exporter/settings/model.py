@@ -31,10 +31,12 @@ from exporter.settings.values import (
     read_api_url,
     read_count,
     read_duration,
+    read_hosts,
     read_listen_address,
     read_lowered,
     read_share,
     read_state,
+    read_switch,
     read_token,
 )
 
@@ -182,6 +184,23 @@ class Settings(BaseModel):
         Field(
             default=None,
             description="TLS and basic auth, in the file format of Prometheus's exporter-toolkit",
+        ),
+    ]
+    allowed_hosts: Annotated[
+        tuple[str, ...],
+        BeforeValidator(read_hosts),
+        Field(
+            default="",
+            description="Host names accepted besides loopback ones on a loopback listener, "
+            "separated by commas; a list in the file",
+        ),
+    ]
+    enable_lifecycle: Annotated[
+        bool,
+        BeforeValidator(read_switch),
+        Field(
+            default="false",
+            description="accept `POST /-/reload`; SIGHUP reloads in any case",
         ),
     ]
     log_level: Annotated[

@@ -127,6 +127,31 @@ def read_count(value: object) -> int:
     return value
 
 
+def read_switch(value: object) -> bool:
+    """Return a boolean from YAML's own or from the words `true` and `false`, in any case."""
+    if isinstance(value, bool):
+        return value
+    word = value.strip().lower() if isinstance(value, str) else ""
+    if word not in {"true", "false"}:
+        raise ValueError("must be true or false")
+    return word == "true"
+
+
+def read_hosts(value: object) -> tuple[str, ...]:
+    """Return host names and addresses in lower case, from a list or from text with commas.
+
+    Each is written as in a Host header without the port; IPv6 addresses may have brackets.
+    """
+    if isinstance(value, str):
+        value = [part for part in value.split(",") if part.strip()]
+    if not isinstance(value, list | tuple):
+        # pydantic turns ValueError, not TypeError, into a message.
+        raise ValueError(  # noqa: TRY004
+            "must be a list of host names, or host names separated by commas"
+        )
+    return tuple(_read_allowed_host(host) for host in value)
+
+
 def read_lowered(value: object) -> object:
     """Return words in lower case, so that INFO is info."""
     return value.strip().lower() if isinstance(value, str) else value
@@ -219,6 +244,20 @@ def _seconds(value: object) -> float | None:
         float(number) * _SECONDS_PER_UNIT[unit]
         for unit, number in match.groupdict(default="0").items()
     )
+
+
+def _read_allowed_host(value: object) -> str:
+    text = value.strip().lower() if isinstance(value, str) else ""
+    bare = text.removeprefix("[").removesuffix("]")
+    if ":" in bare:
+        try:
+            return str(IPv6Address(bare))
+        except ValueError as error:
+            expected = "host name or address without a port"
+            raise ValueError(_not_a(expected, value)) from error
+    if not _HOST.fullmatch(text):
+        raise ValueError(_not_a("host name or address without a port", value))
+    return text
 
 
 def _read_host(text: str) -> str:

@@ -4,6 +4,7 @@ Answers from what lies in memory; never polls, renders or waits for anything but
 """
 
 from exporter.web.config import WebConfig, read_web_config
+from exporter.web.guard import RequestPolicy
 from exporter.web.scrapes import ScrapeLimits
 from exporter.web.server import WebServer, run_web
 from exporter.web.sources import WebSources
@@ -25,6 +26,7 @@ __all__ = [
     "FailureStatus",
     "PauseStatus",
     "QuotaStatus",
+    "RequestPolicy",
     "ResourceStatus",
     "ScrapeLimits",
     "StatusPage",

@@ -1,7 +1,9 @@
-"""Who is answered: as often, with the certificate and with the password the web config asks for."""
+"""Which requests are refused: by Host, rate, certificate, password, and for a reload by origin."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 import msgspec
 from aiohttp import web
@@ -15,6 +17,45 @@ from exporter.web.responses import Headers, answer_text
 _CHALLENGE = {"WWW-Authenticate": 'Basic realm="cloudflare-risk-exporter", charset="UTF-8"'}
 
 
+RELOAD_PATH = "/-/reload"
+
+
+@dataclass(frozen=True, slots=True)
+class RequestPolicy:
+    """What the settings say about requests; it may change at a reload.
+
+    `allowed_hosts` are names and addresses in lower case, without ports.
+    """
+
+    allowed_hosts: tuple[str, ...] = ()
+    enable_lifecycle: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OwnHosts:
+    """Which Host headers name this listener.
+
+    A loopback listener accepts loopback names, the configured host and the allowed hosts only: a
+    web page whose name resolves to 127.0.0.1 (DNS rebinding) must not read the metrics. The
+    clients of any other listener reach it by names that the exporter cannot know.
+    """
+
+    listen_host: str
+    allowed: tuple[str, ...]
+    is_loopback: bool
+
+    def accepts(self, authority: str) -> bool:
+        """Whether a request with this Host header is answered."""
+        return not self.is_loopback or self.includes(authority)
+
+    def includes(self, authority: str) -> bool:
+        """Whether this authority, a host with or without a port, is a known name of ours."""
+        host = _host_of(authority)
+        return host in {"localhost", self.listen_host.lower(), *self.allowed} - {
+            ""
+        } or _is_loopback_address(host)
+
+
 class _Certificate(msgspec.Struct, rename="camel"):
     """A client's certificate as Python's ssl tells it, as far as it matters here."""
 
@@ -22,22 +63,71 @@ class _Certificate(msgspec.Struct, rename="camel"):
 
 
 class Guard:
-    """Refuses requests, before anything else looks at them. Made anew for each web config."""
+    """Refuses requests before a route sees them. Created again for each web configuration."""
 
-    def __init__(self, config: WebConfig, clock: Clock) -> None:
+    def __init__(
+        self, config: WebConfig, *, hosts: OwnHosts, enable_lifecycle: bool, clock: Clock
+    ) -> None:
+        self._hosts = hosts
+        self._enable_lifecycle = enable_lifecycle
         self._allowed_sans = config.allowed_sans
         self._auth = BasicAuth(config.users) if config.users else None
         self._bucket = TokenBucket(config.rate_limit, clock) if config.rate_limit else None
 
     async def refuse(self, request: web.BaseRequest, headers: Headers) -> web.Response | None:
-        """Return the refusal of this request, or None where it may be answered."""
+        """Return the refusal of this request, or None if it may be answered."""
+        hosts = request.headers.getall("Host", [])
+        if len(hosts) > 1 or not all(map(self._hosts.accepts, hosts)):
+            return answer_text(
+                "This Host is not accepted on a loopback address; the setting allowed_hosts"
+                " (--allowed-hosts, RISK_EXPORTER_ALLOWED_HOSTS) adds names",
+                status=403,
+                headers=headers,
+            )
         if self._bucket and not self._bucket.take():
             return answer_text("Too many requests", status=429, headers=headers)
         if self._allowed_sans and not self._allowed_sans.intersection(_names_of_client(request)):
             return answer_text(
                 "The client certificate bears no allowed name", status=403, headers=headers
             )
-        return await self._refuse_stranger(request, headers) if self._auth else None
+        refusal = await self._refuse_stranger(request, headers) if self._auth else None
+        return refusal or self._refuse_reload(request, headers)
+
+    def _refuse_reload(self, request: web.BaseRequest, headers: Headers) -> web.Response | None:
+        """Refuse a POST to the reload path unless it is enabled and comes from no foreign page."""
+        if request.path != RELOAD_PATH or request.method != "POST":
+            return None
+        if not self._enable_lifecycle:
+            return answer_text(
+                "Reloading by HTTP is disabled; the setting enable_lifecycle (--enable-lifecycle,"
+                " RISK_EXPORTER_ENABLE_LIFECYCLE) enables it, and SIGHUP always reloads",
+                status=403,
+                headers=headers,
+            )
+        if self._is_cross_origin(request):
+            return answer_text(
+                "A web page of another origin may not reload the configuration",
+                status=403,
+                headers=headers,
+            )
+        return None
+
+    def _is_cross_origin(self, request: web.BaseRequest) -> bool:
+        """Whether a browser says that a page of another origin sent the request.
+
+        The Fetch standard has browsers send Origin with every POST, and Sec-Fetch-Site where the
+        connection is trustworthy. Programs send neither. A name that equals Host is not enough:
+        after DNS rebinding both name the foreign page. An address cannot be rebound.
+        """
+        site = request.headers.get("Sec-Fetch-Site", "none").strip().lower()
+        if site not in {"none", "same-origin"}:
+            return True
+        host = request.headers.get("Host", "").strip().lower()
+        return any(
+            _authority_of(origin) != host
+            or not (self._hosts.includes(host) or _is_address(_host_of(host)))
+            for origin in request.headers.getall("Origin", [])
+        )
 
     async def _refuse_stranger(
         self, request: web.BaseRequest, headers: Headers
@@ -53,6 +143,35 @@ class Guard:
                 headers={**headers, "Retry-After": "5"},
             )
         return answer_text("Unauthorized", status=401, headers={**headers, **_CHALLENGE})
+
+
+def _host_of(authority: str) -> str:
+    """Return the host of an authority in lower case: no port, no brackets, no final dot."""
+    text = authority.strip().lower()
+    if text.startswith("["):
+        return text[1:].partition("]")[0]
+    host = text if text.count(":") > 1 else text.partition(":")[0]
+    return host.removesuffix(".")
+
+
+def _authority_of(origin: str) -> str:
+    """Return host and port of an Origin header; empty for `null` and for what is not a URL."""
+    try:
+        return urlsplit(origin.strip().lower()).netloc
+    except ValueError:
+        return ""
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_loopback_address(host: str) -> bool:
+    return _is_address(host) and ip_address(host).is_loopback
 
 
 def _names_of_client(request: web.BaseRequest) -> Iterator[str]:

@@ -4,6 +4,7 @@ import errno
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from ipaddress import ip_address
 
 from exporter.errors import ConfigurationError
 from exporter.settings import ListenAddress
@@ -42,6 +43,12 @@ def bound_port(listener: socket.socket) -> int:
     """Return the port a socket listens on."""
     port: int = listener.getsockname()[1]
     return port
+
+
+def is_loopback(listener: socket.socket) -> bool:
+    """Whether only this machine can connect to the socket."""
+    host: str = listener.getsockname()[0]
+    return ip_address(host.partition("%")[0]).is_loopback
 
 
 def _open_everywhere(port: int) -> socket.socket:

@@ -6,6 +6,7 @@ from http import HTTPStatus
 from aiohttp import web
 
 from exporter.clock import Clock
+from exporter.web.guard import RELOAD_PATH
 from exporter.web.pages import render_status_page
 from exporter.web.responses import Headers, answer_html, answer_text
 from exporter.web.scrapes import ScrapeEndpoint
@@ -26,7 +27,7 @@ class Routes:
             "/metrics": _read_only(scrapes.answer),
             "/-/healthy": _read_only(self._answer_healthy),
             "/-/ready": _read_only(self._answer_ready),
-            "/-/reload": {"POST": self._reload},
+            RELOAD_PATH: {"POST": self._reload},
         }
 
     async def answer(self, request: web.BaseRequest, headers: Headers) -> web.StreamResponse:

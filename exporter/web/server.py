@@ -12,8 +12,8 @@ from exporter.clock import Clock
 from exporter.gate import ScrapeGate
 from exporter.settings import ListenAddress
 from exporter.web.config import WebConfig
-from exporter.web.guard import Guard
-from exporter.web.listening import bound_port, open_listeners
+from exporter.web.guard import Guard, OwnHosts, RequestPolicy
+from exporter.web.listening import bound_port, is_loopback, open_listeners
 from exporter.web.protocol import QuietServer
 from exporter.web.responses import COMMON_HEADERS, SERVER_HEADERS, Headers
 from exporter.web.routes import Routes
@@ -31,15 +31,23 @@ class WebServer:
     """A running server; `run_web` makes one."""
 
     def __init__(
-        self, routes: Routes, *, listeners: Sequence[socket], config: WebConfig, clock: Clock
+        self,
+        routes: Routes,
+        *,
+        listen: ListenAddress,
+        listeners: Sequence[socket],
+        config: WebConfig,
+        policy: RequestPolicy,
+        clock: Clock,
     ) -> None:
         self._routes = routes
+        self._listen_host = listen.host
         self._listeners = listeners
         self._clock = clock
         self._sites: Sequence[web.SockSite] = ()
         self._connections = QuietServer(self._answer)
         self._runner = web.ServerRunner(self._connections, shutdown_timeout=_SHUTDOWN_SECONDS)
-        self._apply(config)
+        self._apply(config, policy)
 
     @property
     def port(self) -> int:
@@ -54,16 +62,16 @@ class WebServer:
         scheme = "https" if self._tls else "http"
         return f"{scheme}://{ListenAddress(host, port)}"
 
-    async def replace_config(self, config: WebConfig) -> None:
-        """Answer by another web config from now on, on the same port.
+    async def replace_config(self, config: WebConfig, policy: RequestPolicy | None = None) -> None:
+        """Answer by another web configuration from now on, and policy if given, on the same port.
 
-        Nobody is turned away meanwhile. A request in progress ends as it began; connections
+        No client is turned away meanwhile. A request in progress ends as it began; connections
         that were made under other TLS settings are closed after it.
         """
         if config.tls or self._tls:
             await self._listen(config.tls)
             self._connections.pre_shutdown()
-        self._apply(config)
+        self._apply(config, policy or self._policy)
 
     async def start(self) -> None:
         """Begin to answer."""
@@ -77,9 +85,19 @@ class WebServer:
         await self._routes.close()
         await self._runner.cleanup()
 
-    def _apply(self, config: WebConfig) -> None:
+    def _apply(self, config: WebConfig, policy: RequestPolicy) -> None:
         self._tls = config.tls
-        self._guard = Guard(config, self._clock)
+        self._policy = policy
+        self._guard = Guard(
+            config,
+            hosts=OwnHosts(
+                listen_host=self._listen_host,
+                allowed=policy.allowed_hosts,
+                is_loopback=all(map(is_loopback, self._listeners)),
+            ),
+            enable_lifecycle=policy.enable_lifecycle,
+            clock=self._clock,
+        )
         headers = {**COMMON_HEADERS, **config.headers, **SERVER_HEADERS}
         self._headers: Headers = {name: value for name, value in headers.items() if value}
 
@@ -125,6 +143,7 @@ async def run_web(
     clock: Clock,
     gate: ScrapeGate,
     config: WebConfig | None = None,
+    policy: RequestPolicy | None = None,
     limits: ScrapeLimits | None = None,
 ) -> AsyncIterator[WebServer]:
     """Serve until the block ends; reachable as soon as it is entered.
@@ -134,7 +153,14 @@ async def run_web(
     scrapes = ScrapeEndpoint(sources, gate=gate, clock=clock, limits=limits or ScrapeLimits())
     routes = Routes(sources, scrapes, clock)
     with open_listeners(listen) as listeners:
-        server = WebServer(routes, listeners=listeners, config=config or WebConfig(), clock=clock)
+        server = WebServer(
+            routes,
+            listen=listen,
+            listeners=listeners,
+            config=config or WebConfig(),
+            policy=policy or RequestPolicy(),
+            clock=clock,
+        )
         try:
             await server.start()
             yield server

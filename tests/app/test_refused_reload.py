@@ -23,7 +23,11 @@ def settings(state: Path, *names: str) -> Settings:
         for name in names
     ]
     return settings_of(
-        "http://127.0.0.1:9", accounts, state=f"sqlite:{state}", listen="127.0.0.1:0"
+        "http://127.0.0.1:9",
+        accounts,
+        state=f"sqlite:{state}",
+        listen="127.0.0.1:0",
+        enable_lifecycle=True,
     )
 
 

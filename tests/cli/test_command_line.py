@@ -1,10 +1,12 @@
 """The laws of the command line: what can be typed, and what the endings mean."""
 
+import argparse
 from pathlib import Path
 
 import pytest
 
 from exporter.cli import main
+from exporter.cli.flags import add_setting_flags, flag_options, given_flags
 from exporter.settings import OPTIONS
 
 ID = "023e105f4ecef8ad9ca31a8372d0c353"
@@ -25,6 +27,17 @@ def printed(argv: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         main(argv)
     assert ending.value.code == 0
     return capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("argv", "value"),
+    [(["--enable-lifecycle"], "true"), (["--enable-lifecycle", "false"], "false"), ([], None)],
+)
+def test_a_switch_is_a_flag_with_or_without_a_value(argv: list[str], value: str | None) -> None:
+    """Alone it means true; a value can turn off what a file turned on."""
+    parser = argparse.ArgumentParser()
+    add_setting_flags(parser, flag_options())
+    assert given_flags(parser.parse_args(argv)).get("enable_lifecycle") == value
 
 
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:

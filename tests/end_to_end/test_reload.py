@@ -23,7 +23,9 @@ def write_config(path: Path, cloudflare: Cloudflare, name: str, **more: Json) ->
         "account_id": cloudflare.environ["CLOUDFLARE_ACCOUNT_ID"],
         "api_token": cloudflare.environ["CLOUDFLARE_API_TOKEN"],
     }
-    return write_yaml(path, {"accounts": [account], "poll_interval": "1s", **more})
+    return write_yaml(
+        path, {"accounts": [account], "poll_interval": "1s", "enable_lifecycle": True, **more}
+    )
 
 
 def by_file(cloudflare: Cloudflare) -> Cloudflare:

@@ -13,9 +13,11 @@ from exporter.settings.values import (
     read_api_url,
     read_count,
     read_duration,
+    read_hosts,
     read_listen_address,
     read_share,
     read_state,
+    read_switch,
     read_token,
 )
 
@@ -223,3 +225,39 @@ def test_without_any_home_the_state_must_be_named() -> None:
     """Writing into whatever folder the process runs in would scatter counters."""
     with pytest.raises(ValueError, match="sqlite:PATH"):
         default_state_path({})
+
+
+@pytest.mark.parametrize(
+    ("written", "switch"), [("true", True), (" False ", False), (True, True), (False, False)]
+)
+def test_a_switch_is_true_or_false(written: object, switch: object) -> None:
+    """Variables bring words, YAML brings booleans."""
+    assert read_switch(written) is switch
+
+
+@pytest.mark.parametrize("written", ["", "maybe", 1, None])
+def test_what_is_neither_true_nor_false_is_refused(written: object) -> None:
+    """A typing error must not enable or disable anything."""
+    with pytest.raises(ValueError, match="true or false"):
+        read_switch(written)
+
+
+@pytest.mark.parametrize(
+    ("written", "hosts"),
+    [
+        ("", ()),
+        ("a.example", ("a.example",)),
+        (" A.example, 10.0.0.1 ,[::1],", ("a.example", "10.0.0.1", "::1")),
+        (["a.example", "B.example"], ("a.example", "b.example")),
+    ],
+)
+def test_hosts_are_a_list_or_separated_by_commas(written: object, hosts: object) -> None:
+    """A variable cannot hold a list; host names have no case."""
+    assert read_hosts(written) == hosts
+
+
+@pytest.mark.parametrize("written", ["a.example:80", "http://a.example", "*", ["a", 5], 5, "a b"])
+def test_what_is_no_host_is_refused(written: object) -> None:
+    """A port or a pattern would never match a Host header's name."""
+    with pytest.raises(ValueError, match="host name"):
+        read_hosts(written)

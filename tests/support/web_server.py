@@ -12,7 +12,15 @@ from exporter.clock import Clock, SystemClock
 from exporter.exposition import Scrape
 from exporter.gate import ScrapeGate
 from exporter.settings import ListenAddress
-from exporter.web import AccountStatus, ScrapeLimits, StatusPage, WebConfig, WebServer, run_web
+from exporter.web import (
+    AccountStatus,
+    RequestPolicy,
+    ScrapeLimits,
+    StatusPage,
+    WebConfig,
+    WebServer,
+    run_web,
+)
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -80,17 +88,20 @@ async def serve(
     config: WebConfig | None = None,
     clock: Clock | None = None,
     limits: ScrapeLimits | None = None,
+    policy: RequestPolicy | None = None,
+    listen: ListenAddress | None = None,
 ) -> AsyncIterator[Served]:
-    """Run the server on a free port of loopback."""
+    """Run the server on a free port of loopback, or at `listen`."""
     clock = clock or SystemClock()
     gate = ScrapeGate(clock)
     async with (
         run_web(
             sources or Sources(),
-            listen=ListenAddress("127.0.0.1", 0),
+            listen=listen or ListenAddress("127.0.0.1", 0),
             clock=clock,
             gate=gate,
             config=config,
+            policy=policy,
             limits=limits,
         ) as server,
         httpx.AsyncClient(base_url=server.url, trust_env=False) as client,

@@ -6,8 +6,12 @@ import hashlib
 import pytest
 from structlog.testing import capture_logs
 
+from exporter.settings import ListenAddress
+from exporter.web import RequestPolicy
 from tests.support.manual_clock import ManualClock
 from tests.support.web_server import OPENMETRICS, TEXT, Sources, serve
+
+LIFECYCLE = RequestPolicy(enable_lifecycle=True)
 
 
 async def test_metrics_are_text_by_default() -> None:
@@ -89,17 +93,100 @@ async def test_ready_is_503_before_the_first_polls_have_ended() -> None:
 async def test_reload_tells_that_it_went_well() -> None:
     """As Prometheus itself answers."""
     sources = Sources()
-    async with serve(sources) as served:
+    async with serve(sources, policy=LIFECYCLE) as served:
         assert (await served.client.post("/-/reload")).status_code == 200
     assert sources.reloads == 1
 
 
 async def test_reload_tells_what_is_wrong() -> None:
     """Whoever asked must see that the old configuration stays, and why."""
-    async with serve(Sources(problem="poll_interval: not a duration")) as served:
+    async with serve(Sources(problem="poll_interval: not a duration"), policy=LIFECYCLE) as served:
         answer = await served.client.post("/-/reload")
     assert answer.status_code == 500
     assert "poll_interval: not a duration" in answer.text
+
+
+async def test_a_reload_by_http_is_refused_unless_lifecycle_is_enabled() -> None:
+    """Every program and page that reaches the port could post; the answer names the setting."""
+    sources = Sources()
+    async with serve(sources) as served:
+        answer = await served.client.post("/-/reload")
+    assert answer.status_code == 403
+    assert "enable_lifecycle" in answer.text
+    assert sources.reloads == 0
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://["},
+        {"Origin": "http://127.0.0.1:1"},
+        {"Origin": "http://evil.example:10876", "Host": "evil.example:10876"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ],
+)
+async def test_a_page_of_another_origin_may_not_reload(headers: dict[str, str]) -> None:
+    """A browser sends a POST without asking; the last Host is one after DNS rebinding."""
+    sources = Sources()
+    async with serve(sources, policy=LIFECYCLE, listen=ListenAddress("", 0)) as served:
+        answer = await served.client.post("/-/reload", headers=headers)
+    assert answer.status_code == 403
+    assert "another origin" in answer.text
+    assert sources.reloads == 0
+
+
+async def test_a_page_of_the_exporter_itself_may_reload() -> None:
+    """Origin and Host agree, and the browser says so."""
+    sources = Sources()
+    async with serve(sources, policy=LIFECYCLE) as served:
+        headers = {"Origin": served.server.url, "Sec-Fetch-Site": "same-origin"}
+        assert (await served.client.post("/-/reload", headers=headers)).status_code == 200
+    assert sources.reloads == 1
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:10876", "127.0.0.1.evil.example"])
+async def test_a_loopback_listener_refuses_other_hosts(host: str) -> None:
+    """After DNS rebinding a web page would read every email in the metrics."""
+    async with serve() as served:
+        answer = await served.client.get("/metrics", headers={"Host": host})
+    assert answer.status_code == 403
+    assert "allowed_hosts" in answer.text
+    assert host not in answer.text
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("localhost", "localhost:10876", "LOCALHOST.", "127.0.0.1", "127.8.9.1:80"),
+        *("[::1]:10876", "[::1]", "::1", "exporter.example:10876"),
+    ],
+)
+async def test_a_loopback_listener_answers_loopback_names_and_allowed_hosts(host: str) -> None:
+    """Operators reach it by any of these, through a tunnel or a proxy by a name of their own."""
+    policy = RequestPolicy(allowed_hosts=("exporter.example",))
+    async with serve(policy=policy) as served:
+        answer = await served.client.get("/metrics", headers={"Host": host})
+    assert answer.status_code == 200
+
+
+async def test_a_listener_on_every_interface_answers_any_host() -> None:
+    """Prometheus reaches it by names that the exporter cannot know."""
+    async with serve(listen=ListenAddress("", 0)) as served:
+        answer = await served.client.get("/metrics", headers={"Host": "exporter.example"})
+    assert answer.status_code == 200
+
+
+async def test_a_request_without_a_host_is_answered() -> None:
+    """HTTP/1.0 has none, and no browser leaves it out."""
+    async with serve() as served:
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.server.port)
+        writer.write(b"GET /-/ready HTTP/1.0\r\n\r\n")
+        assert (await reader.read()).startswith(b"HTTP/1.0 200")
+        writer.close()
+        await writer.wait_closed()
 
 
 @pytest.mark.parametrize(
@@ -143,7 +230,7 @@ async def test_no_answer_tells_versions(request_line: str) -> None:
     """Not even the one to what is no HTTP."""
     async with serve() as served:
         reader, writer = await asyncio.open_connection("127.0.0.1", served.server.port)
-        writer.write(f"{request_line}\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        writer.write(f"{request_line}\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
         answer = (await reader.read()).decode()
         writer.close()
         await writer.wait_closed()

@@ -41,7 +41,7 @@ async def stuck_reader(served: Served) -> AsyncIterator[socket.socket]:
         client.setblocking(False)
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         await loop.sock_connect(client, ("127.0.0.1", served.server.port))
-        await loop.sock_sendall(client, b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        await loop.sock_sendall(client, b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
         await settled(served, before + 1)
         yield client
 
