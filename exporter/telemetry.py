@@ -61,6 +61,7 @@ class Telemetry:
         self.poll_failures = self._counter(declared.POLL_FAILURES)
         self.api_requests = self._counter(declared.API_REQUESTS)
         self.api_request_duration = self._histogram(declared.API_REQUEST_DURATION)
+        self.answer_rows = self._counter(declared.ANSWER_ROWS)
         self.unreadable_rows = self._counter(declared.UNREADABLE_ROWS)
         self.api_quota_limit = self._gauge(declared.API_QUOTA_LIMIT)
         self.api_quota_remaining = self._gauge(declared.API_QUOTA_REMAINING)
@@ -91,6 +92,7 @@ class Telemetry:
             for reason in declared.FAILURE_REASONS:
                 self.poll_failures.labels(account, resource, reason)
         for operation in _POLLED:
+            self.answer_rows.labels(account, operation)
             self.unreadable_rows.labels(account, operation)
         self.pending_users.labels(account).set(0)
         self.detection_delay.labels(account)

@@ -2,12 +2,13 @@
 
 import random
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from exporter.app.skipped import SkippedRows
 from exporter.app.workshop import Workshop
 from exporter.cloudflare.client import CloudflareClient, Exchange
 from exporter.cloudflare.credentials import TokenSource
+from exporter.cloudflare.wire import Operation
 from exporter.polling.account import AccountPoller
 from exporter.polling.context import AccountContext, PollIntervals
 from exporter.polling.governor import Governor
@@ -22,6 +23,13 @@ from exporter.risk.model import RiskLevel
 from exporter.risk.projection import Disclosure, Identity
 from exporter.settings import AccountSettings, Settings
 from exporter.steps import with_rests
+
+_RESOURCE_OF = {
+    Operation.LIST_SUMMARY: ResourceName.SUMMARY,
+    Operation.GET_USER: ResourceName.USERS,
+    Operation.GET_BEHAVIORS: ResourceName.BEHAVIORS,
+    Operation.LIST_INTEGRATIONS: ResourceName.INTEGRATIONS,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +117,12 @@ async def _build_poller(
     planner = Planner(max_age_seconds=settings.detail_max_age)
     await with_rests(planner.load(journal.ledger.users.items()), workshop.gate.idle)
     workshop.telemetry.register_account(account.name)
+    resources = build_resources(account, settings, workshop)
     publication = _publication(account, journal, disclosure, workshop)
     context = AccountContext(
         account=account.name,
         account_id=account.account_id,
-        client=build_client(account, settings, workshop, access),
+        client=build_client(account, settings, workshop, access, resources),
         governor=access.governor,
         journal=journal,
         planner=planner,
@@ -125,7 +134,7 @@ async def _build_poller(
         jitter=jitter,
     )
     await context.publication.show()
-    return AccountPoller(context, _resources(account, settings, workshop), _intervals(settings))
+    return AccountPoller(context, resources, _intervals(settings))
 
 
 def jitter() -> float:
@@ -167,21 +176,28 @@ def _recorder(
 
 
 def build_client(
-    account: AccountSettings, settings: Settings, workshop: Workshop, access: Access
+    account: AccountSettings,
+    settings: Settings,
+    workshop: Workshop,
+    access: Access,
+    resources: Mapping[ResourceName, Resource],
 ) -> CloudflareClient:
-    """A client of the account's API that tells its governor and the telemetry what it hears."""
+    """Return a client of the account's API that reports each exchange.
+
+    The governor learns of the quota, the telemetry of the request, the resource of its rows.
+    """
     telemetry, clock = workshop.telemetry, workshop.clock
-    skipped = SkippedRows(account.name)
 
     def hear(exchange: Exchange) -> None:
         access.governor.hear(exchange)
         labels = (account.name, exchange.operation, exchange.outcome)
         telemetry.api_requests.labels(*labels).inc()
         telemetry.api_request_duration.labels(exchange.operation).observe(exchange.seconds)
-        if exchange.unreadable_rows:
-            rows = telemetry.unreadable_rows.labels(account.name, exchange.operation)
-            rows.inc(exchange.unreadable_rows)
-            skipped.tell(exchange)
+        resources[_RESOURCE_OF[Operation(exchange.operation)]].note_rows(
+            rows=exchange.rows,
+            unreadable=exchange.unreadable_rows,
+            operation=exchange.operation,
+        )
         state = access.governor.state()
         if state is not None:
             resets_at = clock.time() + state.resets_at - clock.monotonic()
@@ -199,9 +215,10 @@ def build_client(
     )
 
 
-def _resources(
+def build_resources(
     account: AccountSettings, settings: Settings, workshop: Workshop
 ) -> dict[ResourceName, Resource]:
+    """Return the account's four resources, not polled yet."""
     intervals = {
         ResourceName.SUMMARY: settings.poll_interval,
         ResourceName.USERS: settings.detail_max_age,

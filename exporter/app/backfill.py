@@ -2,7 +2,13 @@
 
 import asyncio
 
-from exporter.app.accounts import build_accesses, build_client, build_disclosure, jitter
+from exporter.app.accounts import (
+    build_accesses,
+    build_client,
+    build_disclosure,
+    build_resources,
+    jitter,
+)
 from exporter.app.workshop import Workshop, open_workshop
 from exporter.backfill import AccountReading, Progress, Source, Timeline, read_account
 from exporter.clock import Clock
@@ -50,7 +56,13 @@ def _sources(settings: Settings, workshop: Workshop) -> tuple[Source, ...]:
         Source(
             account=account.name,
             account_id=account.account_id,
-            client=build_client(account, settings, workshop, access),
+            client=build_client(
+                account,
+                settings,
+                workshop,
+                access,
+                build_resources(account, settings, workshop),
+            ),
             governor=access.governor,
             clock=workshop.clock,
             jitter=jitter,

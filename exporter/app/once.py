@@ -7,12 +7,16 @@ from exporter.app.accounts import build_pollers
 from exporter.app.sources import refresh_telemetry
 from exporter.app.workshop import open_workshop
 from exporter.clock import Clock, SystemClock
+from exporter.polling.resource import Resource
 from exporter.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
 class OnceResult:
-    """The exposition in the text format, and what failed: `account: resource (reason)`."""
+    """The exposition in the text format, and what failed: `account: resource (reason)`.
+
+    A resource of which more than a tenth of the rows could not be read counts as failed.
+    """
 
     exposition: bytes
     failed: tuple[str, ...]
@@ -33,9 +37,18 @@ async def poll_once(settings: Settings, *, clock: Clock | None = None) -> OnceRe
             telemetry=workshop.telemetry.render(openmetrics=False),
         )
         failed = tuple(
-            f"{poller.account}: {resource.name} ({resource.error.reason})"
+            f"{poller.account}: {resource.name} ({problem})"
             for poller in pollers
             for resource in poller.resources.values()
-            if resource.error is not None
+            if (problem := _problem(resource)) is not None
         )
         return OnceResult(b"".join(scrape.pieces), failed)
+
+
+def _problem(resource: Resource) -> str | None:
+    """Return why the poll of a resource counts as failed here, or None."""
+    if resource.error is not None:
+        return resource.error.reason
+    if resource.is_mostly_readable:
+        return None
+    return f"{resource.unreadable_rows} of {resource.rows} rows could not be read"

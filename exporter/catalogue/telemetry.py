@@ -98,11 +98,18 @@ API_REQUEST_DURATION: Final = Metric(
     labels=("operation",),
     buckets=REQUEST_DURATION_BUCKETS,
 )
+ANSWER_ROWS: Final = _counter(
+    "answer_rows_total",
+    "Rows of good answers of the Cloudflare API by operation: a user of the summary, an event, a"
+    " behavior, an integration. Unreadable rows are included, and each answer counts its rows again.",
+    "account",
+    "operation",
+)
 UNREADABLE_ROWS: Final = _counter(
     "unreadable_rows_total",
-    "Rows left out of good answers of the Cloudflare API because they could not be understood, by"
-    " operation: a user of the summary, an event, a behavior, an integration. Each answer counts"
-    " them again.",
+    "Rows left out of good answers of the Cloudflare API because they could not be read, by"
+    " operation. Each answer counts its rows again; an answer without a readable row is a failed"
+    " poll.",
     "account",
     "operation",
 )
@@ -196,6 +203,7 @@ EXPORTER_METRICS: Final = (
     POLL_FAILURES,
     API_REQUESTS,
     API_REQUEST_DURATION,
+    ANSWER_ROWS,
     UNREADABLE_ROWS,
     API_QUOTA_LIMIT,
     API_QUOTA_REMAINING,

@@ -26,7 +26,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "once",
         help="poll every account once and print the metrics",
         description="Poll every account once and print what /metrics would show. Fails if any "
-        "resource of any account could not be read.",
+        "resource of any account, or more than a tenth of its rows, could not be read.",
         allow_abbrev=False,
     )
     add_setting_flags(once, flag_options(without={"listen", "web_config_file"}))

@@ -28,11 +28,16 @@ class ResourceName(StrEnum):
     INTEGRATIONS = "integrations"
 
 
+UNREADABLE_PART = 0.1
+"""More unreadable rows than this part of all are more than a few odd rows: the API has changed."""
+
+
 class Resource:
     """One resource of one account.
 
     `error` is why its last poll failed, None while all is well; `last_success_at` is in Unix
-    seconds, None before the first; `history` is for people.
+    seconds, None before the first; `history` is for people. `rows` counts the rows of good answers
+    since the start, `unreadable_rows` those of them that could not be read.
     """
 
     def __init__(
@@ -46,6 +51,8 @@ class Resource:
         self.name = name
         self.last_success_at: float | None = None
         self.history = PollHistory()
+        self.rows = 0
+        self.unreadable_rows = 0
         self._account = account
         self._telemetry = telemetry
         self._clock = clock
@@ -56,6 +63,32 @@ class Resource:
     def error(self) -> PollError | None:
         """Why the last poll failed whose subject did not succeed since; None: all is well."""
         return next(reversed(self._failing.values()), None)
+
+    @property
+    def is_mostly_readable(self) -> bool:
+        """Whether no more than `UNREADABLE_PART` of the rows read so far were unreadable."""
+        return self.unreadable_rows <= UNREADABLE_PART * self.rows
+
+    def note_rows(self, *, rows: int, unreadable: int, operation: str) -> None:
+        """Count the rows of a good answer; log a warning when some are unreadable for the first time.
+
+        Later answers with unreadable rows are logged at debug level: the counters show them.
+        """
+        labels = (self._account, operation)
+        self.rows += rows
+        self._telemetry.answer_rows.labels(*labels).inc(rows)
+        if not unreadable:
+            return
+        log = _log.debug if self.unreadable_rows else _log.warning
+        self.unreadable_rows += unreadable
+        self._telemetry.unreadable_rows.labels(*labels).inc(unreadable)
+        log(
+            "rows.skipped",
+            account=self._account,
+            operation=operation,
+            rows=rows,
+            unreadable=unreadable,
+        )
 
     async def attempt(self, ask: Callable[[], Awaitable[T]], *, subject: str = "") -> T | PollError:
         """Ask once. The error it failed with is returned, counted, and logged when it is new.

@@ -5,6 +5,7 @@ from typing import Final
 from grafana_foundation_sdk.builders import stat, timeseries
 
 from exporter.catalogue.telemetry import (
+    ANSWER_ROWS,
     API_PAUSED,
     API_QUOTA_LIMIT,
     API_QUOTA_REMAINING,
@@ -125,6 +126,19 @@ def _paused() -> timeseries.Panel:
     ).max(1)
 
 
+def _unreadable() -> timeseries.Panel:
+    unreadable = f"sum by (account, operation) (increase({series(UNREADABLE_ROWS)}[1h]))"
+    all_rows = f"sum by (account, operation) (increase({series(ANSWER_ROWS)}[1h]))"
+    return lines(
+        "Unreadable rows",
+        "The part of the rows of the last hour's answers that could not be read. Above a tenth,"
+        " counts of users or events are too low; where it is all of them, the poll fails.",
+        Query(f"{unreadable} / {all_rows}", "{{account}} {{operation}}"),
+        unit="percentunit",
+        span=24,
+    )
+
+
 API: Final = Section(
     "Cloudflare API",
     (
@@ -136,5 +150,6 @@ API: Final = Section(
         _requests(),
         _durations(),
         _paused(),
+        _unreadable(),
     ),
 )

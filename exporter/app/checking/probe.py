@@ -1,5 +1,6 @@
 """Asks for each resource of one account once, to see what the token may read."""
 
+from collections import Counter
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -17,7 +18,7 @@ from exporter.errors import (
     StatusError,
     UnauthorizedError,
 )
-from exporter.polling.resource import ResourceName
+from exporter.polling.resource import UNREADABLE_PART, ResourceName
 from exporter.risk.model import Behavior, Integration, SummaryReading, UserSummary
 from exporter.settings import AccountSettings, Settings
 
@@ -51,10 +52,24 @@ async def probe_account(settings: Settings, account: AccountSettings, *, clock: 
             await _ask_everything(client, probe)
     except ConfigurationError as error:
         probe.note("token", Verdict.WRONG, str(error))
-    unreadable = sum(exchange.unreadable_rows for exchange in probe.exchanges)
-    if unreadable:
-        probe.note("answers", Verdict.NOTE, f"rows that could not be understood: {unreadable}")
+    _note_unreadable_rows(probe)
     return probe
+
+
+def _note_unreadable_rows(probe: Probe) -> None:
+    """Note how many rows of which operation could not be read, and fail where they are many."""
+    rows: Counter[str] = Counter()
+    unreadable: Counter[str] = Counter()
+    for exchange in probe.exchanges:
+        rows[exchange.operation] += exchange.rows
+        unreadable[exchange.operation] += exchange.unreadable_rows
+    counts = {operation: count for operation, count in unreadable.items() if count}
+    if not counts:
+        return
+    are_many = any(count > UNREADABLE_PART * rows[one] for one, count in counts.items())
+    listed = ", ".join(f"{one} {count} of {rows[one]}" for one, count in counts.items())
+    verdict = Verdict.WRONG if are_many else Verdict.NOTE
+    probe.note("answers", verdict, f"rows that could not be read: {listed}")
 
 
 async def _ask_everything(client: CloudflareClient, probe: Probe) -> None:

@@ -18,10 +18,16 @@ class Answer:
     def __init__(self, response: ClientResponse, *, longest: int) -> None:
         self.status = response.status
         self.headers = _joined(response)
+        self.rows = 0
         self.unreadable_rows = 0
         self._content = response.content
         self._inflater = Inflater(self.headers.get("content-encoding", ""), limit=longest)
         self._pieces: Iterator[bytes] = iter(())
+
+    def note_rows(self, *, readable: int, unreadable: int) -> None:
+        """Count the rows that were read from this answer and those that could not be."""
+        self.rows += readable + unreadable
+        self.unreadable_rows += unreadable
 
     def __aiter__(self) -> Self:
         return self

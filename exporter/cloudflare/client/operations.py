@@ -6,6 +6,7 @@ from typing import Protocol, TypeVar
 from aiohttp import ClientSession
 
 from exporter.clock import Clock
+from exporter.cloudflare.client.answer import Answer
 from exporter.cloudflare.client.transport import DEFAULT_MAX_BODY_BYTES, Exchange, Transport
 from exporter.cloudflare.credentials import TokenSource
 from exporter.cloudflare.wire import (
@@ -22,6 +23,7 @@ from exporter.cloudflare.wire import (
     read_user,
     requests,
 )
+from exporter.errors import BadResponseError
 from exporter.risk.model import (
     Behavior,
     BehaviorChange,
@@ -77,11 +79,13 @@ class CloudflareClient:
         """Read every user's risk in slices, giving the loop back after each.
 
         Only an iteration that ends without an exception has shown a whole, good answer; until
-        then a slice is not to be believed. A user may appear in several slices: `wire.newer`
+        then a slice is not to be believed. Raises BadResponseError at the end where there were
+        rows and none could be read. A user may appear in several slices: `wire.newer`
         chooses, `wire.join` does it for all. An iteration that may end early belongs into
         `contextlib.aclosing`.
         """
         number = total = 1
+        readable = unreadable = 0
         while number <= total:
             slicer = SummarySlicer(page=number)
             request = requests.list_summary(account_id, page=number)
@@ -89,24 +93,31 @@ class CloudflareClient:
                 async for piece in answer:
                     reading = slicer.feed(piece)
                     if reading is not None:
-                        answer.unreadable_rows += reading.unreadable
+                        _note(reading, answer)
                         yield reading
                         await self._clock.sleep(0.0)
                 last = slicer.finish()
-                answer.unreadable_rows += last.value.unreadable
+                _note(last.value, answer)
+            readable += answer.rows - answer.unreadable_rows
+            unreadable += answer.unreadable_rows
             yield last.value
             number, total = number + 1, last.total
+        _require_readable(readable, unreadable, field="result.users")
 
     async def read_summary(self, account_id: str) -> SummaryReading:
         """Read every user's risk at once; of a large account, rather stream it."""
         return join([reading async for reading in self.stream_summary(account_id)])
 
     async def read_user(self, account_id: str, user_id: str) -> UserDetails:
-        """Read one user's events and level; NotFoundError where the API does not know them."""
+        """Read one user's events and level; NotFoundError where the API does not know them.
+
+        Raises BadResponseError where there are events and none can be read.
+        """
         request = requests.get_user(account_id, user_id)
         async with self._transport.exchange(request, longest=self._longest_body) as answer:
             details = read_user(await answer.body())
-            answer.unreadable_rows = details.unreadable_events
+            answer.note_rows(readable=len(details.events), unreadable=details.unreadable_events)
+        _require_readable(len(details.events), details.unreadable_events, field="result.events")
         return details
 
     async def reset_user(self, account_id: str, user_id: str) -> None:
@@ -191,15 +202,31 @@ class CloudflareClient:
     async def _fetch_pages(
         self, build: Callable[[int], Request], read: _PageReader[Row]
     ) -> list[Row]:
-        """Read all pages, of which there is nearly always one; a page that fails fails all."""
+        """Read all pages, of which there is nearly always one; a page that fails fails all.
+
+        Raises BadResponseError where there are rows and none can be read.
+        """
         rows: list[Row] = []
+        unreadable = 0
         number = total = 1
         while number <= total:
             async with self._transport.exchange(
                 build(number), longest=self._longest_body
             ) as answer:
                 page = read(await answer.body(), page=number)
-                answer.unreadable_rows = page.value.unreadable
+                answer.note_rows(readable=len(page.value.values), unreadable=page.value.unreadable)
             rows.extend(page.value.values)
+            unreadable += page.value.unreadable
             number, total = number + 1, page.total
+        _require_readable(len(rows), unreadable, field="result")
         return rows
+
+
+def _note(reading: SummaryReading, answer: Answer) -> None:
+    answer.note_rows(readable=len(reading.users), unreadable=reading.unreadable)
+
+
+def _require_readable(readable: int, unreadable: int, *, field: str) -> None:
+    """Raise BadResponseError where rows were there and none could be read: no answer at all."""
+    if unreadable and not readable:
+        raise BadResponseError(f"none of {unreadable} rows could be read", field=field)

@@ -44,7 +44,7 @@ class Exchange:
 
     `outcome` is the HTTP status, or the error's `reason` where no status ever came. `seconds` run
     from the request to the last byte read; of a streamed summary they hold the reader's own time
-    too. `unreadable_rows` counts what was left out of a good answer.
+    too. `rows` counts the rows of a good answer, `unreadable_rows` those of them left out.
     """
 
     operation: str
@@ -52,6 +52,7 @@ class Exchange:
     seconds: float
     quota: QuotaHeaders | None = None
     retry_after_seconds: float | None = None
+    rows: int = 0
     unreadable_rows: int = 0
 
 
@@ -160,6 +161,7 @@ class Transport:
                 seconds,
                 quota=read_quota(answer.headers),
                 retry_after_seconds=retry_after_seconds(answer.headers, now=now),
+                rows=answer.rows,
                 unreadable_rows=answer.unreadable_rows,
             )
             self._on_exchange(exchange)
