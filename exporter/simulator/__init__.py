@@ -1,12 +1,14 @@
-"""A Cloudflare of our own: the risk-scoring API over HTTP, with state, trouble and the truth.
+"""A simulated Cloudflare: the risk-scoring API over HTTP, with state, faults and the ground truth.
 
-It is the demo, the load generator, the thing to try dashboards and alerts with, and the server
-of our tests. It shares no code with `exporter.cloudflare`, so that a misreading of the API
-cannot hide in both. Rooms, lowest first:
+It is the demo, the load generator, a way to try dashboards and alerts, and the server of the
+tests. It shares no code with `exporter.cloudflare`, so that a misreading of the API cannot hide
+in both. Packages, lowest first:
 
-- `scenario`: what people write in YAML; `world`: all state, pure; `driving`: what happens by
-  itself; `api`: the eleven operations, pure; `http`: bytes, faults, and the controls of
-  `http.control` below /simulator/; `server`: all of it, running.
+- `scenario`: the YAML model of what is simulated.
+- `world`: all state, and the activity that changes it.
+- `api`: the eleven operations as pure functions of a request and the world.
+- `http`: requests and responses, faults, and the admin API below /simulator/.
+- `server`: a running simulator.
 """
 
 from exporter.simulator.scenario import Fault, FaultKind, Scenario, load_scenario

@@ -1,4 +1,4 @@
-"""A running simulator: one world, what drives it, and the server in front of it."""
+"""A running simulator: a world, its activity, and the HTTP server."""
 
 import contextlib
 from collections.abc import AsyncIterator, Mapping
@@ -8,14 +8,12 @@ from aiohttp import web
 
 from exporter.clock import Clock, SystemClock
 from exporter.errors import ConfigurationError
-from exporter.simulator.driving.driver import Driver
-from exporter.simulator.http.control import CONTROL_ROOT, Control
-from exporter.simulator.http.endpoint import API_ROOT, Endpoint
-from exporter.simulator.http.requestlog import RequestLog
+from exporter.simulator.http.admin_api import CONTROL_ROOT, Control
+from exporter.simulator.http.endpoint import API_ROOT, Endpoint, RequestLog
 from exporter.simulator.scenario import Scenario
-from exporter.simulator.world.building import build_world
-from exporter.simulator.world.rfc3339 import SECOND_NS
-from exporter.simulator.world.world import World
+from exporter.simulator.world.activity import Driver
+from exporter.simulator.world.timestamps import SECOND_NS
+from exporter.simulator.world.world import World, build_world
 
 _SHUTDOWN_SECONDS = 0.25
 """How long answers under way may take at the end; aiohttp waits so long twice."""

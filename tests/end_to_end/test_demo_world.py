@@ -3,10 +3,10 @@
 from collections import Counter
 
 from exporter.simulator import Scenario
-from exporter.simulator.driving.driver import Driver
 from exporter.simulator.world.account import Account
-from exporter.simulator.world.building import build_world
-from exporter.simulator.world.rfc3339 import SECOND_NS
+from exporter.simulator.world.activity import Driver
+from exporter.simulator.world.timestamps import SECOND_NS
+from exporter.simulator.world.world import build_world
 from tests.support.manual_clock import ManualClock
 
 

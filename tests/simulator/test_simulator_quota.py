@@ -1,6 +1,6 @@
 import pytest
 
-from exporter.simulator.world.quota import Allowance, Quota
+from exporter.simulator.world.tokens import Allowance, Quota
 from tests.support.manual_clock import ManualClock
 from tests.support.simulator import still_scenario, talk_to_simulator
 

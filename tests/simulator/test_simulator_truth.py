@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.simulator import Scenario
-from exporter.simulator.api.calls import Call, Reply
+from exporter.simulator.api.messages import Call, Reply
 from exporter.simulator.api.service import Service
-from exporter.simulator.world.building import build_world
-from exporter.simulator.world.rfc3339 import SECOND_NS, parse
+from exporter.simulator.world.timestamps import SECOND_NS, parse
 from exporter.simulator.world.truth import AccountTruth, Teller
+from exporter.simulator.world.world import build_world
 from tests.support.simulator import ADA, BOB, STILL, Talk
 
 START_NS = 1_800_000_000 * SECOND_NS

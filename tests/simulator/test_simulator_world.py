@@ -6,14 +6,12 @@ import msgspec
 import pytest
 
 from exporter.simulator import Scenario
-from exporter.simulator.driving.driver import Driver
-from exporter.simulator.world.body import Body, Piece
-from exporter.simulator.world.building import build_world
-from exporter.simulator.world.identity import draw_uuid, seeded
-from exporter.simulator.world.people import invent_person
-from exporter.simulator.world.rfc3339 import SECOND_NS, Spelling, parse, render, rounded
+from exporter.simulator.world.activity import Driver
+from exporter.simulator.world.bodies import Body, Piece
+from exporter.simulator.world.generation import draw_uuid, invent_person, seeded
+from exporter.simulator.world.timestamps import SECOND_NS, Spelling, parse, render, rounded
 from exporter.simulator.world.truth import AccountTruth, Teller
-from exporter.simulator.world.world import World
+from exporter.simulator.world.world import World, build_world
 from tests.support.manual_clock import ManualClock
 from tests.support.simulator import STILL
 

@@ -1,4 +1,4 @@
-"""The eleven operations: where they are, and what a token must be permitted for each."""
+"""The eleven operations: their routes and the permissions they need."""
 
 import re
 from collections.abc import Collection
@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import unquote
 
-from exporter.simulator.api.problems import ApiError, no_method, no_route
-from exporter.simulator.scenario.root import Permission
+from exporter.simulator.api.messages import ApiError, Call, Reply, no_method, no_route, success
+from exporter.simulator.scenario.scenario import Permission
+from exporter.simulator.world.account import Account
+from exporter.simulator.world.tokens import Token
+from exporter.simulator.world.world import World
 
 
 class Operation(StrEnum):
@@ -103,3 +106,21 @@ def route_or_none(method: str, path: str, account_ids: Collection[str]) -> Route
         return find_route(method, path, account_ids)
     except ApiError:
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A call that may be performed: its token exists, may do this, and has quota left."""
+
+    call: Call
+    route: Route
+    token: Token
+    account: Account
+    world: World
+    now_ns: int
+
+
+def succeed(admitted: Admitted, result: object) -> Reply:
+    """Reply with a JSON result."""
+    result_first = admitted.account.traits.result_first
+    return Reply(200, success(result, result_first=result_first), {})

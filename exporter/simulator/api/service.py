@@ -1,46 +1,48 @@
-"""From a call to a reply: routing, authentication, quota, permission, and the operation."""
+"""The API of a world: routing, authentication, quota, permission, and the operation."""
 
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from exporter.simulator.api import behaviors, integrations, risk
-from exporter.simulator.api.calls import Admitted, Call, Reply, refuse
-from exporter.simulator.api.operations import (
-    PERMISSIONS,
-    Operation,
-    Route,
-    find_route,
-    route_or_none,
-)
-from exporter.simulator.api.problems import (
+from exporter.simulator.api import configuration, users
+from exporter.simulator.api.messages import (
     ApiError,
+    Call,
+    Reply,
     forbidden,
     malformed_credentials,
     malformed_email,
     missing_credential,
     no_credentials,
     not_entitled,
+    refuse,
     throttled,
     unknown_key,
     unknown_token,
 )
-from exporter.simulator.world.quota import Standing, Verdict
-from exporter.simulator.world.tokens import Token
+from exporter.simulator.api.operations import (
+    PERMISSIONS,
+    Admitted,
+    Operation,
+    Route,
+    find_route,
+    route_or_none,
+)
+from exporter.simulator.world.tokens import Standing, Token, Verdict
 from exporter.simulator.world.world import World
 
 _HANDLERS: Mapping[Operation, Callable[[Admitted], Reply]] = {
-    Operation.SUMMARY: risk.get_summary,
-    Operation.USER: risk.get_user,
-    Operation.RESET_USER: risk.reset_user,
-    Operation.BEHAVIORS: behaviors.get_behaviors,
-    Operation.UPDATE_BEHAVIORS: behaviors.update_behaviors,
-    Operation.INTEGRATIONS: integrations.list_integrations,
-    Operation.CREATE_INTEGRATION: integrations.create_integration,
-    Operation.INTEGRATION: integrations.get_integration,
-    Operation.UPDATE_INTEGRATION: integrations.update_integration,
-    Operation.DELETE_INTEGRATION: integrations.delete_integration,
-    Operation.INTEGRATION_BY_REFERENCE: integrations.get_integration_by_reference,
+    Operation.SUMMARY: users.get_summary,
+    Operation.USER: users.get_user,
+    Operation.RESET_USER: users.reset_user,
+    Operation.BEHAVIORS: configuration.get_behaviors,
+    Operation.UPDATE_BEHAVIORS: configuration.update_behaviors,
+    Operation.INTEGRATIONS: configuration.list_integrations,
+    Operation.CREATE_INTEGRATION: configuration.create_integration,
+    Operation.INTEGRATION: configuration.get_integration,
+    Operation.UPDATE_INTEGRATION: configuration.update_integration,
+    Operation.DELETE_INTEGRATION: configuration.delete_integration,
+    Operation.INTEGRATION_BY_REFERENCE: configuration.get_integration_by_reference,
 }
 
 

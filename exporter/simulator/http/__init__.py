@@ -1,1 +1,1 @@
-"""The simulator's bytes: moving calls and replies, breaking them on request, and its controls."""
+"""The simulator over HTTP: the API endpoint, responses and their faults, and the admin API."""

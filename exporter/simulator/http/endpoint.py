@@ -1,21 +1,79 @@
-"""The API over HTTP: from a request to a call, and from a reply to bytes, faults between them."""
+"""The API over HTTP, and the log of its requests."""
 
+from collections import Counter, deque
 from dataclasses import dataclass
 
+import msgspec
 from aiohttp import web
 
 from exporter.clock import Clock
-from exporter.simulator.api.calls import Admitted, Call, Reply
+from exporter.simulator.api.messages import Call, Reply
+from exporter.simulator.api.operations import Admitted
 from exporter.simulator.api.service import Decision, Service
-from exporter.simulator.driving.driver import Driver
-from exporter.simulator.http.breaking import REPLACING, replacement, send_broken
-from exporter.simulator.http.requestlog import LogEntry, RequestLog
-from exporter.simulator.http.sending import Parcel, hang_up, send
-from exporter.simulator.scenario.faults import Fault, FaultKind
-from exporter.simulator.world.faultbook import Target
-from exporter.simulator.world.identity import draw_ray
-from exporter.simulator.world.rfc3339 import SECOND_NS
+from exporter.simulator.http.responses import (
+    REPLACING,
+    Parcel,
+    hang_up,
+    replacement,
+    send,
+    send_broken,
+)
+from exporter.simulator.scenario.scenario import Fault, FaultKind
+from exporter.simulator.world.activity import Driver
+from exporter.simulator.world.faults import Target
+from exporter.simulator.world.generation import draw_ray
+from exporter.simulator.world.timestamps import SECOND_NS
 from exporter.simulator.world.world import World
+
+_KEPT = 10_000
+
+
+class LogEntry(msgspec.Struct, frozen=True):
+    """One request.
+
+    `time` is when it came, in Unix seconds. `token` is a name, None where it was not known; it
+    is never the token itself. `status` is None where no status went out; `fault` is the kind
+    that struck it, if any. `delivered`: the whole answer went out.
+    """
+
+    time: float
+    token: str | None
+    operation: str | None
+    account: str | None
+    status: int | None
+    fault: str | None
+    delivered: bool
+
+
+class RequestCount(msgspec.Struct, frozen=True):
+    """How many requests of one kind there were since the start."""
+
+    token: str | None
+    operation: str | None
+    status: int | None
+    count: int
+
+
+class RequestLog:
+    """The latest 10,000 requests, and counts of all."""
+
+    def __init__(self) -> None:
+        self._entries: deque[LogEntry] = deque(maxlen=_KEPT)
+        self._counts: Counter[tuple[str | None, str | None, int | None]] = Counter()
+
+    def add(self, entry: LogEntry) -> None:
+        """Remember a request once it has ended."""
+        self._entries.append(entry)
+        self._counts[entry.token, entry.operation, entry.status] += 1
+
+    def entries(self) -> tuple[LogEntry, ...]:
+        """Return the latest requests, in the order they ended."""
+        return tuple(self._entries)
+
+    def counts(self) -> tuple[RequestCount, ...]:
+        """Return the complete counts."""
+        return tuple(RequestCount(*key, count) for key, count in self._counts.items())
+
 
 API_ROOT = "/client/v4"
 

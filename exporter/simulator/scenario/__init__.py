@@ -1,4 +1,4 @@
-"""What a simulator is started with, as people write it in YAML."""
+"""The scenario: the YAML model of what is simulated."""
 
 from exporter.simulator.scenario.accounts import (
     AccountSpec,
@@ -9,16 +9,17 @@ from exporter.simulator.scenario.accounts import (
     LevelMix,
     UserSpec,
 )
-from exporter.simulator.scenario.explaining import explain
-from exporter.simulator.scenario.faults import Fault, FaultKind
-from exporter.simulator.scenario.loading import load_scenario
-from exporter.simulator.scenario.root import (
+from exporter.simulator.scenario.scenario import (
+    Fault,
+    FaultKind,
     Permission,
     Policy,
     QuotaSpec,
     Scenario,
     TokenSpec,
+    load_scenario,
 )
+from exporter.simulator.scenario.values import explain
 
 __all__ = [
     "AccountSpec",

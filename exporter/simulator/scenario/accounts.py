@@ -1,4 +1,4 @@
-"""An account of a scenario: who is in it, how it is configured and what happens in it."""
+"""The accounts of a scenario: users, behaviors, integrations and activity."""
 
 from typing import Literal, Self
 

@@ -1,9 +1,18 @@
-"""The base of every part of a scenario, and the kinds of values people write in one."""
+"""The base class of the scenario models, their value types, and error messages."""
 
+import difflib
 import re
-from typing import Annotated
+from collections.abc import Iterator
+from typing import Annotated, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)?")
 _UNIT_SECONDS = {"ms": 0.001, None: 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -35,3 +44,33 @@ Uuid = Annotated[
     str,
     StringConstraints(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"),
 ]
+
+
+def explain(error: ValidationError, kind: type[Part]) -> Iterator[str]:
+    """Say each problem in a line: where it is, what is wrong, and what may have been meant.
+
+    `kind` is what was being read. Values are not repeated, because one of them may be a token.
+    """
+    for problem in error.errors(include_url=False, include_input=False, include_context=False):
+        place = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            yield f"{place}: unknown key{_suggest(kind, problem['loc'])}"
+        else:
+            message = problem["msg"].removeprefix("Value error, ")
+            yield f"{place}: {message}" if place else message
+
+
+def _suggest(kind: type[Part], loc: tuple[int | str, ...]) -> str:
+    for name in loc[:-1]:
+        field = kind.model_fields.get(str(name))
+        kind = next(_parts_in(field.annotation), kind) if field else kind
+    near = difflib.get_close_matches(str(loc[-1]), kind.model_fields, n=1)
+    return f", did you mean {near[0]}?" if near else ""
+
+
+def _parts_in(annotation: object) -> Iterator[type[Part]]:
+    """Find the part in an annotation such as `tuple[SomePart, ...]` or `SomePart | None`."""
+    if isinstance(annotation, type) and issubclass(annotation, Part):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _parts_in(inner)

@@ -1,6 +1,6 @@
-"""The state of a simulated Cloudflare, and the truth about it.
+"""The state of a simulated Cloudflare, its activity, and the ground truth about it.
 
-Pure: instants, randomness and identities are passed in, nothing here waits, reads a clock or
-touches the network. Instants are Unix nanoseconds, because the API's timestamps are that fine
-and the truth must be exact.
+Pure except for `activity`, which reads the clock it is given: instants, randomness and ids are
+passed in, nothing waits and nothing does I/O. Instants are Unix nanoseconds, because the API's
+timestamps are that fine and the ground truth must be exact.
 """

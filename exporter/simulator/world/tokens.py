@@ -1,9 +1,87 @@
-"""Tokens: who asks, what they may do, and for which accounts."""
+"""API tokens: permissions, accounts, and the quota of each.
 
+https://developers.cloudflare.com/fundamentals/api/reference/limits/: past the quota every call
+is rejected for the length of a window. Instants of the quota are seconds of a monotonic clock.
+"""
+
+import math
 from dataclasses import dataclass, field
 
-from exporter.simulator.scenario.root import Permission
-from exporter.simulator.world.quota import Quota
+from exporter.simulator.scenario.scenario import Permission
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """At most `requests` in a fixed window of `window_seconds`; `name` is what headers call it."""
+
+    name: str
+    requests: int
+    window_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How one allowance stands: what is left, and the seconds until it is whole again."""
+
+    allowance: Allowance
+    remaining: int
+    reset_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a request may go on; `retry_after_seconds` is set where it may not."""
+
+    standings: tuple[Standing, ...]
+    retry_after_seconds: int | None = None
+
+
+class _Window:
+    """One allowance of one token. A window begins with the first request after the last one."""
+
+    def __init__(self, allowance: Allowance) -> None:
+        self.allowance = allowance
+        self._ends_at = -math.inf
+        self._used = 0
+        self._is_locked = False
+
+    def spend(self, now: float, requests: int) -> None:
+        if now >= self._ends_at:
+            self._begin(now)
+        self._used += requests
+        if self._used > self.allowance.requests and not self._is_locked:
+            self._begin(now)
+            self._is_locked = True
+
+    def refuses_until(self) -> float | None:
+        return self._ends_at if self._is_locked else None
+
+    def standing(self, now: float) -> Standing:
+        remaining = 0 if self._is_locked else self.allowance.requests - self._used
+        return Standing(self.allowance, remaining, max(self._ends_at - now, 0.0))
+
+    def _begin(self, now: float) -> None:
+        self._ends_at = now + self.allowance.window_seconds
+        self._used = 0
+        self._is_locked = False
+
+
+class Quota:
+    """The quota of one token, over all its accounts; requests that are refused count too."""
+
+    def __init__(self, allowances: tuple[Allowance, ...]) -> None:
+        self._windows = tuple(_Window(allowance) for allowance in allowances)
+
+    def spend(self, now: float, *, requests: int = 1) -> Verdict:
+        """Count `requests` at `now`, and say how it stands after them."""
+        for window in self._windows:
+            window.spend(now, requests)
+        locks = (window.refuses_until() for window in self._windows)
+        locked_until = max((until for until in locks if until is not None), default=None)
+        return Verdict(
+            standings=tuple(window.standing(now) for window in self._windows),
+            retry_after_seconds=None if locked_until is None else math.ceil(locked_until - now),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,15 @@
-"""The ground truth of an account: what an exporter that read every answer must have counted.
+"""The ground truth of an account: what an exporter that read every response must have counted.
 
-It follows the contract of the exporter, not its code. For one reader (a token):
+It follows the exporter's documented behavior, not its code. For one reader (a token):
 
-- an event is `triggered` once it appeared after the start, `shown` once a details answer with
-  it went out whole to the reader, `lost` when it was erased before that;
-- it is `counted` when it was shown and is none of the baseline's: its user was not listed in
-  the first summary the reader was answered, or it happened after that user's last event then;
-- a reset is `counted` when the reader was told of it and it happened after the baseline;
+- an event is `triggered` if it appeared after the start, `shown` once a details response with it
+  was delivered completely to the reader, and `lost` if it was erased before that;
+- it is `counted` if it was shown and is not part of the baseline: its user was not listed in the
+  first summary delivered to the reader, or it happened after that user's last event in it;
+- a reset is `counted` if it was shown to the reader and happened after the baseline;
 - level changes are those from each summary of the reader to the next.
 
-An exporter killed between an answer and its commit has been shown what it cannot remember;
+An exporter killed between a response and its commit has been shown what it cannot remember.
 `first_shown` and `erased` of each event tell whether that could matter.
 """
 
@@ -18,12 +18,10 @@ from collections.abc import Iterable
 
 import msgspec
 
-from exporter.simulator.world.account import Account
-from exporter.simulator.world.events import Event
-from exporter.simulator.world.levels import NO_LEVEL, SCORED_LEVELS
-from exporter.simulator.world.rfc3339 import SECOND_NS
-from exporter.simulator.world.users import User
-from exporter.simulator.world.witness import Baseline, Witness
+from exporter.simulator.world.account import Account, Baseline, Witness
+from exporter.simulator.world.configuration import NO_LEVEL, SCORED_LEVELS
+from exporter.simulator.world.timestamps import SECOND_NS
+from exporter.simulator.world.users import Event, User
 
 
 class EventTruth(msgspec.Struct):

@@ -1,10 +1,10 @@
-"""Which fault, if any, strikes a request."""
+"""The configured faults, and which of them applies to a request."""
 
 import random
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from exporter.simulator.scenario.faults import Fault
+from exporter.simulator.scenario.scenario import Fault
 
 
 @dataclass(frozen=True, slots=True)

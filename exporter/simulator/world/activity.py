@@ -1,19 +1,55 @@
-"""The life of one account: people trigger events, administrators reset them, users come and go."""
+"""The activity generator: users trigger events, administrators reset them, users come and go."""
 
 import functools
+import heapq
+import itertools
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
-from exporter.simulator.driving.agenda import Agenda
+from exporter.clock import Clock
 from exporter.simulator.scenario.accounts import AccountSpec, BehaviorSpec
+from exporter.simulator.scenario.scenario import Scenario
 from exporter.simulator.world.account import Account
-from exporter.simulator.world.behaviors import Behavior
-from exporter.simulator.world.building import behavior_of
-from exporter.simulator.world.levels import rank
-from exporter.simulator.world.minting import Mint
-from exporter.simulator.world.rfc3339 import SECOND_NS
+from exporter.simulator.world.configuration import Behavior, rank
+from exporter.simulator.world.generation import Mint, seeded
+from exporter.simulator.world.timestamps import SECOND_NS
 from exporter.simulator.world.users import User
+from exporter.simulator.world.world import World, behavior_of
+
+Deed: TypeAlias = Callable[[float], None]
+"""Something that happens; it is told the simulated second at which it was due."""
+
+
+class Agenda:
+    """Deeds in the order they are due, so that no outcome depends on how often one looks."""
+
+    def __init__(self) -> None:
+        self._entries: list[tuple[float, int, Deed]] = []
+        self._numbers = itertools.count()
+
+    def plan(self, deed: Deed, *, at: float) -> None:
+        """Let `deed` happen at simulated second `at`."""
+        heapq.heappush(self._entries, (at, next(self._numbers), deed))
+
+    def plan_often(self, deed: Deed, *, per_second: float, rng: random.Random) -> None:
+        """Let `deed` happen again and again, by chance `per_second` times a second on average."""
+        if per_second <= 0:
+            return
+
+        def happen(at: float) -> None:
+            self.plan(happen, at=at + rng.expovariate(per_second))
+            deed(at)
+
+        self.plan(happen, at=rng.expovariate(per_second))
+
+    def run_until(self, now: float) -> None:
+        """Let everything happen that is due up to simulated second `now`."""
+        while self._entries and self._entries[0][0] <= now:
+            at, _, deed = heapq.heappop(self._entries)
+            deed(at)
+
 
 _MINUTE = 60.0
 _HOUR = 3600.0
@@ -147,3 +183,57 @@ class Life:
         if behavior is not None and change.renamed_to is not None:
             renamed = replace(behavior, name=change.renamed_to)
             self._account.behaviors[change.key] = renamed
+
+
+class Driver:
+    """Lets everything happen that the scenario says happens by itself.
+
+    Nothing happens while nobody looks: whoever is about to look lets the world catch up first,
+    and everything has then happened when it was due. Speed makes it happen more often; it still
+    happens now, because who scrapes compares timestamps with a real clock. A pause stops
+    simulated time.
+    """
+
+    def __init__(self, world: World, scenario: Scenario, clock: Clock) -> None:
+        self._is_paused = False
+        self._clock = clock
+        self._agenda = Agenda()
+        self._speed = scenario.speed
+        self._now = 0.0
+        self._now_ns = round(clock.time() * SECOND_NS)
+        self._looked_at = clock.monotonic()
+        for spec, account in zip(scenario.accounts, world.accounts.values(), strict=True):
+            around = Surroundings(
+                agenda=self._agenda,
+                mint=world.mints[account.traits.account_id],
+                rng=seeded(scenario.seed, spec.name, "life"),
+                real_ns=self._real_ns,
+            )
+            Life(account, spec, around).begin()
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether simulated time stands still."""
+        return self._is_paused
+
+    def pause(self) -> None:
+        """Let simulated time stand still from now on."""
+        self.catch_up()
+        self._is_paused = True
+
+    def resume(self) -> None:
+        """Let simulated time go on from now on."""
+        self.catch_up()
+        self._is_paused = False
+
+    def catch_up(self) -> None:
+        """Let everything happen that was due since the last call."""
+        looked_at, self._looked_at = self._looked_at, self._clock.monotonic()
+        if not self._is_paused:
+            self._now += (self._looked_at - looked_at) * self._speed
+            self._now_ns = round(self._clock.time() * SECOND_NS)
+            self._agenda.run_until(self._now)
+
+    def _real_ns(self, at: float) -> int:
+        """Return the real instant of simulated second `at`, which is not later than now."""
+        return self._now_ns - round((self._now - at) / self._speed * SECOND_NS)

@@ -24,21 +24,21 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from exporter.clock import Clock
-from exporter.simulator.driving.driver import Driver
-from exporter.simulator.http.orders import (
+from exporter.simulator.http.admin_commands import (
     BehaviorOrder,
     EventOrder,
     NewUserOrder,
+    OrderError,
+    Overseer,
     SpendOrder,
     UserOrder,
 )
-from exporter.simulator.http.overseer import OrderError, Overseer
-from exporter.simulator.http.requestlog import RequestLog
-from exporter.simulator.scenario.explaining import explain
-from exporter.simulator.scenario.faults import Fault
-from exporter.simulator.scenario.values import Part
-from exporter.simulator.world.faultbook import Rule
-from exporter.simulator.world.rfc3339 import SECOND_NS
+from exporter.simulator.http.endpoint import RequestLog
+from exporter.simulator.scenario.scenario import Fault
+from exporter.simulator.scenario.values import Part, explain
+from exporter.simulator.world.activity import Driver
+from exporter.simulator.world.faults import Rule
+from exporter.simulator.world.timestamps import SECOND_NS
 from exporter.simulator.world.truth import Teller
 from exporter.simulator.world.world import World
 

@@ -1,22 +1,64 @@
-"""Carrying out orders about a running world."""
+"""The commands of the admin API: their request models, and carrying them out."""
+
+from pydantic import Field
 
 from exporter.clock import Clock
-from exporter.simulator.http.orders import (
-    BehaviorOrder,
-    EventOrder,
-    NewUserOrder,
-    SpendOrder,
-    UserOrder,
-)
+from exporter.simulator.scenario.accounts import BehaviorSpec
+from exporter.simulator.scenario.values import Name, Part
 from exporter.simulator.world.account import Account
-from exporter.simulator.world.behaviors import Behavior
-from exporter.simulator.world.building import behavior_of
-from exporter.simulator.world.events import Event
-from exporter.simulator.world.identity import draw_uuid
-from exporter.simulator.world.rfc3339 import SECOND_NS, Spelling, parse
+from exporter.simulator.world.configuration import Behavior
+from exporter.simulator.world.generation import draw_uuid
+from exporter.simulator.world.timestamps import SECOND_NS, Spelling, parse
 from exporter.simulator.world.tokens import Token
-from exporter.simulator.world.users import User
-from exporter.simulator.world.world import World
+from exporter.simulator.world.users import Event, User
+from exporter.simulator.world.world import World, behavior_of
+
+
+class AccountOrder(Part):
+    """An order about an account, by name or id; the only one, unless said."""
+
+    account: Name | None = None
+
+
+class UserOrder(AccountOrder):
+    """An order about a user, by id or email address."""
+
+    user: Name
+
+
+class EventOrder(UserOrder):
+    """Let a user trigger `count` events of a behavior (a key).
+
+    `level`, `timestamp` (RFC 3339, or Unix seconds to the microsecond) and `id`: the behavior's,
+    now, and a new one, unless said. Several events ordered with one id and timestamp are alike
+    in every way.
+    """
+
+    behavior: Name
+    level: Name | None = None
+    timestamp: float | str | None = None
+    id: Name | None = None
+    count: int = Field(default=1, ge=1, le=100_000)
+
+
+class NewUserOrder(AccountOrder):
+    """Add a user without any event."""
+
+    email: Name
+    name: str = ""
+
+
+class BehaviorOrder(BehaviorSpec):
+    """Add or change a behavior at once; what a scenario says of later does not apply."""
+
+    account: Name | None = None
+
+
+class SpendOrder(Part):
+    """Let somebody else spend so many requests of a token (by name; the first, unless said)."""
+
+    requests: int = Field(ge=1)
+    token: Name | None = None
 
 
 class OrderError(Exception):

@@ -1,4 +1,4 @@
-"""The bodies of requests as pydantic models, which report every problem at once.
+"""Operations on behaviors and integrations, and the forms that validate their requests.
 
 Lenient validation accepts what Cloudflare's own clients send although the API's reference does
 not describe it. The Terraform provider sends risk levels and integration types in any case,
@@ -23,7 +23,18 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from exporter.simulator.api.problems import ApiError, Problem, invalid_field
+from exporter.simulator.api.messages import (
+    ApiError,
+    Problem,
+    Reply,
+    integration_not_found,
+    invalid,
+    invalid_field,
+)
+from exporter.simulator.api.operations import Admitted, succeed
+from exporter.simulator.world.configuration import Integration, ReferenceTakenError
+from exporter.simulator.world.generation import draw_uuid
+from exporter.simulator.world.timestamps import render
 
 _Form = TypeVar("_Form", bound="Form")
 _Context = Mapping[str, object]
@@ -163,3 +174,114 @@ def _message(detail: ErrorDetails) -> str:
     if detail["type"] == "literal_error":
         return f"must be {detail['ctx']['expected']}"
     return _MESSAGES.get(detail["type"], detail["msg"].removeprefix("Value error, "))
+
+
+def get_behaviors(admitted: Admitted) -> Reply:
+    """Answer every behavior and how it is configured."""
+    behaviors = {
+        behavior.key: {
+            "name": behavior.name,
+            "description": behavior.description,
+            "enabled": behavior.enabled,
+            "risk_level": behavior.level,
+        }
+        for behavior in admitted.account.behaviors.values()
+    }
+    return succeed(admitted, {"behaviors": behaviors})
+
+
+def update_behaviors(admitted: Admitted) -> Reply:
+    """Configure the behaviors named, and answer what they are now; others stay as they are."""
+    account = admitted.account
+    form = read_form(
+        BehaviorsForm,
+        admitted.call.body,
+        is_lenient=admitted.world.is_lenient,
+        behaviors=account.behaviors,
+    )
+    for key, behavior in form.behaviors.items():
+        account.configure(key, enabled=behavior.enabled, level=behavior.risk_level)
+    return succeed(admitted, form.model_dump())
+
+
+def list_integrations(admitted: Admitted) -> Reply:
+    """Answer all of them."""
+    return succeed(admitted, [_shape(admitted, one) for one in admitted.account.integrations])
+
+
+def get_integration(admitted: Admitted) -> Reply:
+    """Answer the one with the id in the path."""
+    return succeed(admitted, _shape(admitted, _find(admitted)))
+
+
+def get_integration_by_reference(admitted: Admitted) -> Reply:
+    """Answer the one with the client's reference id in the path."""
+    integration = admitted.account.integrations.find(admitted.route.key)
+    if integration is None:
+        raise integration_not_found()
+    return succeed(admitted, _shape(admitted, integration))
+
+
+def create_integration(admitted: Admitted) -> Reply:
+    """Create an integration, active by default. It gets a reference id if none is given."""
+    form = read_form(NewIntegrationForm, admitted.call.body, is_lenient=admitted.world.is_lenient)
+    integration = Integration(
+        id=draw_uuid(admitted.world.rng),
+        integration_type=form.integration_type,
+        tenant_url=form.tenant_url,
+        reference_id=form.reference_id or draw_uuid(admitted.world.rng),
+        is_active=True if form.active is None else form.active,
+        created_ns=admitted.now_ns,
+    )
+    return _put(admitted, integration)
+
+
+def update_integration(admitted: Admitted) -> Reply:
+    """Overwrite whether it is active, its tenant and, where given, its reference id."""
+    before = _find(admitted)
+    form = read_form(
+        ChangedIntegrationForm, admitted.call.body, is_lenient=admitted.world.is_lenient
+    )
+    integration = Integration(
+        id=before.id,
+        integration_type=before.integration_type,
+        tenant_url=form.tenant_url,
+        reference_id=form.reference_id or before.reference_id,
+        is_active=before.is_active if form.active is None else form.active,
+        created_ns=before.created_ns,
+    )
+    return _put(admitted, integration)
+
+
+def delete_integration(admitted: Admitted) -> Reply:
+    """Delete it; the result is null."""
+    admitted.account.integrations.delete(_find(admitted).id)
+    return succeed(admitted, None)
+
+
+def _find(admitted: Admitted) -> Integration:
+    integration = admitted.account.integrations.get(admitted.route.key.lower())
+    if integration is None:
+        raise integration_not_found()
+    return integration
+
+
+def _put(admitted: Admitted, integration: Integration) -> Reply:
+    try:
+        admitted.account.integrations.put(integration)
+    except ReferenceTakenError as error:
+        raise invalid("is taken by another integration", pointer="/reference_id") from error
+    return succeed(admitted, _shape(admitted, integration))
+
+
+def _shape(admitted: Admitted, integration: Integration) -> dict[str, object]:
+    return {
+        "id": integration.id,
+        "account_tag": admitted.account.traits.account_id,
+        "active": integration.is_active,
+        "created_at": render(integration.created_ns),
+        "integration_type": integration.integration_type,
+        "reference_id": integration.reference_id,
+        "tenant_url": integration.tenant_url,
+        "well_known_url": integration.well_known_url,
+    }

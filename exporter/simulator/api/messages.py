@@ -1,6 +1,11 @@
-"""Errors as the API tells them."""
+"""Requests and replies of the API: the call, the reply, Cloudflare's envelope, and errors."""
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+
+import msgspec
+
+from exporter.simulator.world.bodies import Body, Piece
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,3 +111,81 @@ def invalid(message: str, *, pointer: str) -> ApiError:
 def invalid_field(message: str, *, pointer: str) -> Problem:
     """One thing that is wrong with a request's body or query."""
     return Problem(1400, message, pointer)
+
+
+_ENCODER = msgspec.json.Encoder()
+_REST = b'"success":true,"errors":[],"messages":[]'
+
+
+class ResultInfo(msgspec.Struct):
+    """Which page of how many the result is."""
+
+    count: int
+    page: int
+    per_page: int
+    total_count: int
+    total_pages: int
+
+
+def success(result: object, *, result_first: bool) -> Body:
+    """Wrap a JSON `result`."""
+    return wrap((Piece(_ENCODER.encode(result)),), result_first=result_first)
+
+
+def wrap(
+    result: Iterable[Piece], *, result_first: bool, result_info: ResultInfo | None = None
+) -> Body:
+    """Wrap a result that is already JSON, without copying it."""
+    info = b"" if result_info is None else b',"result_info":' + _ENCODER.encode(result_info)
+    head, tail = (b'{"result":', b"," + _REST + info + b"}")
+    if not result_first:
+        head, tail = (b"{" + _REST + info + b',"result":', b"}")
+    return Body((Piece(head), *result, Piece(tail)))
+
+
+def failure(problems: Sequence[Problem]) -> Body:
+    """Wrap errors."""
+    answer = {"success": False, "errors": list(map(_told, problems)), "messages": []}
+    return Body.of(_ENCODER.encode({**answer, "result": None}))
+
+
+def _told(problem: Problem) -> dict[str, object]:
+    told: dict[str, object] = {"code": problem.code, "message": problem.message}
+    if problem.pointer is not None:
+        told["source"] = {"pointer": problem.pointer}
+    return told
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request; `path` is below the base URL and still percent-encoded.
+
+    `auth_email` and `auth_key` are the headers X-Auth-Email and X-Auth-Key.
+    """
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    authorization: str | None
+    body: bytes
+    auth_email: str | None = None
+    auth_key: str | None = None
+
+
+def ignore_delivery() -> None:
+    """Take note of nothing: it does not matter whether the reply went out whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What to answer; `delivered` is to be called once all of it went out."""
+
+    status: int
+    body: Body
+    headers: Mapping[str, str]
+    delivered: Callable[[], None] = ignore_delivery
+
+
+def refuse(error: ApiError, headers: Mapping[str, str] | None = None) -> Reply:
+    """Reply with an error."""
+    return Reply(error.status, failure(error.problems), headers or {})

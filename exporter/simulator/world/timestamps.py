@@ -1,6 +1,6 @@
-"""Instants as RFC 3339 text, in several of the spellings that RFC allows.
+"""RFC 3339 timestamps in several of the formats that the RFC allows.
 
-The API's reference promises RFC 3339 and no more, so that a client must be ready for all of them.
+The API's reference promises RFC 3339 and nothing more, so a client must accept all of them.
 """
 
 import re

@@ -1,16 +1,14 @@
-"""Operations on users: the summary, one user's details, and clearing their score."""
+"""Operations on users: the summary, one user's details, and the reset of a score."""
 
 import re
 
 import msgspec
 
-from exporter.simulator.api.calls import Admitted, Reply, succeed
-from exporter.simulator.api.envelope import ResultInfo, wrap
-from exporter.simulator.api.problems import invalid, user_not_found
-from exporter.simulator.world.body import Piece
-from exporter.simulator.world.events import Event
-from exporter.simulator.world.rfc3339 import render
-from exporter.simulator.world.users import User
+from exporter.simulator.api.messages import Reply, ResultInfo, invalid, user_not_found, wrap
+from exporter.simulator.api.operations import Admitted, succeed
+from exporter.simulator.world.bodies import Piece
+from exporter.simulator.world.timestamps import render
+from exporter.simulator.world.users import Event, User
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 _HEAD = Piece(b'{"users":[')

@@ -1,1 +1,0 @@
-"""What happens in a simulated Cloudflare by itself."""

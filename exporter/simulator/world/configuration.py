@@ -1,0 +1,145 @@
+"""What an account configures: risk behaviors and integrations.
+
+The names of the predefined behaviors are those of
+https://developers.cloudflare.com/cloudflare-one/team-and-resources/users/risk-score/ as of 2026.
+The keys of the first three appear in public Terraform configurations. The keys of the others,
+and their default levels, are not documented publicly.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+SCORED_LEVELS = ("low", "medium", "high")
+NO_LEVEL = "none"
+"""What the truth calls the level of a user who is not listed."""
+
+
+def rank(level: str) -> int:
+    """How bad `level` is, from 1 for low."""
+    return SCORED_LEVELS.index(level) + 1 if level in SCORED_LEVELS else len(SCORED_LEVELS) + 1
+
+
+def highest(levels: Iterable[str]) -> str | None:
+    """The worst of `levels`; None of nothing."""
+    return max(levels, key=rank, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Behavior:
+    """One behavior of an account; `key` is its place in the API's map."""
+
+    key: str
+    name: str
+    description: str
+    enabled: bool
+    level: str
+
+
+PREDEFINED = (
+    Behavior(
+        key="imp_travel",
+        name="Impossible Travel",
+        description="Signed in from two places too far apart to have travelled between them.",
+        enabled=True,
+        level="high",
+    ),
+    Behavior(
+        key="high_dlp",
+        name="High Number of DLP Policies Triggered",
+        description="Matched DLP policies unusually often within a short time.",
+        enabled=True,
+        level="low",
+    ),
+    Behavior(
+        key="sentinel_one",
+        name="SentinelOne Infection Detected",
+        description="Uses a device on which SentinelOne sees an active threat.",
+        enabled=True,
+        level="medium",
+    ),
+    Behavior(
+        key="crowdstrike_low_score",
+        name="CrowdStrike low device score",
+        description="Uses a device with a CrowdStrike Zero Trust Assessment below 50.",
+        enabled=True,
+        level="high",
+    ),
+    Behavior(
+        key="crowdstrike_medium_score",
+        name="CrowdStrike medium device score",
+        description="Uses a device with a CrowdStrike Zero Trust Assessment of 50 to 79.",
+        enabled=True,
+        level="medium",
+    ),
+    Behavior(
+        key="malicious_file",
+        name="Interaction with Malicious File",
+        description="Sent or received a file that the scanner or the sandbox calls malicious.",
+        enabled=True,
+        level="medium",
+    ),
+    Behavior(
+        key="suspicious_domain",
+        name="Suspicious Security Domain Visited",
+        description="Visited a domain known as a security threat or risk, even if blocked.",
+        enabled=True,
+        level="low",
+    ),
+    Behavior(
+        key="high_risk_domain",
+        name="High Risk Domain Visited",
+        description="Visited a domain with questionable or violent content, even if blocked.",
+        enabled=False,
+        level="low",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Integration:
+    """One integration; `reference_id` is the client's own name for it."""
+
+    id: str
+    integration_type: str
+    tenant_url: str
+    reference_id: str
+    is_active: bool
+    created_ns: int
+
+    @property
+    def well_known_url(self) -> str:
+        """Where its Shared Signals configuration is."""
+        return f"/.well-known/sse-configuration/{self.id}/"
+
+
+class ReferenceTakenError(Exception):
+    """Another integration of the account has this reference id."""
+
+
+class Integrations:
+    """Those of one account, in the order they were created; reference ids are unique."""
+
+    def __init__(self) -> None:
+        self._by_id: dict[str, Integration] = {}
+
+    def __iter__(self) -> Iterator[Integration]:
+        return iter(self._by_id.values())
+
+    def get(self, integration_id: str) -> Integration | None:
+        """The one with this id."""
+        return self._by_id.get(integration_id)
+
+    def find(self, reference_id: str) -> Integration | None:
+        """The one with this reference id."""
+        return next((one for one in self if one.reference_id == reference_id), None)
+
+    def put(self, integration: Integration) -> None:
+        """Add or overwrite; ReferenceTakenError where another has its reference id."""
+        other = self.find(integration.reference_id)
+        if other is not None and other.id != integration.id:
+            raise ReferenceTakenError
+        self._by_id[integration.id] = integration
+
+    def delete(self, integration_id: str) -> bool:
+        """Remove the one with this id; whether there was one."""
+        return self._by_id.pop(integration_id, None) is not None
