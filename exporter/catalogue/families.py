@@ -82,10 +82,8 @@ def _gauge_families(gauges: AccountGauges) -> Iterator[Family]:
 
 
 def _users_samples(gauges: AccountGauges) -> Iterator[Sample]:
-    for level in LISTED_LEVELS:
+    for level in (*LISTED_LEVELS, RiskLevel.UNKNOWN):
         yield Sample((level.label,), gauges.users_by_level.get(level, 0))
-    if unknown := gauges.users_by_level.get(RiskLevel.UNKNOWN, 0):
-        yield Sample((RiskLevel.UNKNOWN.label,), unknown)
 
 
 # One user -----------------------------------------------------------------------------------

@@ -38,7 +38,8 @@ ACCOUNT_INFO: Final = Metric(
 )
 USERS: Final = _gauge(
     "users",
-    "Users with a risk level, by level: rows of the risk summary by their max_risk_level.",
+    "Users with a risk level, by level: rows of the risk summary by their max_risk_level; unknown"
+    " is any level this version does not know.",
     "risk_level",
 )
 EVENTS: Final = _counter(
@@ -72,7 +73,7 @@ USER_INFO: Final = _gauge(
 USER_LEVEL: Final = _gauge(
     "user_level",
     "Risk level of a user, max_risk_level of the risk summary: 1 low, 2 medium, 3 high,"
-    " -1 a level this version does not know.",
+    " 4 a level this version does not know, which may be worse than high.",
     "user_id",
 )
 USER_CURRENT_EVENTS: Final = _gauge(
@@ -115,7 +116,7 @@ BEHAVIOR_ENABLED: Final = _gauge(
 BEHAVIOR_LEVEL: Final = _gauge(
     "behavior_level",
     "Risk level a behavior gives, risk_level of the behaviors resource: 1 low, 2 medium, 3 high,"
-    " -1 a level this version does not know.",
+    " 4 a level this version does not know, which may be worse than high.",
     "behavior",
 )
 INTEGRATION_INFO: Final = _gauge(

@@ -14,16 +14,17 @@ import msgspec
 
 
 class RiskLevel(IntEnum):
-    """How risky; the number is what gauges show.
+    """How risky; the number is what gauges show, and levels are ordered by it.
 
-    `NONE` is a user the summary does not list, `UNKNOWN` a level this version has no word for.
+    `NONE` is a user the summary does not list. `UNKNOWN` is a level that this version does not
+    know. It is above `HIGH`, because it may be worse.
     """
 
-    UNKNOWN = -1
     NONE = 0
     LOW = 1
     MEDIUM = 2
     HIGH = 3
+    UNKNOWN = 4
 
     @property
     def label(self) -> str:
@@ -32,11 +33,8 @@ class RiskLevel(IntEnum):
 
     @property
     def severity(self) -> int:
-        """Where the level stands when the most urgent goes first.
-
-        A level without a word for it may be worse than high, so it goes before all others.
-        """
-        return self.value if self is not RiskLevel.UNKNOWN else RiskLevel.HIGH.value + 1
+        """The level's place in an order of urgency: the highest is the most urgent."""
+        return self.value
 
 
 LISTED_LEVELS = (RiskLevel.LOW, RiskLevel.MEDIUM, RiskLevel.HIGH)

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from exporter.risk.ledger import (
     AccountRecord,
@@ -16,6 +16,7 @@ from exporter.risk.model import EventCount, RiskLevel, UserSummary
 from exporter.store.texts import python_text, sql_text
 
 _LEVELS = {level.value: level for level in RiskLevel}
+"""Any other number is an unknown level: -1 as older versions wrote it, or one of a newer version."""
 
 
 def read_ledger(connection: sqlite3.Connection, account_id: str) -> Ledger | None:
@@ -31,8 +32,8 @@ def read_ledger(connection: sqlite3.Connection, account_id: str) -> Ledger | Non
     ledger.apply(
         Changes(
             users=dict(_read_users(connection, account)),
-            totals=dict(_read_totals(connection, account)),
-            level_changes=dict(_read_level_changes(connection, account)),
+            totals=_read_totals(connection, account),
+            level_changes=_read_level_changes(connection, account),
             names=dict(_read_names(connection, account)),
         )
     )
@@ -54,6 +55,24 @@ def read_marks(
     return {key: EventMark(count, gone_at) for key, count, gone_at in rows}
 
 
+def _level(number: int) -> RiskLevel:
+    return _LEVELS.get(number, RiskLevel.UNKNOWN)
+
+
+def _by_pair(entries: Iterable[EventCount]) -> dict[tuple[str, RiskLevel], EventCount]:
+    """Return one entry for each behavior and level.
+
+    Several rows are of one pair where several numbers are unknown levels. The largest count wins:
+    a row of an older version stays in the file beside the one that continues it.
+    """
+    kept: dict[tuple[str, RiskLevel], EventCount] = {}
+    for entry in entries:
+        pair = (entry.behavior, entry.level)
+        if pair not in kept or entry.count > kept[pair].count:
+            kept[pair] = entry
+    return kept
+
+
 def _read_users(connection: sqlite3.Connection, account: int) -> Iterator[tuple[str, UserRecord]]:
     totals = _read_user_totals(connection, account)
     for row in connection.execute(
@@ -72,12 +91,12 @@ def _read_users(connection: sqlite3.Connection, account: int) -> Iterator[tuple[
             UserRecord(
                 summary=None
                 if level is None
-                else UserSummary(user_id, "", "", event_count, last_event, _LEVELS[level]),
+                else UserSummary(user_id, "", "", event_count, last_event, _level(level)),
                 counted_after=counted_after,
                 last_reset=last_reset,
                 details_at=details_at,
                 due_since=due_since,
-                events=tuple(totals.pop(number, ())),
+                events=tuple(_by_pair(totals.pop(number, ())).values()),
             ),
         )
 
@@ -101,28 +120,33 @@ def _read_user_totals(
     ):
         behavior = python_text(kept)
         behavior = behaviors.setdefault(behavior, behavior)
-        totals[number].append(EventCount(behavior, _LEVELS[level], count, created))
+        totals[number].append(EventCount(behavior, _level(level), count, created))
     return totals
 
 
 def _read_totals(
     connection: sqlite3.Connection, account: int
-) -> Iterator[tuple[tuple[str, RiskLevel], EventCount]]:
-    for kept, number, count, created in connection.execute(
+) -> dict[tuple[str, RiskLevel], EventCount]:
+    rows = connection.execute(
         "SELECT behavior, level, count, created FROM totals WHERE account = ? ORDER BY id",
         (account,),
-    ):
-        behavior, level = python_text(kept), _LEVELS[number]
-        yield (behavior, level), EventCount(behavior, level, count, created)
+    )
+    return _by_pair(
+        EventCount(python_text(kept), _level(number), count, created)
+        for kept, number, count, created in rows
+    )
 
 
 def _read_level_changes(
     connection: sqlite3.Connection, account: int
-) -> Iterator[tuple[tuple[RiskLevel, RiskLevel], int]]:
+) -> dict[tuple[RiskLevel, RiskLevel], int]:
+    counts: dict[tuple[RiskLevel, RiskLevel], int] = {}
     for before, after, count in connection.execute(
         "SELECT from_level, to_level, count FROM level_changes WHERE account = ?", (account,)
     ):
-        yield (_LEVELS[before], _LEVELS[after]), count
+        pair = (_level(before), _level(after))
+        counts[pair] = max(counts.get(pair, 0), count)
+    return counts
 
 
 def _read_names(connection: sqlite3.Connection, account: int) -> Iterator[tuple[str, NameRecord]]:

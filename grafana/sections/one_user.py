@@ -16,11 +16,10 @@ from exporter.catalogue.risk import (
     USER_LEVEL,
 )
 from exporter.catalogue.telemetry import USERS_WITHHELD
-from exporter.risk.model import KNOWN_LEVELS, RiskLevel
+from exporter.risk.model import RiskLevel
 from grafana.board import Section
 from grafana.palette import (
     LEVEL_COLOURS,
-    VIOLET,
     by_thresholds,
     level_labels,
     level_words,
@@ -135,7 +134,8 @@ def _last_reset() -> stat.Panel:
 
 def _level_over_time() -> timeseries.Panel:
     # Between the levels, so that the line of each is well inside its colour.
-    marks = thresholds(VIOLET, *((level - 0.5, LEVEL_COLOURS[level]) for level in KNOWN_LEVELS))
+    rising = LEVEL_COLOURS.items()
+    marks = thresholds(LEVEL_COLOURS[RiskLevel.NONE], *((at - 0.5, one) for at, one in rising))
     return (
         steps(
             "Level over time",

@@ -30,8 +30,8 @@ def _by_level() -> timeseries.Panel:
         areas(
             "Users by level",
             "Users with a risk level. Those without risk events, or whose score was cleared,"
-            " are not listed by Cloudflare and not counted. Unknown is a level this version of"
-            " the exporter has no word for.",
+            " are not listed by Cloudflare and not counted. Unknown is a level that this version"
+            " of the exporter does not know.",
             *(Query(_users(level), level.label) for level in _STACKED_LEVELS),
             unit=COUNT,
             span=9,
@@ -65,7 +65,7 @@ def _at_high_risk() -> table.Panel:
         "Users whose level is high, or unknown, which may be worse; the latest events first, at"
         f" most {_MOST_ROWS}. Email and name are there where the exporter exposes identities,"
         " users where it exposes series for each of them.",
-        _latest(f"({level} >= {int(RiskLevel.HIGH)} or {level} < {int(RiskLevel.NONE)})"),
+        _latest(f"({level} >= {int(RiskLevel.HIGH)})"),
         *_columns(),
     ).no_value("nobody, or no series for each user")
 

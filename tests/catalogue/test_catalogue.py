@@ -82,10 +82,18 @@ def users_samples(gauges: AccountGauges) -> dict[str, float]:
     return {sample.labels[0]: sample.value for sample in family.samples}
 
 
-def test_users_of_every_level_are_shown_from_zero_and_unknown_ones_where_there_are_any() -> None:
+def test_users_of_every_level_are_shown_from_zero_those_of_an_unknown_level_included() -> None:
     """A missing series makes an alert's expression empty rather than false."""
-    assert users_samples(AccountGauges({})) == {"low": 0, "medium": 0, "high": 0}
+    nobody = {"low": 0, "medium": 0, "high": 0, "unknown": 0}
+    assert users_samples(AccountGauges({})) == nobody
     assert users_samples(AccountGauges({RiskLevel.UNKNOWN: 2}))["unknown"] == 2
+
+
+def test_an_unknown_level_is_a_number_above_high() -> None:
+    """A query for levels of 3 and more must find it, because it may be worse than high."""
+    assert max(RiskLevel) is RiskLevel.UNKNOWN
+    assert int(RiskLevel.UNKNOWN) == 4
+    assert RiskLevel.UNKNOWN.label == "unknown"
 
 
 def test_every_level_change_is_there_at_zero() -> None:

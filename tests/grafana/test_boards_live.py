@@ -113,10 +113,8 @@ async def test_the_table_of_high_risk_has_a_row_for_each_of_them(
     async with run_grafana(tmp_path, "--identity", identity) as grafana:
         moment = time.time() - 2  # all that Prometheus will ever know of it has been scraped
         rows = await grafana.rows(BOARDS["overview"], WHO_IS_HIGH, at=moment)
-        at_risk = await grafana.prometheus.query(
-            "cloudflare_zt_risk_user_level == 3 or cloudflare_zt_risk_user_level == -1", at=moment
-        )
+        at_risk = await grafana.prometheus.query("cloudflare_zt_risk_user_level >= 3", at=moment)
         who = {(row.labels["account"], row.labels["user_id"]) for row in rows}
         assert who == {(one.labels["account"], one.labels["user_id"]) for one in at_risk}
         assert all(labels <= row.labels.keys() for row in rows)
-        assert {row.labels["level"] for row in rows} == {"3", "-1"}
+        assert {row.labels["level"] for row in rows} == {"3", "4"}

@@ -4,10 +4,13 @@ import asyncio
 import sqlite3
 import tempfile
 from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from exporter.risk.ledger import AccountRecord, Changes, EventMark, Ledger, NameRecord, UserRecord
 from exporter.risk.model import EventCount, RiskLevel, UserSummary
@@ -213,7 +216,9 @@ _records = st.builds(
     last_reset=st.none() | _instants,
     details_at=st.none() | _instants,
     due_since=st.none() | _instants,
-    events=st.lists(_entries, max_size=3).map(tuple),
+    events=st.lists(
+        _entries, max_size=3, unique_by=lambda entry: (entry.behavior, entry.level)
+    ).map(tuple),
 )
 
 
@@ -289,3 +294,59 @@ async def _reloaded_marks(
     await _reloaded(path, *(Changes(marks=marks) for marks in commits))
     async with open_sqlite(path) as store:
         return {who: dict(await store.load_marks(ACCOUNT, who)) for who in users}
+
+
+@pytest.mark.parametrize("number", [-1, 5])
+async def test_a_stored_level_that_is_not_known_is_loaded_as_unknown(
+    tmp_path: Path, number: int
+) -> None:
+    """An older version wrote -1 for an unknown level; a newer one may know more levels."""
+    path = tmp_path / "state.db"
+    entry = EventCount("a", RiskLevel.HIGH, 3, 1.0)
+    user = UserSummary("ann", "", "", 3, 50.0, RiskLevel.HIGH)
+    async with open_sqlite(path) as store:
+        await store.load(ACCOUNT, now=1.0)
+        await store.commit(
+            ACCOUNT,
+            Changes(
+                users={"ann": UserRecord(summary=user, events=(entry,))},
+                totals={("a", RiskLevel.HIGH): entry},
+                level_changes={(RiskLevel.HIGH, LOW): 2},
+            ),
+        )
+    _renumber(path, RiskLevel.HIGH, number)
+
+    async with open_sqlite(path) as store:
+        ledger = await store.load(ACCOUNT, now=2.0)
+        unknown = EventCount("a", RiskLevel.UNKNOWN, 3, 1.0)
+        assert ledger.users["ann"].level is RiskLevel.UNKNOWN
+        assert ledger.users["ann"].events == (unknown,)
+        assert ledger.totals == {("a", RiskLevel.UNKNOWN): unknown}
+        assert ledger.level_changes == {(RiskLevel.UNKNOWN, LOW): 2}
+        grown = replace(unknown, count=4)
+        await store.commit(
+            ACCOUNT,
+            Changes(
+                users={"ann": UserRecord(events=(grown,))},
+                totals={("a", RiskLevel.UNKNOWN): grown},
+                level_changes={(RiskLevel.UNKNOWN, LOW): 3},
+            ),
+        )
+
+    async with open_sqlite(path) as store:
+        ledger = await store.load(ACCOUNT, now=3.0)
+    assert ledger.users["ann"].events == (grown,)
+    assert ledger.totals == {("a", RiskLevel.UNKNOWN): grown}
+    assert ledger.level_changes == {(RiskLevel.UNKNOWN, LOW): 3}
+
+
+def _renumber(path: Path, level: RiskLevel, number: int) -> None:
+    """Give every row of a level another number, as another version would have written it."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        for statement in (
+            "UPDATE users SET level = ? WHERE level = ?",
+            "UPDATE user_totals SET level = ? WHERE level = ?",
+            "UPDATE totals SET level = ? WHERE level = ?",
+            "UPDATE level_changes SET from_level = ? WHERE from_level = ?",
+        ):
+            connection.execute(statement, (number, level.value))
