@@ -15,6 +15,17 @@ class ConfigurationError(ExporterError):
     """The configuration or the command line is wrong: correct it and start again."""
 
 
+class ListenError(ExporterError):
+    """An address cannot be listened on: it is in use, not one of this machine, or unknown to DNS.
+
+    Not a ConfigurationError, because it may pass: a supervisor should start the exporter again.
+    """
+
+
+class OutputError(ExporterError):
+    """Output cannot be written, as on a full disk."""
+
+
 class StateError(ExporterError):
     """The state cannot be opened or is not ours: the message says what to do about it."""
 

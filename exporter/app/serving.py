@@ -37,7 +37,7 @@ async def serve(
     `on_ready` gets the base URL as soon as `/metrics` answers, which is before anything was
     polled. `load` reads the settings again, on SIGHUP and on request; without it they stay.
     `on_reloaded` gets those that are in force from then on, and none that were refused.
-    Raises ConfigurationError and StateError before it serves.
+    Raises ConfigurationError, StateError and ListenError before it serves.
     """
     return_large_blocks()
     async with open_workshop(settings, clock=clock or SystemClock()) as workshop:

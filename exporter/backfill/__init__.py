@@ -7,7 +7,7 @@ grew when the events happened, in OpenMetrics with timestamps, for
 
 from exporter.backfill.document import METRICS, openmetrics
 from exporter.backfill.history import AccountHistory, CounterHistory, HistoryReader
-from exporter.backfill.output import open_output
+from exporter.backfill.output import keep_elsewhere, open_output
 from exporter.backfill.reading import AccountReading, Progress, Source, read_account
 from exporter.backfill.timeline import Timeline
 
@@ -20,6 +20,7 @@ __all__ = [
     "Progress",
     "Source",
     "Timeline",
+    "keep_elsewhere",
     "open_output",
     "openmetrics",
     "read_account",

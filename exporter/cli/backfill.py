@@ -3,8 +3,8 @@
 import argparse
 import os
 import re
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,14 +14,17 @@ from exporter.backfill import (
     AccountHistory,
     AccountReading,
     Timeline,
+    keep_elsewhere,
     open_output,
     openmetrics,
 )
+from exporter.backfill.output import Write
 from exporter.cli.flags import add_setting_flags, flag_options, given_flags
+from exporter.cli.printing import complain, print_bytes
 from exporter.cli.progress import shown_progress
 from exporter.cli.running import run
 from exporter.clock import SystemClock
-from exporter.errors import ConfigurationError
+from exporter.errors import ConfigurationError, OutputError
 from exporter.logs import configure_logging
 from exporter.settings import load_settings
 from exporter.settings.values import read_duration
@@ -96,14 +99,37 @@ def _backfill(arguments: argparse.Namespace) -> int:
     clock = SystemClock()
     timeline = _timeline(arguments, now=clock.time())
     labels = _labels(arguments.label)
-    with open_output(None if arguments.output == "-" else Path(arguments.output)) as write:
+
+    def document() -> Iterable[bytes]:
+        return openmetrics(histories, timeline, labels=labels)
+
+    failure: OutputError | None = None
+    with _output(arguments.output) as write:
         with shown_progress() as progress:
             readings = run(read_past(settings, timeline, clock=clock, progress=progress))
         histories = [one.history for one in readings if one.history is not None]
         if histories:
-            write(openmetrics(histories, timeline, labels=labels))
+            try:
+                write(document())
+            except OutputError as error:
+                failure = error
     _tell(readings, timeline, now=clock.time())
+    if failure is not None:
+        raise OutputError(f"{failure}; {_kept(document)}") from failure
     return 1 if any(reading.problems for reading in readings) else 0
+
+
+def _output(name: str) -> AbstractContextManager[Write]:
+    return nullcontext(print_bytes) if name == "-" else open_output(Path(name))
+
+
+def _kept(document: Callable[[], Iterable[bytes]]) -> str:
+    """Keep what cannot be read again in a short time, and say where it is."""
+    try:
+        path = keep_elsewhere(document)
+    except OutputError as error:
+        return f"{error}: what was read is lost"
+    return f"the whole document is kept in {path}: make room and copy it, or give it to promtool"
 
 
 def _timeline(arguments: argparse.Namespace, *, now: float) -> Timeline:
@@ -161,7 +187,7 @@ def _tell(readings: Sequence[AccountReading], timeline: Timeline, *, now: float)
             "hours would lose them at its next restart, of all its targets: see docs/backfill.md"
         )
     for line in lines:
-        print(line, file=sys.stderr)
+        complain(line)
 
 
 def _found(history: AccountHistory, timeline: Timeline) -> str:

@@ -89,13 +89,18 @@ def begin(arguments: argparse.Namespace) -> Conversation:
     settings = load_settings(flags=given_flags(arguments), environ={**os.environ, **_NO_STATE})
     configure_logging(level=settings.log_level, log_format=settings.log_format)
     has_consent: bool = arguments.yes
-    if not has_consent and not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if not has_consent and not _is_at_terminal():
         raise ConfigurationError(
             "this changes something, and there is no terminal to ask at: say --yes"
         )
     return Conversation(
         settings, choose_account(settings, arguments.account), arguments.json, has_consent
     )
+
+
+def _is_at_terminal() -> bool:
+    streams = (sys.stdin, sys.stderr)
+    return all(stream is not None and stream.isatty() for stream in streams)
 
 
 def choose_account(settings: Settings, name: str | None) -> AccountSettings:

@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from exporter.app import serve
 from exporter.cli.flags import add_setting_flags, flag_options, given_flags
+from exporter.cli.printing import print_line
 from exporter.cli.running import run
 from exporter.cli.scenarios import add_scenario_flags, assignments, chosen_scenario
 from exporter.clock import SystemClock
@@ -125,7 +126,8 @@ def _demo_lines(url: str, simulator: Simulator) -> Iterable[str]:
 
 
 def _print_lines(lines: Iterable[str]) -> None:
-    print("\n".join(lines), flush=True)  # at once, also into a pipe that somebody waits at
+    for line in lines:
+        print_line(line)
 
 
 def _stop_asked_for() -> asyncio.Event:

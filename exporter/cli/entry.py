@@ -1,40 +1,53 @@
 """The command line as a whole: which commands there are, and what their endings mean."""
 
 import argparse
+import os
 import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
 from exporter import __version__
 from exporter.cli import backfill, behaviors, check, demo, integrations, serve, users
+from exporter.cli.printing import complain, flush_output
 from exporter.errors import ConfigurationError, ExporterError
 
 PROGRAM = "cloudflare-risk-exporter"
 
 _FAILED = 1
 _WRONG_USAGE = 2
+_STANDARD_ERROR = 2
+_INTERRUPTED = 128 + signal.SIGINT  # as shells spell it
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Do what `argv` asks for, `sys.argv` where there is none; return the exit status.
 
-    0: done. 1: the work failed, or was interrupted before its end. 2: wrong usage or
-    configuration; for wrong usage argparse leaves with SystemExit.
+    0: done. 1: the work failed. 2: wrong usage or configuration; for wrong usage argparse leaves
+    with SystemExit. 130: interrupted by SIGINT before the end of the work.
     """
     _end_on_sigterm()
-    arguments = _parsed(sys.argv[1:] if argv is None else argv)
-    command: Callable[[argparse.Namespace], int] = arguments.run
+    _open_standard_streams()
     try:
-        return command(arguments)
+        try:
+            return _run(sys.argv[1:] if argv is None else argv)
+        finally:
+            flush_output()
     except ConfigurationError as error:
         return _complain(error, _WRONG_USAGE)
     except ExporterError as error:
         return _complain(error, _FAILED)
     except KeyboardInterrupt:
-        return _FAILED
+        return _INTERRUPTED
+
+
+def _run(argv: Sequence[str]) -> int:
+    arguments = _parsed(argv)
+    command: Callable[[argparse.Namespace], int] = arguments.run
+    return command(arguments)
 
 
 def _end_on_sigterm() -> None:
@@ -45,6 +58,20 @@ def _end_on_sigterm() -> None:
     """
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _end)
+
+
+def _open_standard_streams() -> None:
+    """Give a process that was started without some of its standard streams a null device there.
+
+    Otherwise a socket could become standard output, and `print` would write messages there. What
+    writes output still sees that `sys.stdout` is None.
+    """
+    null = os.open(os.devnull, os.O_RDWR)
+    while null <= _STANDARD_ERROR:
+        null = os.open(os.devnull, os.O_RDWR)
+    os.close(null)
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  # until the end
 
 
 def _end(_number: int, _frame: FrameType | None) -> NoReturn:
@@ -99,5 +126,5 @@ def _with_command(arguments: Sequence[str]) -> Sequence[str]:
 
 
 def _complain(error: ExporterError, status: int) -> int:
-    print(f"{PROGRAM}: {error}", file=sys.stderr)
+    complain(f"{PROGRAM}: {error}")
     return status

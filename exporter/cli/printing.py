@@ -8,7 +8,8 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
 from rich import box
@@ -16,6 +17,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from exporter.errors import OutputError
 from exporter.risk.model import RiskLevel
 
 Json = str | int | float | bool | None | Sequence["Json"] | Mapping[str, "Json"]
@@ -71,7 +73,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
     list so long that laying it out would take longer than reading it.
     """
     shown = [tuple(_shown(cell) for cell in row) for row in rows]
-    if sys.stdout.isatty() and len(shown) <= _MOST_FOLDED_ROWS:
+    if _is_terminal() and len(shown) <= _MOST_FOLDED_ROWS:
         _print_folded(columns, shown)
     else:
         _print_lines([tuple(map(Text, columns)), *shown])
@@ -97,9 +99,53 @@ def print_json(document: Json) -> None:
     _write(json.dumps(document, indent=2) + "\n")
 
 
+def print_bytes(pieces: Iterable[bytes]) -> None:
+    """Print a document as it is."""
+    with _standard_output():
+        sys.stdout.buffer.writelines(pieces)
+        sys.stdout.buffer.flush()
+
+
+def flush_output() -> None:
+    """Write out what argparse has printed, so that a failure is seen before the process ends."""
+    if sys.stdout is not None:
+        with _standard_output():
+            sys.stdout.flush()
+
+
 def tell(text: str) -> None:
-    """Say something beside what was asked for: on standard error."""
-    print(printable(text), file=sys.stderr)
+    """Print a line beside the output: on standard error."""
+    complain(printable(text))
+
+
+def complain(message: str) -> None:
+    """Print lines on standard error, if it can be written."""
+    if sys.stderr is not None:
+        with suppress(OSError):
+            print(message, file=sys.stderr)
+
+
+@contextmanager
+def _standard_output() -> Iterator[None]:
+    """Turn a failure to write into an OutputError; a reader that has left is no failure.
+
+    Afterwards nothing is left for the interpreter to flush at its end.
+    """
+    if sys.stdout is None:
+        raise OutputError("standard output: is closed")
+    try:
+        yield
+    except BrokenPipeError:
+        _discard_output()
+    except OSError as error:
+        _discard_output()
+        raise OutputError(f"standard output: cannot be written: {error.strerror}") from error
+
+
+def _discard_output() -> None:
+    null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)
 
 
 def _print_folded(columns: Sequence[str], rows: Iterable[Sequence[Text]]) -> None:
@@ -124,12 +170,16 @@ def _print_lines(rows: Sequence[Sequence[Text]]) -> None:
     _write("".join(f"{line}\n" for line in lines))
 
 
+def _is_terminal() -> bool:
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
 def _shown(cell: Cell) -> Text:
     return cell if isinstance(cell, Text) else Text(printable(cell))
 
 
 def _print(what: RenderableType) -> None:
-    is_terminal = sys.stdout.isatty()
+    is_terminal = _is_terminal()
     console = Console(force_terminal=is_terminal, width=None if is_terminal else _WIDE)
     with console.capture() as captured:
         console.print(what)
@@ -139,9 +189,6 @@ def _print(what: RenderableType) -> None:
 def _write(text: str) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal without Unicode
-    try:
+    with _standard_output():
         sys.stdout.write(text)
         sys.stdout.flush()
-    except BrokenPipeError:
-        # `users list | head` has read enough; nothing is left for the interpreter to flush.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -2,10 +2,10 @@
 
 import argparse
 import os
-import sys
 
 from exporter.app import poll_once, serve
 from exporter.cli.flags import add_setting_flags, flag_options, given_flags
+from exporter.cli.printing import complain, print_bytes
 from exporter.cli.running import run
 from exporter.clock import SystemClock
 from exporter.logs import configure_logging
@@ -47,9 +47,9 @@ def _once(arguments: argparse.Namespace) -> int:
     settings = _settings(arguments)
     _log_by(settings)
     result = run(poll_once(settings, clock=SystemClock()))
-    _write(result.exposition)
+    print_bytes([result.exposition])
     for failure in result.failed:
-        print(f"failed: {failure}", file=sys.stderr)
+        complain(f"failed: {failure}")
     return 1 if result.failed else 0
 
 
@@ -60,12 +60,3 @@ def _settings(arguments: argparse.Namespace) -> Settings:
 
 def _log_by(settings: Settings) -> None:
     configure_logging(level=settings.log_level, log_format=settings.log_format)
-
-
-def _write(exposition: bytes) -> None:
-    try:
-        sys.stdout.buffer.write(exposition)
-        sys.stdout.buffer.flush()
-    except BrokenPipeError:
-        # `once | head` has read enough; nothing is left for the interpreter to flush at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from exporter.clock import Clock, SystemClock
-from exporter.errors import ConfigurationError
+from exporter.errors import ListenError
 from exporter.simulator.http.admin_api import CONTROL_ROOT, Control
 from exporter.simulator.http.endpoint import API_ROOT, Endpoint, RequestLog
 from exporter.simulator.scenario import Scenario
@@ -65,8 +65,8 @@ async def run_simulator(
 ) -> AsyncIterator[Simulator]:
     """Serve a simulator until the block ends; port 0 takes a free one.
 
-    ConfigurationError where the scenario's parts do not fit together, or the address cannot be
-    had.
+    Raises ConfigurationError if the scenario's parts do not fit together, and ListenError if the
+    address cannot be listened on.
     """
     clock = clock or SystemClock()
     now_ns = round(clock.time() * SECOND_NS)
@@ -103,7 +103,7 @@ async def _serve(app: web.Application, *, host: str, port: int) -> AsyncIterator
             await site.start()
         except OSError as error:
             problem = error.strerror or str(error)
-            raise ConfigurationError(f"cannot listen on {host}:{port}: {problem}") from error
+            raise ListenError(f"cannot listen on {host}:{port}: {problem}") from error
         yield _url(runner.addresses[0])
     finally:
         await runner.cleanup()

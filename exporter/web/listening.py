@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from ipaddress import ip_address
 
-from exporter.errors import ConfigurationError
+from exporter.errors import ListenError
 from exporter.settings import ListenAddress
 
 _BACKLOG = 128
@@ -17,14 +17,14 @@ def open_listeners(listen: ListenAddress) -> Iterator[tuple[socket.socket, ...]]
     """Listen on every address that `listen` means, all on one port, until the block ends.
 
     A name may mean several addresses (localhost usually two). Port 0 becomes a free one. Raises
-    ConfigurationError where the address is not ours or is taken.
+    ListenError if the address is taken, is not one of this machine or cannot be resolved.
     """
     with ExitStack() as opened:
         try:
             sockets = _open_all(listen, opened)
         except OSError as error:
             reason = error.strerror or str(error)
-            raise ConfigurationError(f"cannot listen on {listen}: {reason}") from error
+            raise ListenError(f"cannot listen on {listen}: {reason}") from error
         yield sockets
 
 

@@ -148,7 +148,7 @@ async def run_web(
 ) -> AsyncIterator[WebServer]:
     """Serve until the block ends; reachable as soon as it is entered.
 
-    Raises ConfigurationError where `listen` is not ours or is taken.
+    Raises ListenError if `listen` is taken, is not one of this machine or cannot be resolved.
     """
     scrapes = ScrapeEndpoint(sources, gate=gate, clock=clock, limits=limits or ScrapeLimits())
     routes = Routes(sources, scrapes, clock)

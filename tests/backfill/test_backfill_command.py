@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import Ending, run_command
+from tests.support.commands import Ending, run_command, run_in_shell
 from tests.support.road import Cloudflare, run_simulation
 from tests.support.simulator import ADA, still_account
 from tests.support.yaml_file import Json, write_yaml
@@ -144,3 +144,22 @@ async def test_a_reader_may_leave_early(tmp_path: Path) -> None:
     assert out.startswith(b"# HELP ")
     assert b"Traceback" not in err
     assert pipe.returncode == 0
+
+
+@pytest.mark.parametrize("words", ["> /dev/full", "--output /dev/full"])
+async def test_a_full_disk_does_not_cost_what_was_read(words: str, tmp_path: Path) -> None:
+    """Reading takes hours where an account is large."""
+    (tmp_path / "temporary").mkdir()
+    async with simulated(tmp_path) as cloudflare:
+        ending = await run_in_shell(
+            f"$EXPORTER backfill {words}",
+            TMPDIR=str(tmp_path / "temporary"),
+            RISK_EXPORTER_STATE="memory:",
+            **cloudflare.environ,
+        )
+    assert ending.status == 1
+    assert "Traceback" not in ending.err
+    (kept,) = (tmp_path / "temporary").iterdir()
+    assert f"No space left on device; the whole document is kept in {kept}: " in ending.err
+    assert kept.read_text().endswith("# EOF\n")
+    assert ": 2 events, " in ending.err

@@ -1,13 +1,14 @@
 """The laws of a file that appears whole or not at all."""
 
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from exporter.backfill import open_output
-from exporter.errors import ConfigurationError, ExporterError
+from exporter.backfill import keep_elsewhere, open_output
+from exporter.errors import ConfigurationError, ExporterError, OutputError
 
 
 def test_a_file_is_there_once_it_is_whole(tmp_path: Path) -> None:
@@ -78,3 +79,37 @@ def test_a_pipe_is_written_to_and_stays_a_pipe(tmp_path: Path) -> None:
     finally:
         os.close(reader)
     assert path.is_fifo()
+
+
+def test_a_file_is_created_for_its_owner_alone(tmp_path: Path) -> None:
+    """It holds who is at risk; from its first byte on, whatever the umask."""
+    previous = os.umask(0)
+    try:
+        with open_output(tmp_path / "past.om") as write:
+            modes = [stat.S_IMODE(one.stat().st_mode) for one in tmp_path.iterdir()]
+            write([b"one\n"])
+    finally:
+        os.umask(previous)
+    assert modes == [0o600]
+    assert stat.S_IMODE((tmp_path / "past.om").stat().st_mode) == 0o600
+
+
+def test_a_full_device_is_an_error_of_the_output(tmp_path: Path) -> None:
+    """More than a buffer of it, and less, which fails only when it is flushed."""
+    link = tmp_path / "full"
+    link.symlink_to("/dev/full")
+    for size in (10, 1_000_000):
+        with pytest.raises(OutputError, match="No space left"), open_output(link) as write:
+            write([bytes(size)])
+
+
+def test_a_document_is_kept_where_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder for temporary files may be the one that is full."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    path = keep_elsewhere(lambda: [b"one\n"])
+    assert path.parent == tmp_path
+    assert path.read_bytes() == b"one\n"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600

@@ -144,6 +144,6 @@ async def test_a_taken_address_is_told_in_one_line(command: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         ending = await run_command(command, "--listen", address)
-    assert ending.status == 2
+    assert ending.status == 1
     assert f"cannot listen on {address}" in ending.err
     assert "Traceback" not in ending.err

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.errors import ConfigurationError
+from exporter.errors import ConfigurationError, ListenError
 from exporter.simulator import Scenario, load_scenario, run_simulator
 from tests.support.simulator import Talk, talk_to_simulator
 
@@ -212,7 +212,7 @@ async def test_an_address_that_is_taken_is_told(talk: Talk) -> None:
     """A second simulator on the same port is a mistake somebody can correct."""
     port = int(talk.simulator.url.rpartition(":")[2])
 
-    with pytest.raises(ConfigurationError, match=f"cannot listen on 127.0.0.1:{port}: "):
+    with pytest.raises(ListenError, match=f"cannot listen on 127.0.0.1:{port}: "):
         async with run_simulator(Scenario(), port=port):
             pass
 

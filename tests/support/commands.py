@@ -74,6 +74,22 @@ async def run_command(*arguments: str, **environ: str) -> Ending:
         return await _end_of(process)
 
 
+async def run_in_shell(line: str, **environ: str) -> Ending:
+    """Run a line of bash to its end; in it `$EXPORTER` is the command.
+
+    The status is that of the first part of a pipeline that failed.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *("/bin/bash", "-o", "pipefail", "-c", line),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={"PATH": os.environ["PATH"], "EXPORTER": f"{sys.executable} -m exporter", **environ},
+    )
+    async with asyncio.timeout(_READY_SECONDS):
+        return await _end_of(process)
+
+
 async def _start(
     arguments: tuple[str, ...], environ: Mapping[str, str]
 ) -> asyncio.subprocess.Process:

@@ -3,7 +3,9 @@
 import asyncio
 import os
 import pty
+import signal
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 
 _SECONDS = 30.0
@@ -17,8 +19,13 @@ class Screen:
     shown: str
 
 
-async def run_at_terminal(*arguments: str, typed: str = "", **environ: str) -> Screen:
-    """Run a command with all three streams on one terminal; `typed` lies ready to be read."""
+async def run_at_terminal(
+    *arguments: str, typed: str = "", interrupted_at: str | None = None, **environ: str
+) -> Screen:
+    """Run a command with all three streams on one terminal; `typed` lies ready to be read.
+
+    Once the terminal shows the text `interrupted_at`, the command gets what Ctrl-C sends.
+    """
     terminal, end = pty.openpty()
     try:
         os.write(terminal, typed.encode())
@@ -30,7 +37,13 @@ async def run_at_terminal(*arguments: str, typed: str = "", **environ: str) -> S
             env={"PATH": os.environ["PATH"], "PYTHONWARNINGS": "error", "TERM": "xterm", **environ},
         )
         os.close(end)
-        reading = asyncio.create_task(asyncio.to_thread(_read_all, terminal))
+
+        def interrupt() -> None:
+            os.kill(process.pid, signal.SIGINT)
+
+        reading = asyncio.create_task(
+            asyncio.to_thread(_read_all, terminal, interrupted_at, interrupt)
+        )
         if not (await asyncio.wait([reading], timeout=_SECONDS))[0]:
             process.kill()  # which ends the reading, too
         return Screen(await process.wait(), await reading)
@@ -38,7 +51,7 @@ async def run_at_terminal(*arguments: str, typed: str = "", **environ: str) -> S
         os.close(terminal)
 
 
-def _read_all(terminal: int) -> str:
+def _read_all(terminal: int, awaited: str | None, interrupt: Callable[[], None]) -> str:
     """Read until every process has let go of the terminal, which Linux tells as an error."""
     read = bytearray()
     while True:
@@ -46,3 +59,6 @@ def _read_all(terminal: int) -> str:
             read += os.read(terminal, 4096)
         except OSError:
             return read.decode()
+        if awaited is not None and awaited in read.decode(errors="replace"):
+            awaited = None
+            interrupt()

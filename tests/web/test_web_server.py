@@ -7,7 +7,7 @@ import pytest
 import uvloop
 
 from exporter.clock import SystemClock
-from exporter.errors import ConfigurationError
+from exporter.errors import ListenError
 from exporter.gate import ScrapeGate
 from exporter.settings import ListenAddress
 from exporter.web import WebConfig, run_web
@@ -51,14 +51,14 @@ async def test_a_taken_port_is_the_operator_s_to_change() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port: int = other.getsockname()[1]
         with pytest.raises(
-            ConfigurationError, match=rf"cannot listen on 127\.0\.0\.1:{port}: Address already in"
+            ListenError, match=rf"cannot listen on 127\.0\.0\.1:{port}: Address already in"
         ):
             await status_at(ListenAddress("127.0.0.1", port))
 
 
 async def test_a_host_that_is_not_ours_is_the_operator_s_to_change() -> None:
     """192.0.2.0/24 is for documentation (RFC 5737): nobody has it."""
-    with pytest.raises(ConfigurationError, match=r"cannot listen on 192\.0\.2\.1:0: "):
+    with pytest.raises(ListenError, match=r"cannot listen on 192\.0\.2\.1:0: "):
         await status_at(ListenAddress("192.0.2.1", 0))
 
 
