@@ -1,74 +1,81 @@
-"""Basic authentication against bcrypt hashes, off the event loop and one check at a time.
+"""Basic authentication against bcrypt hashes, one check at a time and off the event loop.
 
-A password that was right is remembered as a keyed digest, so that only a user's first scrape
-pays for bcrypt. One that was wrong is not, and a user nobody knows costs as much as one with a
-wrong password: times tell nobody which users exist.
+A password that was right is remembered as a keyed digest together with its hash, so only the
+first request of a user costs a check. Checks wait in queues by client address, so a client that
+guesses delays and displaces its own requests only. Each wrong password costs the same time,
+whether the user exists or not.
 """
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import hmac
 import secrets
-from collections import OrderedDict
-from collections.abc import Mapping
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address
+from types import MappingProxyType
 
 import bcrypt
 
 _REMEMBERED = 64
-_WAITING = 16
-_LONGEST_PASSWORD = (
-    72  # bytes; bcrypt looks at no more, and its Python library leaves the cut to us
-)
+_WAITING_OF_ADDRESS = 8
+_WAITING = 128
+_REMEMBERED_ADDRESSES = 4096
+# bcrypt uses 72 bytes of a password; its Python library refuses longer ones.
+_LONGEST_PASSWORD = 72
+_NETWORK_BITS = 64
 
 
 class TooManyChecksError(Exception):
-    """So many passwords wait to be checked that one more would wait for too long."""
+    """The queue of this client address is full, or closed; the password was not checked."""
 
 
 class BasicAuth:
-    """The users who may read, by name and bcrypt hash; at least one."""
+    """The users who may read, by name and bcrypt hash.
 
-    def __init__(self, users: Mapping[str, bytes]) -> None:
-        self._users = users
-        self._unknown_user = _matches_nothing(max(map(_cost, users.values())))
+    `replace_users` keeps what is remembered: a password stays right while its hash stays.
+    """
+
+    def __init__(self, users: Mapping[str, bytes] = MappingProxyType({})) -> None:
         self._key = secrets.token_bytes()
         self._right: OrderedDict[bytes, None] = OrderedDict()
-        self._turn = asyncio.Lock()
-        self._waiting = 0
+        self._queue = CheckQueue()
+        self.replace_users(users)
 
-    async def allows(self, authorization: str) -> bool:
+    def replace_users(self, users: Mapping[str, bytes]) -> None:
+        """Accept these users from now on, and no others."""
+        self._users = users
+        self._highest_cost = max(map(_cost, users.values()), default=0)
+
+    def close(self) -> None:
+        """Check no more passwords, because the server stops."""
+        self._queue.close()
+
+    async def allows(self, authorization: str, *, remote: str | None = None) -> bool:
         """Whether the value of an Authorization header names a user and their password.
 
-        Raises TooManyChecksError where too many others are being checked; whoever was right
-        before is never turned away by that.
+        `remote` is the address of the client. Raises TooManyChecksError if too many checks of
+        that address wait; a password that was right before needs no check.
         """
         credentials = _decode(authorization)
-        if credentials is None:
+        if credentials is None or not self._users:
             return False
         user, password = credentials
-        digest = hmac.digest(self._key, _joined(user, password), hashlib.sha256)
+        hashed = self._users.get(user)
+        digest = hmac.digest(self._key, _joined(user, hashed or b"", password), hashlib.sha256)
         if digest in self._right:
             self._right.move_to_end(digest)
             return True
-        if not await self._is_right(user, password):
+        cost = self._highest_cost
+        check = self._queue.submit(origin_of(remote), lambda: _is_right(password, hashed, cost))
+        if not await check or self._users.get(user) != hashed:
             return False
         self._remember(digest)
         return True
-
-    async def _is_right(self, user: str, password: bytes) -> bool:
-        if self._waiting >= _WAITING:
-            raise TooManyChecksError
-        self._waiting += 1
-        try:
-            async with self._turn:
-                return await asyncio.to_thread(self._check, user, password)
-        finally:
-            self._waiting -= 1
-
-    def _check(self, user: str, password: bytes) -> bool:
-        hashed = self._users.get(user, self._unknown_user)
-        return bcrypt.checkpw(password[:_LONGEST_PASSWORD], hashed) and user in self._users
 
     def _remember(self, digest: bytes) -> None:
         self._right[digest] = None
@@ -76,8 +83,145 @@ class BasicAuth:
             self._right.popitem(last=False)
 
 
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """One check that waits or runs, and the future of its result."""
+
+    run: Callable[[], bool]
+    result: asyncio.Future[bool]
+
+
+class CheckQueue:
+    """Runs checks one at a time, of the address that was served least recently first.
+
+    An address that was never served comes before all others. The next check starts when the
+    thread of the last one has ended, even if its client is gone: a client that hangs up gets no
+    second thread. Nothing can interrupt bcrypt, so the process ends after the check that runs;
+    the bound on the cost of a hash keeps that short.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, deque[_Check]] = {}
+        self._served: OrderedDict[str, int] = OrderedDict()
+        self._turns = 0
+        self._is_running = False
+        self._is_closed = False
+
+    def close(self) -> None:
+        """Refuse what waits and what is submitted from now on; a running check goes on."""
+        self._is_closed = True
+        while self._waiting:
+            self._refuse(self._take(next(iter(self._waiting)), newest=False))
+
+    def submit(self, address: str, run: Callable[[], bool]) -> asyncio.Future[bool]:
+        """Return the result of `run`, called in a thread when it is this address's turn.
+
+        Raises TooManyChecksError if the address has too many checks waiting. If all queues
+        together are full, the newest check of the address that would be served last is displaced
+        by the same error, through its future.
+        """
+        queue = self._waiting.get(address, deque())
+        if self._is_closed or len(queue) >= _WAITING_OF_ADDRESS:
+            raise TooManyChecksError
+        self._waiting[address] = queue
+        check = _Check(run, asyncio.get_running_loop().create_future())
+        queue.append(check)
+        if sum(map(len, self._waiting.values())) > _WAITING:
+            # Of addresses that were never served the latest one.
+            last = max(reversed(self._waiting), key=self._last_turn)
+            self._refuse(self._take(last, newest=True))
+        self._start_next()
+        return check.result
+
+    def _start_next(self) -> None:
+        while self._waiting and not self._is_running:
+            address = min(self._waiting, key=self._last_turn)
+            check = self._take(address, newest=False)
+            if check.result.cancelled():
+                continue
+            self._record_turn(address)
+            self._is_running = True
+            loop = asyncio.get_running_loop()
+            # Not a daemon: one that returns from bcrypt while Python ends aborts the process.
+            threading.Thread(target=self._run, args=(check, loop), name="password-check").start()
+
+    @staticmethod
+    def _refuse(check: _Check) -> None:
+        if not check.result.done():
+            check.result.set_exception(TooManyChecksError())
+
+    def _take(self, address: str, *, newest: bool) -> _Check:
+        queue = self._waiting[address]
+        check = queue.pop() if newest else queue.popleft()
+        if not queue:
+            del self._waiting[address]
+        return check
+
+    def _last_turn(self, address: str) -> int:
+        return self._served.get(address, 0)
+
+    def _record_turn(self, address: str) -> None:
+        self._turns += 1
+        self._served[address] = self._turns
+        self._served.move_to_end(address)
+        if len(self._served) > _REMEMBERED_ADDRESSES:
+            self._served.popitem(last=False)
+
+    def _run(self, check: _Check, loop: asyncio.AbstractEventLoop) -> None:
+        """In a thread: run the check and hand its outcome to the loop, unless that is closed."""
+        outcome: bool | Exception
+        try:
+            outcome = check.run()
+        except Exception as error:  # noqa: BLE001  # raised again where the check is awaited
+            outcome = error
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(self._finish, check.result, outcome)
+
+    def _finish(self, result: asyncio.Future[bool], outcome: bool | Exception) -> None:  # noqa: FBT001  # what a check returned
+        self._is_running = False
+        if not result.done():
+            if isinstance(outcome, Exception):
+                result.set_exception(outcome)
+            else:
+                result.set_result(outcome)
+        self._start_next()
+
+
+def _is_right(password: bytes, hashed: bytes | None, highest_cost: int) -> bool:
+    """Whether the password has this hash; False takes the time of `highest_cost` in every case.
+
+    A cost one higher takes twice the time, so a failed check at cost c and further ones at c,
+    c + 1 and so on below the highest cost together take the time of the highest.
+    """
+    password = password[:_LONGEST_PASSWORD]
+    if hashed is None:
+        bcrypt.checkpw(password, _matches_nothing(highest_cost))
+        return False
+    if bcrypt.checkpw(password, hashed):
+        return True
+    for cost in range(_cost(hashed), highest_cost):
+        bcrypt.checkpw(password, _matches_nothing(cost))
+    return False
+
+
+def origin_of(remote: str | None) -> str:
+    """Return the queue of a client address: an IPv4 address or an IPv6 network of 64 bits.
+
+    One IPv6 client usually has a whole network of that size.
+    """
+    try:
+        address = ip_address(remote or "")
+    except ValueError:
+        return ""
+    if not isinstance(address, IPv6Address):
+        return str(address)
+    if address.ipv4_mapped:
+        return str(address.ipv4_mapped)
+    return address.packed[: _NETWORK_BITS // 8].hex()
+
+
 def _decode(authorization: str) -> tuple[str, bytes] | None:
-    """User and password (RFC 7617), or None where the header is not Basic or not readable."""
+    """Return user and password (RFC 7617), or None if the header is not readable as Basic."""
     scheme, _, encoded = authorization.partition(" ")
     if scheme.lower() != "basic":
         return None
@@ -88,9 +232,9 @@ def _decode(authorization: str) -> tuple[str, bytes] | None:
         return None
 
 
-def _joined(user: str, password: bytes) -> bytes:
+def _joined(user: str, hashed: bytes, password: bytes) -> bytes:
     name = user.encode()
-    return len(name).to_bytes(4, "big") + name + password
+    return b"".join(len(part).to_bytes(4, "big") + part for part in (name, hashed, password))
 
 
 def _cost(hashed: bytes) -> int:
@@ -98,5 +242,5 @@ def _cost(hashed: bytes) -> int:
 
 
 def _matches_nothing(cost: int) -> bytes:
-    """A hash of the right form that no known password has: all zeros after the cost."""
+    """Return a hash of the right form that no known password has: all zeros after the cost."""
     return b"$2b$%02d$" % cost + b"." * 53

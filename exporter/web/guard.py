@@ -66,12 +66,19 @@ class Guard:
     """Refuses requests before a route sees them. Created again for each web configuration."""
 
     def __init__(
-        self, config: WebConfig, *, hosts: OwnHosts, enable_lifecycle: bool, clock: Clock
+        self,
+        config: WebConfig,
+        *,
+        hosts: OwnHosts,
+        enable_lifecycle: bool,
+        auth: BasicAuth,
+        clock: Clock,
     ) -> None:
         self._hosts = hosts
         self._enable_lifecycle = enable_lifecycle
         self._allowed_sans = config.allowed_sans
-        self._auth = BasicAuth(config.users) if config.users else None
+        self._needs_password = bool(config.users)
+        self._auth = auth
         self._bucket = TokenBucket(config.rate_limit, clock) if config.rate_limit else None
 
     async def refuse(self, request: web.BaseRequest, headers: Headers) -> web.Response | None:
@@ -90,7 +97,7 @@ class Guard:
             return answer_text(
                 "The client certificate bears no allowed name", status=403, headers=headers
             )
-        refusal = await self._refuse_stranger(request, headers) if self._auth else None
+        refusal = await self._refuse_stranger(request, headers) if self._needs_password else None
         return refusal or self._refuse_reload(request, headers)
 
     def _refuse_reload(self, request: web.BaseRequest, headers: Headers) -> web.Response | None:
@@ -132,9 +139,9 @@ class Guard:
     async def _refuse_stranger(
         self, request: web.BaseRequest, headers: Headers
     ) -> web.Response | None:
-        assert self._auth is not None
+        authorization = request.headers.get("Authorization", "")
         try:
-            if await self._auth.allows(request.headers.get("Authorization", "")):
+            if await self._auth.allows(authorization, remote=request.remote):
                 return None
         except TooManyChecksError:
             return answer_text(

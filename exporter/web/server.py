@@ -11,6 +11,7 @@ from aiohttp import web
 from exporter.clock import Clock
 from exporter.gate import ScrapeGate
 from exporter.settings import ListenAddress
+from exporter.web.auth import BasicAuth
 from exporter.web.config import WebConfig
 from exporter.web.guard import Guard, OwnHosts, RequestPolicy
 from exporter.web.listening import bound_port, is_loopback, open_listeners
@@ -46,6 +47,7 @@ class WebServer:
         self._clock = clock
         self._sites: Sequence[web.SockSite] = ()
         self._connections = QuietServer(self._answer)
+        self._auth = BasicAuth()
         self._runner = web.ServerRunner(self._connections, shutdown_timeout=_SHUTDOWN_SECONDS)
         self._apply(config, policy)
 
@@ -82,11 +84,13 @@ class WebServer:
         """Answer nobody new, let open answers end for a few seconds, and drop the rest."""
         for site in self._sites:
             await site.stop()
+        self._auth.close()
         await self._routes.close()
         await self._runner.cleanup()
 
     def _apply(self, config: WebConfig, policy: RequestPolicy) -> None:
         self._tls = config.tls
+        self._auth.replace_users(config.users)
         self._policy = policy
         self._guard = Guard(
             config,
@@ -96,6 +100,7 @@ class WebServer:
                 is_loopback=all(map(is_loopback, self._listeners)),
             ),
             enable_lifecycle=policy.enable_lifecycle,
+            auth=self._auth,
             clock=self._clock,
         )
         headers = {**COMMON_HEADERS, **config.headers, **SERVER_HEADERS}

@@ -1,12 +1,15 @@
 import asyncio
 import base64
+import threading
 import time
+from contextlib import AsyncExitStack
 
 import bcrypt
+import httpx
 import pytest
 
 from exporter.web import WebConfig
-from exporter.web.auth import BasicAuth, TooManyChecksError
+from exporter.web.auth import BasicAuth, CheckQueue, TooManyChecksError, origin_of
 from exporter.web.rate import RateLimit
 from tests.support.manual_clock import ManualClock
 from tests.support.web_server import serve, users
@@ -83,19 +86,210 @@ async def test_one_user_s_right_password_opens_nothing_for_another() -> None:
     assert not await auth.allows(header("bob", "one"))
 
 
+async def test_a_wrong_password_costs_the_same_work_for_every_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Otherwise the time of a response shows which users exist, where costs differ."""
+    auth = BasicAuth(
+        {
+            "alice": bcrypt.hashpw(b"one", bcrypt.gensalt(7)),
+            "carol": bcrypt.hashpw(b"one", bcrypt.gensalt(4)),
+        }
+    )
+    checkpw, rounds = bcrypt.checkpw, 0
+
+    def count(password: bytes, hashed: bytes) -> bool:
+        nonlocal rounds
+        rounds += 2 ** int(hashed[4:6])
+        return checkpw(password, hashed)
+
+    monkeypatch.setattr(bcrypt, "checkpw", count)
+    for name in ("alice", "carol", "mallory"):
+        rounds = 0
+        assert not await auth.allows(header(name, "wrong"))
+        assert rounds == 2**7
+
+
+async def test_a_right_password_stays_right_over_a_reload_while_its_hash_stays() -> None:
+    """A reload must not send every user through a check again; a new hash must."""
+    kept, changed = users(alice="one")["alice"], users(bob="two")["bob"]
+    auth = BasicAuth({"alice": kept, "bob": changed})
+    assert await auth.allows(header("alice", "one"))
+    assert await auth.allows(header("bob", "two"))
+    auth.replace_users({"alice": kept, **users(bob="two")})
+    auth.close()  # no check can run any more
+    assert await auth.allows(header("alice", "one"))
+    with pytest.raises(TooManyChecksError):
+        await auth.allows(header("bob", "two"))
+
+
+async def test_a_user_who_is_removed_is_refused() -> None:
+    """Also one whose password was right before."""
+    auth = BasicAuth(users(alice="one", bob="two"))
+    assert await auth.allows(header("bob", "two"))
+    auth.replace_users(users(alice="one"))
+    assert not await auth.allows(header("bob", "two"))
+
+
+async def test_a_user_who_is_removed_while_the_password_is_checked_is_refused() -> None:
+    """The result belongs to a hash that is gone."""
+    auth = BasicAuth(users(alice="one"))
+    check = asyncio.create_task(auth.allows(header("alice", "one")))
+    await asyncio.sleep(0)
+    auth.replace_users(users(bob="two"))
+    assert not await check
+
+
+class Checks:
+    """Checks that note their order, the first of which runs until it is released."""
+
+    def __init__(self) -> None:
+        self.queue = CheckQueue()
+        self.order: list[str] = []
+        self._release = threading.Event()
+        self.first = self.queue.submit("first", self._release.wait)
+
+    def submit(self, address: str) -> asyncio.Future[bool]:
+        """Queue a check of this address, or raise."""
+        return self.queue.submit(address, lambda: self._note(address))
+
+    async def finish(self, *results: asyncio.Future[bool]) -> None:
+        """Let the checks run, until those with these results have ended."""
+        self._release.set()
+        await asyncio.wait([self.first, *results])
+
+    def _note(self, address: str) -> bool:
+        self.order.append(address)
+        return True
+
+
+async def test_addresses_take_turns() -> None:
+    """A client that guesses waits behind its own guesses, not before others."""
+    checks = Checks()
+    flood = [checks.submit("flood") for _ in range(4)]
+    others = [checks.submit("one"), checks.submit("two"), checks.submit("one")]
+    await checks.finish(*flood, *others)
+    assert checks.order == ["flood", "one", "two", "flood", "one", "flood", "flood"]
+
+
+async def test_an_address_that_was_never_served_comes_first() -> None:
+    """A right user need not wait for a round of the addresses that guess."""
+    checks = Checks()
+    await checks.finish(*[checks.submit("flood") for _ in range(4)])
+    again = threading.Event()
+    running = checks.queue.submit("flood", again.wait)
+    late = [checks.submit("flood"), checks.submit("new")]
+    again.set()
+    await asyncio.wait([running, *late])
+    assert checks.order[-2:] == ["new", "flood"]
+
+
+async def test_only_the_address_that_floods_is_refused() -> None:
+    """Its queue is full; those of others are not."""
+    checks = Checks()
+    results = [checks.submit("flood") for _ in range(8)]
+    with pytest.raises(TooManyChecksError):
+        checks.submit("flood")
+    results.append(checks.submit("other"))
+    await checks.finish(*results)
+    assert all(result.result() for result in results)
+
+
+async def test_where_many_addresses_flood_a_new_one_displaces_the_newest_of_those() -> None:
+    """All queues together are bounded, and an address that was served loses its place first."""
+    checks = Checks()
+    served = [checks.submit(f"flood{number}") for number in range(16)]
+    await checks.finish(*served)
+    again = threading.Event()
+    running = checks.queue.submit("flood0", again.wait)
+    waiting = [checks.submit(f"flood{number}") for number in range(16) for _ in range(8)]
+    new = checks.submit("new")
+    again.set()
+    await asyncio.wait([running, new, *waiting])
+    assert new.result()
+    refused = [result for result in waiting if result.exception()]
+    assert refused == [waiting[7]]  # flood0 has run once more than the others
+
+
+async def test_a_client_that_hangs_up_gets_no_second_thread() -> None:
+    """Otherwise connections opened and closed would run any number of checks at once."""
+    checks = Checks()
+    checks.first.cancel()
+    abandoned, kept = checks.submit("one"), checks.submit("one")
+    abandoned.cancel()
+    await asyncio.sleep(0)
+    assert not checks.order
+    await checks.finish(kept)
+    assert checks.order == ["one"]
+
+
+async def test_a_check_that_fails_fails_alone() -> None:
+    """Its error reaches the one who awaits it, and the next check runs."""
+    queue = CheckQueue()
+
+    def fail() -> bool:
+        raise ValueError("no hash")
+
+    failed, next_one = queue.submit("one", fail), queue.submit("one", lambda: True)
+    with pytest.raises(ValueError, match="no hash"):
+        await failed
+    assert await next_one
+
+
+async def test_after_the_end_no_check_starts() -> None:
+    """The process must end after the one that runs, whatever waits."""
+    checks = Checks()
+    waiting = [checks.submit("one"), checks.submit("two")]
+    checks.queue.close()
+    await checks.finish(*waiting)
+    assert not checks.order
+    assert all(isinstance(result.exception(), TooManyChecksError) for result in waiting)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_same"),
+    [
+        ("127.0.0.1", "127.0.0.2", False),
+        ("::ffff:127.0.0.1", "127.0.0.1", True),
+        ("::ffff:127.0.0.1", "::ffff:127.0.0.2", False),
+        ("2001:db8::1", "2001:db8::2", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("fe80::1%lo", "fe80::2%lo", True),
+        (None, "", True),
+    ],
+)
+def test_an_address_is_one_ipv4_address_or_one_ipv6_network(
+    one: str | None, other: str, *, is_same: bool
+) -> None:
+    """A dual-stack listener shows IPv4 clients as mapped addresses; they are still apart."""
+    assert (origin_of(one) == origin_of(other)) is is_same
+
+
 @pytest.mark.slow
-async def test_an_unknown_user_costs_as_much_as_a_wrong_password() -> None:
-    """Otherwise the time of an answer tells which users exist."""
-    auth = BasicAuth({"alice": bcrypt.hashpw(b"one", bcrypt.gensalt(10))})
+async def test_a_right_user_is_answered_while_another_address_floods() -> None:
+    """Their first request included, which needs a check; the flood alone is refused."""
+    config = WebConfig(users={"alice": bcrypt.hashpw(b"one", bcrypt.gensalt(8))})
+    async with serve(config=config) as served, AsyncExitStack() as clients:
 
-    async def seconds(authorization: str) -> float:
-        started = time.perf_counter()
-        assert not await auth.allows(authorization)
-        return time.perf_counter() - started
+        async def client(address: str) -> httpx.AsyncClient:
+            transport = httpx.AsyncHTTPTransport(local_address=address)
+            return await clients.enter_async_context(
+                httpx.AsyncClient(base_url=served.server.url, transport=transport)
+            )
 
-    known = min([await seconds(header("alice", "wrong")) for _ in range(3)])
-    unknown = min([await seconds(header("mallory", "wrong")) for _ in range(3)])
-    assert 0.5 < unknown / known < 2.0
+        flooding, friendly = await client("127.0.0.2"), await client("127.0.0.3")
+
+        async def guess(number: int) -> int:
+            return (await flooding.get("/-/ready", auth=("alice", str(number)))).status_code
+
+        async with asyncio.TaskGroup() as group:
+            guesses = [group.create_task(guess(number)) for number in range(40)]
+            await asyncio.wait(guesses, return_when=asyncio.FIRST_COMPLETED)
+            answer = await friendly.get("/-/ready", auth=("alice", "one"))
+            checked = [guess for guess in guesses if guess.done() and guess.result() == 401]
+    assert answer.status_code == 200
+    assert len(checked) < 8
+    assert {guess.result() for guess in guesses} == {401, 503}
 
 
 @pytest.mark.slow
@@ -126,7 +320,7 @@ async def test_a_crowd_of_strangers_is_turned_away_but_no_friend() -> None:
     """Guessing must not queue without bound, nor keep Prometheus out."""
     auth = BasicAuth({"alice": bcrypt.hashpw(b"one", bcrypt.gensalt(8))})
     assert await auth.allows(header("alice", "one"))
-    guesses = [asyncio.create_task(auth.allows(header("alice", str(n)))) for n in range(16)]
+    guesses = [asyncio.create_task(auth.allows(header("alice", str(n)))) for n in range(9)]
     await asyncio.sleep(0)
     with pytest.raises(TooManyChecksError):
         await auth.allows(header("alice", "17"))
