@@ -36,6 +36,7 @@ _POLLED = (
 )
 
 _END_OF_OPENMETRICS = b"# EOF\n"
+_EXPOSITION_BYTES = f"\n{declared.EXPOSITION_BYTES.name} ".encode()
 _SAMPLE_SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}
 
 
@@ -120,6 +121,20 @@ class Telemetry:
         # Untyped in the library, which gives bytes here as well.
         text: bytes = generate_openmetrics(registry)  # type: ignore[no-untyped-call]
         return text.removesuffix(_END_OF_OPENMETRICS)
+
+    def render_whole(self, *, beside_bytes: int) -> bytes:
+        """Return everything as OpenMetrics, in which `exposition_bytes` includes this very text.
+
+        `beside_bytes` is what else a whole scrape sends. The end mark is left out, as in `render`.
+        """
+        text = self.render(openmetrics=True)
+        begin = text.index(_EXPOSITION_BYTES) + len(_EXPOSITION_BYTES)
+        head, tail = text[:begin], text[text.index(b"\n", begin) :]
+        size = rest = beside_bytes + len(head) + len(tail)
+        while size != rest + len(str(size)):  # The number's own digits belong to the size.
+            size = rest + len(str(size))
+        self.exposition_bytes.set(size)
+        return head + str(size).encode() + tail
 
     def _gauge(self, metric: Metric) -> Gauge:
         _expect(metric, MetricType.GAUGE)

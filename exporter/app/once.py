@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 
 from exporter.app.accounts import build_pollers
-from exporter.app.sources import refresh_telemetry
+from exporter.app.sources import scrape_now
 from exporter.app.workshop import open_workshop
 from exporter.clock import Clock, SystemClock
 from exporter.polling.resource import Resource
@@ -29,13 +29,7 @@ async def poll_once(settings: Settings, *, clock: Clock | None = None) -> OnceRe
         async with asyncio.TaskGroup() as tasks:
             for poller in pollers:
                 tasks.create_task(poller.poll_once())
-        refresh_telemetry(workshop)
-        scrape = workshop.exposition.scrape(
-            openmetrics=False,
-            gzip=False,
-            names=None,
-            telemetry=workshop.telemetry.render(openmetrics=False),
-        )
+        scrape = scrape_now(workshop, openmetrics=False, gzip=False, names=None)
         failed = tuple(
             f"{poller.account}: {resource.name} ({problem})"
             for poller in pollers

@@ -9,10 +9,19 @@ from exporter.polling.account import AccountPoller
 from exporter.web import StatusPage
 
 
-def refresh_telemetry(workshop: Workshop) -> None:
-    """Bring up to date what telemetry says of the exposition itself."""
-    workshop.telemetry.exposition_series.set(workshop.exposition.series)
-    workshop.telemetry.exposition_bytes.set(workshop.exposition.size_bytes)
+def scrape_now(
+    workshop: Workshop, *, openmetrics: bool, gzip: bool, names: frozenset[str] | None
+) -> Scrape:
+    """Join the exposition as it is now with the exporter's own telemetry.
+
+    The sizes it states are those of a whole OpenMetrics scrape, whatever this scrape is.
+    """
+    exposition, telemetry = workshop.exposition, workshop.telemetry
+    telemetry.exposition_series.set(exposition.series)
+    text = telemetry.render_whole(beside_bytes=exposition.size_bytes)
+    if names is not None or not openmetrics:
+        text = telemetry.render(openmetrics=openmetrics, names=names)
+    return exposition.scrape(openmetrics=openmetrics, gzip=gzip, names=names, telemetry=text)
 
 
 class Sources:
@@ -25,13 +34,7 @@ class Sources:
 
     def scrape(self, *, openmetrics: bool, gzip: bool, names: frozenset[str] | None) -> Scrape:
         """Join what lies ready with the exporter's own telemetry."""
-        refresh_telemetry(self._workshop)
-        return self._workshop.exposition.scrape(
-            openmetrics=openmetrics,
-            gzip=gzip,
-            names=names,
-            telemetry=self._workshop.telemetry.render(openmetrics=openmetrics, names=names),
-        )
+        return scrape_now(self._workshop, openmetrics=openmetrics, gzip=gzip, names=names)
 
     def healthy(self) -> bool:
         """True while anything answers: a task that ends takes the whole process with it."""

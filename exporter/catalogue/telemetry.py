@@ -177,12 +177,13 @@ STATE_SIZE: Final = _gauge(
 )
 EXPOSITION_SERIES: Final = _gauge(
     "exposition_series",
-    "Risk series in a whole scrape as OpenMetrics, the exporter's own telemetry left out.",
+    "Risk series in a whole scrape as OpenMetrics, _created series included and the exporter's own"
+    " telemetry left out.",
 )
 EXPOSITION_BYTES: Final = _gauge(
     "exposition_bytes",
-    "Size of the risk series in a whole scrape as OpenMetrics before compression, which is what"
-    " body_size_limit of Prometheus is held against, in bytes.",
+    "Size of a whole scrape as OpenMetrics before compression, the exporter's own telemetry"
+    " included, in bytes; Prometheus compares this size with body_size_limit.",
 )
 CONFIG_RELOAD_SUCCESSFUL: Final = _gauge(
     "config_last_reload_successful",

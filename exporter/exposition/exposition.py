@@ -57,13 +57,13 @@ class Exposition:
 
     @property
     def series(self) -> int:
-        """How many series an OpenMetrics scrape of everything has, telemetry left out."""
+        """The series of a whole OpenMetrics scrape, `_created` included and telemetry left out."""
         return sum(run.lines for run in self._shown(RISK_METRICS, openmetrics=True, heads=False))
 
     @property
     def size_bytes(self) -> int:
-        """How many bytes that scrape has before compression."""
-        return plain_length(self._shown(RISK_METRICS, openmetrics=True))
+        """The bytes of that scrape before compression, the end mark included."""
+        return plain_length(self._shown(RISK_METRICS, openmetrics=True)) + len(EOF)
 
     async def publish(self, snapshot: AccountSnapshot, *, changed: Collection[str] | None) -> None:
         """Replace what is shown of the snapshot's account, all at once, before this returns.

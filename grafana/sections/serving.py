@@ -45,8 +45,8 @@ def _series() -> timeseries.Panel:
 def _bytes() -> timeseries.Panel:
     return lines(
         "Size of a scrape",
-        "Size of the risk series before compression: what body_size_limit of Prometheus is held"
-        " against.",
+        "Size of a whole scrape before compression, which Prometheus compares with"
+        " body_size_limit.",
         Query(series(EXPOSITION_BYTES), _INSTANCE),
         unit="bytes",
         span=8,
