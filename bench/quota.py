@@ -19,6 +19,7 @@ from exporter.polling.planner import Planner
 from exporter.polling.priority import Priority
 from exporter.polling.publication import LONGEST_REST_SECONDS
 from exporter.polling.quota import DEFAULT_POLICY, Quota
+from exporter.polling.rank import Want
 from exporter.risk.ledger import UserRecord
 from exporter.risk.model import RiskLevel, UserSummary
 
@@ -187,7 +188,7 @@ def _steady(users: int, changing: float) -> str:
     return (
         f"| {users:,} | {changing:.1%} | {1 + users * changing:,.0f} | {calls:,.1f} | {users + 1:,} "
         f"| {(users + 1) / calls:,.0f} x | {median(account.delays):.0f} s | {ninety_ninth:.0f} s "
-        f"| {account.planner.pending:,} |"
+        f"| {account.planner.pending(Want.CHANGED):,} |"
     )
 
 

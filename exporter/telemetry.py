@@ -95,7 +95,8 @@ class Telemetry:
         for operation in _POLLED:
             self.answer_rows.labels(account, operation)
             self.unreadable_rows.labels(account, operation)
-        self.pending_users.labels(account).set(0)
+        for reason in declared.PENDING_REASONS:
+            self.pending_users.labels(account, reason)
         self.detection_delay.labels(account)
 
     def forget_oldest_pending(self, account: str) -> None:

@@ -10,6 +10,9 @@ from exporter.clock import Clock
 from exporter.polling.account import AccountPoller
 from exporter.polling.context import AccountContext
 from exporter.polling.history import Failures
+from exporter.polling.planner import Planner
+from exporter.polling.priority import PauseReason
+from exporter.polling.rank import Want
 from exporter.polling.resource import Resource, ResourceName
 from exporter.risk.model import RiskLevel
 from exporter.web import (
@@ -30,6 +33,10 @@ PERMISSIONS: Mapping[ResourceName, str] = {
     ResourceName.INTEGRATIONS: "Zero Trust Read",
 }
 """What a token needs to read each resource, as Cloudflare's API reference names it."""
+
+LONGEST_PACING_SECONDS = 60.0
+"""Waiting up to this long for the share of the quota is no pause: a poll interval by default, and
+twice the time over which details are spread in Cloudflare's window of five minutes."""
 
 LONGEST_MESSAGE = 160
 """Characters of an error's message that are shown."""
@@ -59,9 +66,10 @@ def _account(poller: AccountPoller) -> AccountStatus:
         poll_interval=poller.intervals.summary,
         resources=tuple(_resources(poller)),
         users=_users(context),
-        backlog=BacklogStatus(context.planner.pending, context.planner.pending_since),
+        backlog=_backlog(context.planner),
         quota=_quota(context),
-        pause=_pause(context),
+        pause=pause_status(context),
+        is_paced=_is_paced(context),
         failures=_failures(poller.resources.values()),
     )
 
@@ -107,9 +115,32 @@ def _quota(context: AccountContext) -> QuotaStatus | None:
     return QuotaStatus(state.limit, state.remaining, _on_the_wall(state.resets_at, context.clock))
 
 
-def _pause(context: AccountContext) -> PauseStatus | None:
+def _backlog(planner: Planner) -> BacklogStatus:
+    return BacklogStatus(
+        changed=planner.pending(Want.CHANGED),
+        oldest=planner.pending_since,
+        never_read=planner.pending(Want.UNREAD),
+        refresh=planner.pending(Want.AGED),
+    )
+
+
+def _is_paced(context: AccountContext) -> bool:
+    """Whether a request waits, but not for a pause worth showing."""
+    if not context.standing.waiting_requests or pause_status(context) is not None:
+        return False
+    return context.governor.pause(context.account) is not None
+
+
+def pause_status(context: AccountContext) -> PauseStatus | None:
+    """Return what holds requests back for a noticeable time, or None.
+
+    Details are spread over the quota's window, so each may wait for some seconds: that is pacing.
+    """
     pause = context.governor.pause(context.account)
     if pause is None:
+        return None
+    seconds = pause.until - context.clock.monotonic()
+    if pause.reason is PauseReason.BUDGET and seconds <= LONGEST_PACING_SECONDS:
         return None
     is_known = isfinite(pause.until)
     until = _on_the_wall(pause.until, context.clock) if is_known else None

@@ -26,6 +26,9 @@ FAILURE_REASONS: Final = (
 )
 """Why a poll can fail, as `poll_failures_total` says it."""
 
+PENDING_REASONS: Final = ("changed", "never_read", "refresh")
+"""Why a user's details are to be fetched, as `pending_users` says it."""
+
 
 def _metric(name: str, metric_type: MetricType, help_text: str, *labels: str) -> Metric:
     return Metric(EXPORTER_PREFIX + name, metric_type, help_text, labels=labels)
@@ -139,13 +142,16 @@ API_PAUSED: Final = _counter(
 )
 PENDING_USERS: Final = _gauge(
     "pending_users",
-    "Users whose summary row changed and whose details are not fetched yet.",
+    "Users whose details are to be fetched, by reason: changed, the summary row changed since they"
+    " were last fetched; never_read, they were never fetched; refresh, they are old. Each user counts"
+    " for the first reason that applies.",
     "account",
+    "reason",
 )
 OLDEST_PENDING: Final = _gauge(
     "oldest_pending_timestamp_seconds",
-    "Since when the longest waiting of the pending users waits, in Unix seconds; absent while"
-    " nobody waits.",
+    "Since when the details of the longest waiting changed user are to be fetched, in Unix seconds;"
+    " absent while there is no such user.",
     "account",
 )
 DETECTION_DELAY: Final = Metric(

@@ -47,4 +47,8 @@ class AccountContext:
 
     async def admit(self, priority: Priority) -> Admission:
         """Wait until the quota lets one request of this account go; see `Governor.admit`."""
-        return await self.governor.admit(self.account, priority)
+        self.standing.waiting_requests += 1
+        try:
+            return await self.governor.admit(self.account, priority)
+        finally:
+            self.standing.waiting_requests -= 1

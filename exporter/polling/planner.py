@@ -6,6 +6,7 @@ about, in the same order; then, evenly spread, those whose details grew old. Nob
 `UserQueue` for the bound.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from heapq import merge
 from itertools import islice
@@ -13,7 +14,7 @@ from itertools import islice
 from exporter.polling.ages import Ages
 from exporter.polling.priority import DETAILS, Priority
 from exporter.polling.queue import UserQueue
-from exporter.polling.rank import Rank, rank_of
+from exporter.polling.rank import Rank, Want, rank_of
 from exporter.polling.rests import Rests
 from exporter.risk.ledger import UserRecord
 from exporter.steps import Steps, in_slices
@@ -30,20 +31,23 @@ class Planner:
     def __init__(self, *, max_age_seconds: float) -> None:
         self._queues = {priority: UserQueue() for priority in DETAILS}
         self._ranks: dict[str, Rank] = {}
+        self._pending: Counter[Want] = Counter()
         self._asked: set[str] = set()
         self._rests = Rests()
         self._ages = Ages(max_age_seconds=max_age_seconds)
         self._aged_at: dict[str, float] = {}
         self._changed_since: dict[str, float] = {}
 
-    @property
-    def pending(self) -> int:
-        """How many users have changed and were not read since."""
-        return len(self._changed_since)
+    def pending(self, want: Want) -> int:
+        """Return how many users wait to be read for this reason, those being asked included.
+
+        A user counts once: as changed before never read, and as that before due for a refresh.
+        """
+        return self._pending[want]
 
     @property
     def pending_since(self) -> float | None:
-        """When the first of them changed; None where there are none."""
+        """When the first of the changed users changed; None where there are none."""
         return next(islice(self._changed_since.values(), 1), None)
 
     def changed(self) -> tuple[str, ...]:
@@ -71,11 +75,7 @@ class Planner:
         else:
             self._changed_since.setdefault(user_id, record.due_since)
         self._note_age(user_id, record)
-        rank = rank_of(record, aged_at=self._aged_at.get(user_id))
-        if rank is None:
-            self._ranks.pop(user_id, None)
-        else:
-            self._ranks[user_id] = rank
+        self._rank(user_id, rank_of(record, aged_at=self._aged_at.get(user_id)))
         self._place(user_id)
 
     def settle(self, user_id: str, record: UserRecord) -> None:
@@ -115,8 +115,17 @@ class Planner:
         aged = self._ages.take(now)
         if aged is not None:
             self._aged_at[aged] = now
-            self._ranks.setdefault(aged, Rank.aged(now))
+            if aged not in self._ranks:
+                self._rank(aged, Rank.aged(now))
             self._place(aged)
+
+    def _rank(self, user_id: str, rank: Rank | None) -> None:
+        before = self._ranks.pop(user_id, None)
+        if before is not None:
+            self._pending[before.want] -= 1
+        if rank is not None:
+            self._ranks[user_id] = rank
+            self._pending[rank.want] += 1
 
     def _place(self, user_id: str) -> None:
         """Let a user wait in the one queue they belong to now, or in none."""

@@ -17,6 +17,11 @@ class Want(IntEnum):
     UNREAD = 1
     AGED = 2
 
+    @property
+    def label(self) -> str:
+        """The value of the `reason` label of `pending_users`."""
+        return ("changed", "never_read", "refresh")[self]
+
 
 class Rank(msgspec.Struct, frozen=True, order=True, gc=False):
     """How urgent a user's details are; the smallest goes first.

@@ -1,11 +1,14 @@
 """Lines 5 to 8 of a poll's road: an observation becomes changes, durable, known and shown."""
 
+from functools import partial
+
 import structlog
 
 from exporter.errors import CommitError, StateError
 from exporter.polling.journal import Entry, Journal
 from exporter.polling.planner import Planner
 from exporter.polling.publication import Publication
+from exporter.polling.rank import Want
 from exporter.risk.ledger import Changes
 from exporter.steps import Pause, in_slices, may_go_on
 from exporter.store import Store
@@ -40,6 +43,9 @@ class Recorder:
         self._telemetry = telemetry
         self._pause = pause
         self._has_failed = False
+        for want in Want:
+            pending = telemetry.pending_users.labels(account, want.label)
+            pending.set_function(partial(planner.pending, want))
 
     async def record(self, changes: Changes, *, moves_users: bool = False) -> None:
         """Commit `changes`, have them shown, and let the planner know who is wanted now.
@@ -55,7 +61,6 @@ class Recorder:
                 self._planner.learn(user_id, record)
             if may_go_on(users):
                 await self._pause()
-        self._telemetry.pending_users.labels(self._account).set(self._planner.pending)
         self._tell_oldest()
         self._tell_state(entry)
 

@@ -14,12 +14,14 @@ class Standing:
     - `read_at`: when a summary was good last, by the monotonic clock; None: never, or so long
       ago that it is not to be shown any more.
     - `first_poll_ended`: the first summary was asked for, and came or failed.
+    - `waiting_requests`: how many requests of the account wait for the quota now.
     """
 
     up: bool = False
     read_at: float | None = None
     behaviors: tuple[Behavior, ...] = ()
     integrations: tuple[Integration, ...] = ()
+    waiting_requests: int = 0
     first_poll_ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property

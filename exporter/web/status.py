@@ -82,10 +82,21 @@ class PauseStatus:
 
 @dataclass(frozen=True, slots=True)
 class BacklogStatus:
-    """How many users changed and were not asked about since; `oldest` is None where none did."""
+    """How many users' details are to be read, each user under the first reason that applies.
 
-    users: int = 0
+    `changed` users have another summary row than at the last reading, the first of them since
+    `oldest`, which is None where there are none; `refresh` are those whose details are old.
+    """
+
+    changed: int = 0
     oldest: float | None = None
+    never_read: int = 0
+    refresh: int = 0
+
+    @property
+    def users(self) -> int:
+        """All of them."""
+        return self.changed + self.never_read + self.refresh
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +104,8 @@ class AccountStatus:
     """One account.
 
     `poll_interval` is the summary's, in seconds. `users` counts the users of each level, None
-    while there are no data to show. `failures` go from the latest to the earliest.
+    while there are no data to show. `is_paced` where requests wait for moments only, so that they
+    spread over the quota's window. `failures` go from the latest to the earliest.
     """
 
     account: str
@@ -103,6 +115,7 @@ class AccountStatus:
     backlog: BacklogStatus = BacklogStatus()
     quota: QuotaStatus | None = None
     pause: PauseStatus | None = None
+    is_paced: bool = False
     failures: tuple[FailureStatus, ...] = ()
 
     @property

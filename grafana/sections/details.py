@@ -13,7 +13,7 @@ from exporter.catalogue.telemetry import (
 )
 from grafana.board import Section
 from grafana.panels import COUNT, Query, areas, lines, steps
-from grafana.queries import now, quantile
+from grafana.queries import now, quantile, series
 
 _LOGARITHMIC: Final = common.ScaleDistributionConfig().type(ScaleDistribution.LOG).log(10)
 """Most events are seen within seconds; those the API is late with, hours later."""
@@ -24,19 +24,21 @@ _RANKS: Final = {0.5: "half", 0.9: "90 of 100", 0.99: "99 of 100"}
 def _pending() -> timeseries.Panel:
     return steps(
         "Backlog",
-        "Users whose summary changed and whose details are not fetched yet. It grows when more"
-        " happens than the quota allows to look at.",
-        Query(now(PENDING_USERS), "{{account}}"),
+        "Users whose details are to be fetched. changed: their summary row changed; a growing line"
+        " means that the quota allows fewer requests than there are changes. never_read: their details"
+        " were never fetched; the line falls after the first start. refresh: their details are old.",
+        Query(now(PENDING_USERS), "{{account}} {{reason}}"),
         unit=COUNT,
     ).decimals(0)
 
 
 def _oldest() -> timeseries.Panel:
     waiting = f"time() - {now(OLDEST_PENDING)}"
+    changed = series(PENDING_USERS, 'reason="changed"')
     return lines(
         "Longest wait in the backlog",
-        "How long the user waits who has been pending for longest; 0 while nobody is.",
-        Query(f"{waiting} or 0 * {now(PENDING_USERS)}", "{{account}}"),
+        "How long the longest waiting changed user has waited; 0 while there is no such user.",
+        Query(f"{waiting} or 0 * max by (account) ({changed})", "{{account}}"),
         unit="s",
     )
 

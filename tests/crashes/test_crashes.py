@@ -85,7 +85,7 @@ async def settle(exporter: FragileExporter, talk: Talk) -> None:
     async def summaries_and_backlog() -> tuple[float, float]:
         return (
             await exporter.gauge(metric),
-            await exporter.gauge("cloudflare_zt_risk_exporter_pending_users"),
+            await exporter.gauge("cloudflare_zt_risk_exporter_pending_users", reason="changed"),
         )
 
     await until(

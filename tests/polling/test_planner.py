@@ -201,14 +201,38 @@ def test_pending_are_those_who_changed_until_they_are_read() -> None:
         {"ann": changed(since=5.0), "bob": changed(since=3.0), "cat": unread(), "dan": settled(0.0)}
     )
     planner.take(URGENT, 6.0)
-    assert (planner.pending, planner.pending_since) == (2, 3.0)
+    assert (planner.pending(Want.CHANGED), planner.pending_since) == (2, 3.0)
     assert planner.changed() == ("bob", "ann")
 
     planner.settle("bob", settled(6.0))
 
-    assert (planner.pending, planner.pending_since) == (1, 5.0)
+    assert (planner.pending(Want.CHANGED), planner.pending_since) == (1, 5.0)
     planner.settle("ann", settled(6.0))
-    assert (planner.pending, planner.pending_since) == (0, None)
+    assert (planner.pending(Want.CHANGED), planner.pending_since) == (0, None)
+
+
+def test_pending_counts_each_user_for_the_first_reason_that_applies() -> None:
+    """A change goes before a first reading, and that before a refresh."""
+    new = UserRecord(summary=changed().summary, due_since=1.0)
+    planner = planner_of({"ann": new, "bob": unread(), "cat": unread(), "dan": settled(0.0)})
+    assert [planner.pending(want) for want in Want] == [1, 2, 0]
+
+    planner.settle("ann", settled(6.0))
+    planner.settle("bob", settled(6.0))
+    planner.learn("cat", UserRecord())
+    assert [planner.pending(want) for want in Want] == [0, 0, 0]
+
+
+def test_a_user_due_for_a_refresh_is_pending_until_they_are_read() -> None:
+    """Being asked about is not being read."""
+    planner = planner_of({"ann": settled(0.0)})
+    assert planner.pending(Want.AGED) == 0
+
+    assert planner.take(RELAXED, 1.5 * DAY) == "ann"
+    assert planner.pending(Want.AGED) == 1
+    planner.settle("ann", settled(1.5 * DAY))
+
+    assert planner.pending(Want.AGED) == 0
 
 
 # Fairness --------------------------------------------------------------------------------------
@@ -399,7 +423,7 @@ class AnyHistory(RuleBasedStateMachine):
     def pending_is_who_changed(self) -> None:
         """As the metric says it."""
         waiting = [one for one in self.records.values() if one.due_since is not None]
-        assert self.planner.pending == len(waiting)
+        assert self.planner.pending(Want.CHANGED) == len(waiting)
 
 
 TestAnyHistory = AnyHistory.TestCase

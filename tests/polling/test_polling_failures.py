@@ -57,7 +57,7 @@ def test_after_any_fault_everything_is_counted(fault: dict[str, object]) -> None
 
             assert exporter.total("events_total") == 20
             assert exporter.value("up") == 1
-            assert exporter.value("exporter_pending_users") == 0
+            assert exporter.total("exporter_pending_users") == 0
 
     story()
 

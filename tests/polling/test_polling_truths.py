@@ -201,7 +201,7 @@ async def test_a_departed_user_is_no_reset() -> None:
 
         assert exporter.users() == {}
         assert exporter.value("resets_total") == 0
-        assert exporter.value("exporter_pending_users") == 0
+        assert exporter.value("exporter_pending_users", reason="changed") == 0
         assert exporter.value("exporter_resource_up", resource="users") == 1
         assert (await talk.log()).count(operation="user", status=404) == 1
 
@@ -357,9 +357,38 @@ async def test_marks_that_cannot_be_read_count_nothing_twice() -> None:
         await talk.order("events", user=ADA, behavior="imp_travel")
         await clock.sleep(3 * MINUTE)
         assert exporter.total("events_total") == 0
-        assert exporter.value("exporter_pending_users") == 1
+        assert exporter.value("exporter_pending_users", reason="changed") == 1
 
         store.load_marks = load_marks
         await clock.sleep(MINUTE)
 
         assert exporter.total("events_total") == 1
+
+
+# Pending ---------------------------------------------------------------------------------------
+
+
+@in_fake_time
+async def test_users_never_read_are_pending_from_the_first_poll_until_they_are_read() -> None:
+    """A backlog of a first start is not the backlog of changes, and both are exposed."""
+    clock = LoopClock()
+    async with talk_to_simulator(clock=clock) as talk:
+        await talk.order("faults", kind="error", status=503, operation="user")
+        async with polling(talk, clock) as exporter:
+            assert pending(exporter) == {"changed": 0, "never_read": 0, "refresh": 0}
+            await clock.sleep(1.0)
+            assert pending(exporter) == {"changed": 0, "never_read": 1, "refresh": 0}
+
+            await talk.order("events", user=BOB, behavior="imp_travel")
+            await clock.sleep(MINUTE)
+            assert pending(exporter) == {"changed": 1, "never_read": 1, "refresh": 0}
+            await talk.session.delete(f"{talk.simulator.control_url}/faults")
+            await clock.sleep(10 * MINUTE)
+
+            assert pending(exporter) == {"changed": 0, "never_read": 0, "refresh": 0}
+
+
+def pending(exporter: Exporter) -> dict[str, float]:
+    """Return how many users are pending for each reason."""
+    samples = exporter.samples("exporter_pending_users")
+    return {one.labels["reason"]: one.value for one in samples}

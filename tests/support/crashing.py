@@ -114,13 +114,14 @@ class FragileExporter:
             return None
         return self.witness.read(answer.text)
 
-    async def gauge(self, name: str) -> float:
-        """The sum of one gauge's samples now; -1 where there is none."""
+    async def gauge(self, name: str, **labels: str) -> float:
+        """Return the sum of one gauge's samples with these labels now; -1 where there is none."""
         answer = await self._client.get(f"{self.url}/metrics", params={"name[]": name})
         samples = [
             sample.value
             for family in text_string_to_metric_families(answer.text)
             for sample in family.samples
+            if labels.items() <= sample.labels.items()
         ]
         return sum(samples) if samples else -1.0
 

@@ -53,6 +53,7 @@ def account(
     backlog: BacklogStatus = NOBODY,
     quota: QuotaStatus | None = None,
     pause: PauseStatus | None = None,
+    is_paced: bool = False,
     failures: tuple[FailureStatus, ...] = (),
 ) -> AccountStatus:
     """Return an account that is polled every minute and well, where not told otherwise."""
@@ -64,6 +65,7 @@ def account(
         backlog=backlog,
         quota=quota,
         pause=pause,
+        is_paced=is_paced,
         failures=failures,
     )
 
@@ -204,10 +206,24 @@ def test_a_pause_tells_why_and_until_when(pause: PauseStatus, told: str) -> None
     assert told in text
 
 
-def test_the_backlog_tells_how_many_and_since_when() -> None:
+def test_the_backlog_says_how_many_why_and_since_when() -> None:
     """A number alone does not tell a busy minute from a stuck hour."""
-    assert "4 users, the first for 8 min" in words_of(account(backlog=BacklogStatus(4, NOW - 480)))
-    assert "Changed users to be asked about none" in words_of(account())
+    backlog = BacklogStatus(changed=4, oldest=NOW - 480, never_read=1100, refresh=2)
+    text = words_of(account(backlog=backlog))
+    assert (
+        "Details to read Reading details: 1,106 left 4 changed users, the first for 8 min" in text
+    )
+    assert "1,100 never read 2 due for a refresh" in text
+    assert "Details to read none" in words_of(account())
+
+
+def test_pacing_is_no_pause() -> None:
+    """The first minute of every installation would look like a spent quota."""
+    backlog = BacklogStatus(never_read=40)
+    quota = QuotaStatus(limit=1200, remaining=1142, resets_at=NOW + 200)
+    text = words_of(account(backlog=backlog, quota=quota, is_paced=True))
+    assert "Reading details: 40 left, paced to stay within the share" in text
+    assert "Paused" not in text
 
 
 def test_what_is_forbidden_names_the_missing_permission() -> None:

@@ -17,7 +17,6 @@ from exporter.web.pages.words import (
 from exporter.web.status import (
     Access,
     AccountStatus,
-    BacklogStatus,
     Condition,
     FailureStatus,
     PauseStatus,
@@ -75,7 +74,7 @@ def _body(account: AccountStatus, now: float) -> Iterator[Markup]:
         "dl",
         _fact("Users by level", _users(account)),
         _fact("API quota", _quota(account.quota, account.pause, now)),
-        _fact("Changed users to be asked about", _backlog(account.backlog, now)),
+        _fact("Details to read", _backlog(account, now)),
         class_="facts",
     )
     yield _resources(account.resources, now)
@@ -153,11 +152,27 @@ def _quota(quota: QuotaStatus | None, pause: PauseStatus | None, now: float) -> 
     return join(*told)
 
 
-def _backlog(backlog: BacklogStatus, now: float) -> Markup:
-    if backlog.oldest is None:
-        return join("none" if backlog.users == 0 else counted(backlog.users, "user"))
+def _backlog(account: AccountStatus, now: float) -> Markup:
+    backlog = account.backlog
+    if not backlog.users:
+        return join("none")
+    pace = ", paced to stay within the share" if account.is_paced else ""
+    parts: list[Markup] = []
+    if backlog.changed:
+        users = counted(backlog.changed, "changed user")
+        first = (
+            ()
+            if backlog.oldest is None
+            else (", the first for ", length_since(backlog.oldest, now))
+        )
+        parts.append(join(users, *first))
+    if backlog.never_read:
+        parts.append(join(f"{number(backlog.never_read)} never read"))
+    if backlog.refresh:
+        parts.append(join(f"{number(backlog.refresh)} due for a refresh"))
     return join(
-        f"{counted(backlog.users, 'user')}, the first for ", length_since(backlog.oldest, now)
+        element("p", f"Reading details: {number(backlog.users)} left{pace}"),
+        *(element("p", part, class_="quiet") for part in parts),
     )
 
 
