@@ -1,4 +1,4 @@
-"""`demo` is the exporter against a Cloudflare of our own, `simulate` that Cloudflare alone."""
+"""The commands `demo` (exporter and simulator together) and `simulate` (the simulator alone)."""
 
 import argparse
 import asyncio
@@ -12,7 +12,14 @@ from exporter.app import serve
 from exporter.cli.flags import add_setting_flags, flag_options, given_flags
 from exporter.cli.printing import print_line
 from exporter.cli.running import run
-from exporter.cli.scenarios import add_scenario_flags, assignments, chosen_scenario
+from exporter.cli.scenarios import (
+    EXPORT,
+    add_scenario_flags,
+    assignments,
+    chosen_scenario,
+    command_to_type,
+    other_names,
+)
 from exporter.clock import SystemClock
 from exporter.logs import configure_logging
 from exporter.settings import AccountSettings, ListenAddress, Settings, load_settings
@@ -23,6 +30,9 @@ _ANSWERED_BY_THE_SIMULATOR = frozenset({"config", "api_url", "account_id", "api_
 
 _DEMO_DEFAULTS = {"state": "memory:", "poll_interval": "2s", "config_interval": "10s"}
 """A demo shows something within seconds and leaves nothing behind."""
+
+_SCRAPE_JOB = "cloudflare-risk-exporter"
+"""The scrape job's name in the alert rules of deploy/prometheus/."""
 
 _STAND_IN = {
     "CLOUDFLARE_ACCOUNT_ID": "0" * 32,
@@ -40,7 +50,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "demo",
         help="serve /metrics of a simulated Cloudflare; needs no account",
         description="Simulate a Cloudflare account on this machine and serve its risk at "
-        "/metrics. Prints what to open, and what a second terminal needs to join in.",
+        "/metrics. Prints the pages to open, and commands to paste into a second terminal.",
         allow_abbrev=False,
     )
     add_scenario_flags(demo)
@@ -50,8 +60,8 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     simulate = commands.add_parser(
         "simulate",
         help="serve a simulated Cloudflare API alone",
-        description="Answer the risk-scoring API as Cloudflare would, from a made-up world that "
-        "goes on by itself. Prints what an exporter needs to poll it.",
+        description="Serve the risk-scoring API as Cloudflare does, with generated users and "
+        "events. Prints the variables that an exporter needs to poll it.",
         allow_abbrev=False,
     )
     simulate.add_argument(
@@ -101,7 +111,7 @@ async def _serve_simulated(settings: Settings, scenario: Scenario) -> None:
 async def _simulate_alone(scenario: Scenario, address: ListenAddress) -> None:
     stop = _stop_asked_for()
     async with run_simulator(scenario, host=address.host, port=address.port) as simulator:
-        _print_lines(assignments(simulator))
+        _print_lines(_simulate_lines(simulator))
         await stop.wait()
 
 
@@ -118,11 +128,27 @@ def _pointed_at(simulator: Simulator, settings: Settings) -> Settings:
 
 
 def _demo_lines(url: str, simulator: Simulator) -> Iterable[str]:
-    yield f"# Open {url}/ for an overview and {url}/metrics for what Prometheus reads."
-    yield "# Its risk events come every few seconds: look for cloudflare_zt_risk_events_total."
-    yield "# What a second terminal needs; after `set -a` a shell exports what is pasted:"
+    command = command_to_type()
+    yield f"# Open {url}/ in a browser for the status page; Prometheus scrapes {url}/metrics"
+    yield f"# The alert rules expect the scrape job to be named {_SCRAPE_JOB} (see README.md)."
+    yield "# A risk event happens every few seconds: watch cloudflare_zt_risk_events_total."
+    yield "#"
+    yield "# To list the simulated users and behaviors, paste this into a second terminal, in this"
+    yield "# folder:"
     yield from assignments(simulator)
+    yield EXPORT
+    yield f"{command} users list"
+    yield f"{command} behaviors list"
+    yield f"{command} check"
+    yield from other_names(simulator)
+    yield "#"
     yield "# Ctrl-C ends the demo."
+
+
+def _simulate_lines(simulator: Simulator) -> Iterable[str]:
+    yield from assignments(simulator)
+    yield f"# Paste these lines into a second terminal, and then: {EXPORT}"
+    yield from other_names(simulator)
 
 
 def _print_lines(lines: Iterable[str]) -> None:

@@ -1,16 +1,17 @@
-"""Which world to simulate, from flags; and what others need to know of it, as text."""
+"""The flags that choose a scenario, and the text that points other commands at its simulator."""
 
 import argparse
 import math
 import shlex
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from exporter.simulator import Scenario, Simulator, load_scenario
 
 
 def add_scenario_flags(parser: argparse.ArgumentParser) -> None:
-    """Give `parser` the flags that describe a world."""
+    """Add the flags that choose a scenario to `parser`."""
     group = parser.add_argument_group("simulation")
     group.add_argument(
         "--scenario", type=Path, metavar="FILE", help="a YAML file that describes the world"
@@ -27,9 +28,9 @@ def add_scenario_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def chosen_scenario(arguments: argparse.Namespace) -> Scenario:
-    """Return the scenario of the file, or the usual one, with what the flags put in.
+    """Return the scenario of the file, or the default one, with the flags' values put in.
 
-    Raises ConfigurationError where the file is wrong.
+    Raises ConfigurationError if the file is wrong.
     """
     path: Path | None = arguments.scenario
     scenario = Scenario() if path is None else load_scenario(path)
@@ -39,19 +40,51 @@ def chosen_scenario(arguments: argparse.Namespace) -> Scenario:
 
 
 def assignments(simulator: Simulator) -> Sequence[str]:
-    """Return what points an exporter at the simulator, as shell assignments.
+    """Return the shell assignments that point a command at the simulator, one a line.
 
-    Of several accounts and tokens these are the first ones; the others follow as comments.
+    They name the first account and the first token of the scenario; see `other_names`.
     """
-    (_, token), *other_tokens = simulator.tokens.items()
-    (_, account_id), *other_accounts = simulator.account_ids.items()
+    token = next(iter(simulator.tokens.values()))
+    account_id = next(iter(simulator.account_ids.values()))
     return (
         f"CLOUDFLARE_API_TOKEN={shlex.quote(token)}",
         f"CLOUDFLARE_ACCOUNT_ID={account_id}",
         f"RISK_EXPORTER_API_URL={simulator.api_url}",
-        *(f"# token {name}: {shlex.quote(value)}" for name, value in other_tokens),
-        *(f"# account {name}: {value}" for name, value in other_accounts),
     )
+
+
+EXPORT = "export CLOUDFLARE_API_TOKEN CLOUDFLARE_ACCOUNT_ID RISK_EXPORTER_API_URL"
+"""The shell command that makes `assignments` visible to the commands after it."""
+
+
+def other_names(simulator: Simulator) -> Sequence[str]:
+    """Return the scenario's other tokens and accounts as shell comments, one a line."""
+    return (
+        *(f"# token {name}: {shlex.quote(one)}" for name, one in _after_first(simulator.tokens)),
+        *(f"# account {name}: {one}" for name, one in _after_first(simulator.account_ids)),
+    )
+
+
+def _after_first(values: Mapping[str, str]) -> Sequence[tuple[str, str]]:
+    return tuple(values.items())[1:]
+
+
+def command_to_type() -> str:
+    """Return the shell words that run this installation's `cloudflare-risk-exporter`.
+
+    The path is relative if it is below the working folder. An installation without the program
+    is run as a module.
+    """
+    interpreter = Path(sys.executable)
+    installed = interpreter.with_name("cloudflare-risk-exporter")
+    if installed.exists():
+        return shlex.quote(_below_here(installed))
+    return f"{shlex.quote(_below_here(interpreter))} -m exporter"
+
+
+def _below_here(path: Path) -> str:
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def _whole_number(text: str) -> int:

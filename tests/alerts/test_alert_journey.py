@@ -69,14 +69,13 @@ class Journey:
 
     async def reaches(self, state: str) -> None:
         """Wait until Prometheus has the alert in this state."""
-        await until(self._states, lambda states: state in states, within_seconds=60.0)
+        await until(self._states, lambda states: state in states)
         self._note(state)
 
     async def is_delivered(self, status: str, *, receiver: str) -> NotifiedAlert:
         """Wait for the message with this status, which goes to this receiver alone."""
         alert = await self.webhook.until(
             lambda alert: alert.status == status and self._is_ours(alert.labels),
-            within_seconds=60.0,
         )
         receivers = {
             told.receiver

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from exporter.cli.entry import build_parser
+from tests.support.commands import running_command
 
 ROOT = Path(__file__).parents[2]
 JOB = "cloudflare-risk-exporter"
@@ -15,7 +16,8 @@ JOB = "cloudflare-risk-exporter"
 NAMED = re.compile(
     r"""\bjob_name:\s*["']?(?P<configured>[\w.-]+)
       | \bjob=~?\\?["']?(?P<matched>[a-z][\w.-]*)
-      | \bjob\s`(?P<quoted>[\w.-]+)`""",
+      | \bjob\s`(?P<quoted>[\w.-]+)`
+      | \bscrape\sjob\sto\sbe\snamed\s(?P<spoken>[\w.-]+)""",
     re.VERBOSE,
 )
 
@@ -66,3 +68,11 @@ def test_the_files_to_copy_from_name_the_job(path: str) -> None:
 def test_the_help_names_the_job_as_the_alert_rules_do() -> None:
     """`backfill --label` must give past data the labels of the scrape job."""
     assert names_in("\n".join(help_texts(build_parser()))) == {JOB}
+
+
+@pytest.mark.slow
+async def test_the_demo_names_the_job_as_the_alert_rules_do() -> None:
+    """Its output is the first place where the name is read."""
+    async with running_command("demo", "--listen", "127.0.0.1:0", "--users", "5") as demo:
+        await demo.read_until("# Ctrl-C")
+    assert names_in("\n".join(demo.lines)) == {JOB}

@@ -91,7 +91,7 @@ async def test_the_page_loads_itself_again() -> None:
         await seen.page.wait_for_function(
             "before => document.querySelector('time')?.dateTime > before",
             arg=before,
-            timeout=(REFRESH_SECONDS + 10) * 1000,
+            timeout=(REFRESH_SECONDS + 120) * 1000,
         )
     assert seen.complaints == []
 

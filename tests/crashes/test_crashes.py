@@ -91,7 +91,6 @@ async def settle(exporter: FragileExporter, talk: Talk) -> None:
     await until(
         summaries_and_backlog,
         lambda now: now[0] > 3 * (polled_at + 3.0) and now[1] == 0,
-        within_seconds=90.0,
     )
     await exporter.watch(2.5)
 

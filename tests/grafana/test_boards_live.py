@@ -65,7 +65,7 @@ async def run_grafana(
         httpx.AsyncClient(trust_env=False) as client,
     ):
         for expression in after:
-            await prometheus.until(expression, within_seconds=60)
+            await prometheus.until(expression)
         yield Grafana(prometheus, client)
 
 

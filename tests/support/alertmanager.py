@@ -39,7 +39,7 @@ class Webhook:
         self._changed = asyncio.Condition()
 
     async def until(
-        self, holds: Callable[[NotifiedAlert], bool], *, within_seconds: float = 30.0
+        self, holds: Callable[[NotifiedAlert], bool], *, within_seconds: float = 120.0
     ) -> NotifiedAlert:
         """The first alert received, so far or from now on, for which `holds` is true.
 

@@ -53,7 +53,7 @@ async def run_browser() -> AsyncIterator[Browser]:
     """Run Chromium with an empty profile of its own."""
     chromium = require_program("chromium")
     # The driver that comes with Playwright is a Node.js linked to it.
-    require_library("libatomic.so.1", package="libatomic1")
+    require_library("libatomic.so.1")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium, args=[*_FLAGS])
         try:

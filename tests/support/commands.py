@@ -2,14 +2,18 @@
 
 import asyncio
 import os
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-_READY_SECONDS = 30.0
-_STOP_SECONDS = 10.0
+# Long enough for a busy machine: these end a test that hangs, and decide nothing else.
+_READY_SECONDS = 120.0
+_STOP_SECONDS = 60.0
+
+_ASSIGNMENT = re.compile(r"(?P<name>[A-Z_]+)=(?P<value>.*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +45,15 @@ class Running:
     @property
     def assignments(self) -> Mapping[str, str]:
         """The shell assignments it has printed."""
-        return dict(line.split("=", 1) for line in self.lines if not line.startswith("#"))
+        found = filter(None, map(_ASSIGNMENT.fullmatch, self.lines))
+        return {match["name"]: match["value"] for match in found}
 
     def send(self, what: signal.Signals) -> None:
         """Send it a signal and go on."""
         self._process.send_signal(what)
 
     async def stop(self, how: signal.Signals = signal.SIGTERM) -> Ending:
-        """Ask it to end, as systemd would unless said; it has ten seconds."""
+        """Send a signal, systemd's by default, and return how the command ended."""
         if self._process.returncode is None:
             self._process.send_signal(how)
         async with asyncio.timeout(_STOP_SECONDS):

@@ -11,7 +11,9 @@ import httpx
 
 _Value = TypeVar("_Value")
 
-_STOP_SECONDS = 10.0
+# Long enough for a busy machine: these end a test that hangs, and decide nothing else.
+_READY_SECONDS = 120.0
+_STOP_SECONDS = 30.0
 _PAUSE_SECONDS = 0.05
 
 
@@ -27,7 +29,7 @@ async def until(
     read: Callable[[], Awaitable[_Value]],
     holds: Callable[[_Value], bool],
     *,
-    within_seconds: float = 30.0,
+    within_seconds: float = _READY_SECONDS,
 ) -> _Value:
     """Read again and again until it `holds`; that value, or an AssertionError with the last one.
 
@@ -45,11 +47,15 @@ async def until(
 
 @asynccontextmanager
 async def run_program(
-    command: Sequence[str | Path], *, log: Path, ready_url: str, within_seconds: float = 30.0
+    command: Sequence[str | Path],
+    *,
+    log: Path,
+    ready_url: str,
+    within_seconds: float = _READY_SECONDS,
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """Run `command` until the block ends, entered once `ready_url` answers 200.
 
-    What it says on either stream is appended to `log`. Ended by SIGTERM, after ten seconds by
+    What it says on either stream is appended to `log`. Ended by SIGTERM, after half a minute by
     SIGKILL. Where it ends too early, or is not ready in time, an AssertionError shows the log.
     """
     with log.open("ab") as stream:

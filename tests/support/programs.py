@@ -1,8 +1,9 @@
-"""The other programs that tests run: where they are, and how they come onto this machine.
+"""Find the other programs that tests run, and install their Debian packages in CI.
 
-Debian's own packages are installed where that is allowed (root, with apt-get), so that a bare
-machine passes every test. No service is started by it: the tests run their own, on ports and
-in folders of their own.
+Packages are installed only where `CI` is `true` (which `make test-all` sets) and the user is
+root. Everywhere else a test whose program is missing is skipped, and the message is the command
+that installs it. The packages' services are not started: tests run their own, on free ports and
+in temporary folders.
 """
 
 import ctypes
@@ -39,6 +40,9 @@ PACKAGES: Mapping[str, str] = MappingProxyType(
 )
 """Program -> the Debian package that has it."""
 
+LIBRARIES: Mapping[str, str] = MappingProxyType({"libatomic.so.1": "libatomic1"})
+"""Shared library -> the Debian package that has it."""
+
 _OTHER_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {"alertmanager": ("prometheus-alertmanager",)}
 )
@@ -49,10 +53,10 @@ _NO_SERVICE = "#!/bin/sh\nexit 101\n"
 
 
 def require_program(name: str) -> Path:
-    """Where the program `name` is; installs its package first where that is allowed.
+    """Return the path of the program `name`, or skip the test that needs it.
 
-    Where the program cannot be had the test is skipped, saying how to get it; in CI (`CI` is
-    set to `true`) it fails, because there a skipped test would be a law nobody checks.
+    In CI (`CI` is `true`) root installs the program's package, and a program that is missing
+    all the same fails the test.
     """
     found = _find(name)
     if found is not None:
@@ -65,14 +69,14 @@ def require_program(name: str) -> Path:
     return found
 
 
-def require_library(name: str, *, package: str) -> None:
-    """Have the shared library `name`; as with programs, its package is installed or told."""
+def require_library(name: str) -> None:
+    """Return if the shared library `name` can be loaded; otherwise act as `require_program`."""
     if _is_loadable(name):
         return
+    package = LIBRARIES[name]
     obstacle = _install(package)
-    if _is_loadable(name):
-        return
-    _give_up(name, package, obstacle)
+    if not _is_loadable(name):
+        _give_up(name, package, obstacle)
 
 
 def _is_loadable(name: str) -> bool:
@@ -83,15 +87,19 @@ def _is_loadable(name: str) -> bool:
     return True
 
 
+def _is_ci() -> bool:
+    return os.environ.get("CI") == "true"
+
+
 def _give_up(name: str, package: str, obstacle: str | None) -> NoReturn:
-    message = f"needs {name}: apt-get install {package} ({obstacle or 'it is not in there'})"
-    if os.environ.get("CI") == "true":
-        pytest.fail(message)
+    message = f"needs {name}: sudo apt-get install --no-install-recommends {package}"
+    if _is_ci():
+        pytest.fail(f"{message} ({obstacle or f'the package has no {name}'})")
     pytest.skip(message)
 
 
 def _find(name: str) -> Path | None:
-    # Debian leaves these out of the PATH of everybody but root; nginx is there.
+    # Debian puts these folders, where nginx is, on the PATH of root alone.
     path = os.pathsep.join((os.environ.get("PATH", os.defpath), *_SYSTEM_FOLDERS))
     for candidate in (name, *_OTHER_NAMES.get(name, ())):
         found = shutil.which(candidate, path=path)
@@ -100,14 +108,19 @@ def _find(name: str) -> Path | None:
     return None
 
 
-@cache
 def _install(package: str) -> str | None:
-    """Install `package`; what stood in the way, or None. Tried once a process, good or bad."""
+    """Install `package` where that is allowed; return the obstacle, or None."""
+    if not _is_ci():
+        return "CI is not true"
     if os.geteuid() != 0:
         return "not root"
     apt_get = shutil.which("apt-get")
-    if apt_get is None:
-        return "no apt-get here"
+    return "no apt-get here" if apt_get is None else _install_by(apt_get, package)
+
+
+@cache
+def _install_by(apt_get: str, package: str) -> str | None:
+    """Install `package`; return the obstacle, or None. Tried once per process and `apt_get`."""
     with _one_at_a_time(), _services_stay_down():
         # The lists are fetched only where they are missing or too old: that costs seconds.
         return _run_install(apt_get, package) and (
@@ -120,7 +133,7 @@ def _run_install(apt_get: str, package: str) -> str | None:
 
 
 def _run(apt_get: str, *arguments: str) -> str | None:
-    """None where it went well, else the last line of what apt-get said."""
+    """Return None on success, else the last line of apt-get's output."""
     done = subprocess.run(
         [apt_get, "-qq", "-o", "DPkg::Lock::Timeout=300", *arguments],
         env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
@@ -137,7 +150,7 @@ def _run(apt_get: str, *arguments: str) -> str | None:
 
 @contextmanager
 def _one_at_a_time() -> Iterator[None]:
-    """Let parallel workers of pytest wait for each other; the lock ends with its holder."""
+    """Serialize the parallel workers of pytest; the lock ends with the process that holds it."""
     with _LOCK.open("a", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -145,10 +158,10 @@ def _one_at_a_time() -> Iterator[None]:
 
 @contextmanager
 def _services_stay_down() -> Iterator[None]:
-    """Tell the packages' scripts to start nothing, for as long as this lasts.
+    """Keep the packages' scripts from starting services inside the block.
 
-    Debian's own way (`policy-rc.d`, status 101): a started Prometheus or nginx would take
-    ports and go on running after the tests. A policy that is there already is left alone.
+    Debian's `policy-rc.d` does it by status 101. A started Prometheus or nginx would take ports
+    and outlive the tests. An existing policy is left alone.
     """
     if _POLICY.exists():
         yield

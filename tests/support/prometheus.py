@@ -139,7 +139,7 @@ class Prometheus:
         expression: str,
         holds: Callable[[list[Sample]], bool] = bool,
         *,
-        within_seconds: float = 30.0,
+        within_seconds: float = 120.0,
     ) -> list[Sample]:
         """Ask until the samples of `expression` fulfil `holds`; the default is: there are any."""
         return await until(lambda: self.query(expression), holds, within_seconds=within_seconds)

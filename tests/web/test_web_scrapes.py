@@ -48,7 +48,7 @@ async def stuck_reader(served: Served) -> AsyncIterator[socket.socket]:
 
 async def settled(served: Served, scrapes: int) -> None:
     """Wait until this many scrapes are being sent."""
-    await until(served.scrapes_in_progress, lambda count: count == scrapes, within_seconds=5.0)
+    await until(served.scrapes_in_progress, lambda count: count == scrapes)
 
 
 async def read_all(client: socket.socket) -> int:
