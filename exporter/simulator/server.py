@@ -8,7 +8,7 @@ from aiohttp import web
 
 from exporter.clock import Clock, SystemClock
 from exporter.errors import ListenError
-from exporter.simulator.http.admin_api import CONTROL_ROOT, Control
+from exporter.simulator.http.admin_api import ADMIN_ROOT, AdminApi
 from exporter.simulator.http.endpoint import API_ROOT, Endpoint, RequestLog
 from exporter.simulator.scenario import Scenario
 from exporter.simulator.world.activity import Driver
@@ -39,9 +39,9 @@ class Simulator:
         return self.url + API_ROOT
 
     @property
-    def control_url(self) -> str:
+    def admin_url(self) -> str:
         """Where the simulator's own controls are; see `http.control`."""
-        return self.url + CONTROL_ROOT
+        return self.url + ADMIN_ROOT
 
     @property
     def account_ids(self) -> Mapping[str, str]:
@@ -80,7 +80,7 @@ async def run_simulator(
 
 def _build_app(world: World, driver: Driver, log: RequestLog, clock: Clock) -> web.Application:
     app = web.Application(client_max_size=_MAX_REQUEST_BYTES)
-    app.add_routes(Control(world, driver, log, clock).routes())
+    app.add_routes(AdminApi(world, driver, log, clock).routes())
     endpoint = Endpoint(world, driver, log, clock)
     app.router.add_route("*", API_ROOT + "/{path:.*}", endpoint.handle)
     app.on_response_prepare.append(endpoint.add_ray)

@@ -76,7 +76,7 @@ def environ(talk: Talk) -> dict[str, str]:
 async def settle(exporter: FragileExporter, talk: Talk) -> None:
     """Let the world stand still and the exporter catch up with it."""
     await talk.order("pause")
-    async with talk.session.delete(f"{talk.simulator.control_url}/faults"):
+    async with talk.session.delete(f"{talk.simulator.admin_url}/faults"):
         pass
     await exporter.start()
     polled_at = time.time()

@@ -32,18 +32,18 @@ class World:
         """Events since the start, by level, those erased since included."""
         return Counter(
             event.level
-            for user in self.account.roll
+            for user in self.account.user_list
             for event in (*user.events, *user.erased)
             if not event.is_initial
         )
 
     def listed(self) -> Counter[str | None]:
         """Who is listed, by level."""
-        return Counter(user.level for user in self.account.roll if user.is_listed)
+        return Counter(user.level for user in self.account.user_list if user.is_listed)
 
     def resets(self) -> int:
         """How many scores were cleared."""
-        return sum(len(user.resets) for user in self.account.roll)
+        return sum(len(user.resets) for user in self.account.user_list)
 
 
 def test_something_happens_within_five_seconds() -> None:
@@ -69,4 +69,4 @@ def test_a_demo_left_alone_for_a_day_still_looks_like_a_company() -> None:
         listed = world.listed()
         assert 0 < listed["high"] < listed["medium"]
         assert listed["high"] < listed["low"]
-        assert listed.total() < len(world.account.roll) * 0.8
+        assert listed.total() < len(world.account.user_list) * 0.8

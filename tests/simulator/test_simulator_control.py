@@ -75,7 +75,7 @@ async def test_an_order_that_cannot_be_carried_out_says_why(
     talk: Talk, what: str, body: dict[str, object], problem: str
 ) -> None:
     """A test that is wrong should not have to guess."""
-    url = f"{talk.simulator.control_url}/{what}"
+    url = f"{talk.simulator.admin_url}/{what}"
     async with talk.session.post(url, json=body) as answer:
         content = await answer.json()
 
@@ -97,7 +97,7 @@ async def test_of_several_accounts_an_order_names_one() -> None:
 
 async def test_a_number_of_a_fault_is_a_number(talk: Talk) -> None:
     """Clearing all of them because of a typing mistake would be a surprise."""
-    url = f"{talk.simulator.control_url}/faults"
+    url = f"{talk.simulator.admin_url}/faults"
     async with talk.session.delete(url, params={"number": "one"}) as answer:
         content = await answer.json()
 
@@ -117,7 +117,7 @@ async def test_the_log_names_tokens_and_never_shows_them(talk: Talk) -> None:
     ]
     assert log.count(operation="summary") == 2
     for path in ("/", "/log", "/truth", "/faults"):
-        async with talk.session.get(talk.simulator.control_url + path) as answer:
+        async with talk.session.get(talk.simulator.admin_url + path) as answer:
             content = await answer.text()
         assert talk.simulator.tokens["full"] not in content
         assert "a-secret-nobody-knows" not in content

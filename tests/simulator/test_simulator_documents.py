@@ -24,10 +24,10 @@ from exporter.simulator.scenario import (
     UserSpec,
     load_scenario,
 )
-from exporter.simulator.scenario.values import Part
+from exporter.simulator.scenario.values import ScenarioModel
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "simulator.md").read_text(encoding="utf-8")
-TABLES: dict[str, type[Part]] = {
+TABLES: dict[str, type[ScenarioModel]] = {
     "The scenario": Scenario,
     "Quota": QuotaSpec,
     "Tokens": TokenSpec,
@@ -89,7 +89,7 @@ def test_a_table_tells_the_keys_there_are(title: str) -> None:
 
 
 @pytest.mark.parametrize("part", [UserSpec, EventSpec, BehaviorSpec, IntegrationSpec])
-def test_the_keys_of_small_parts_are_told(part: type[Part]) -> None:
+def test_the_keys_of_small_parts_are_told(part: type[ScenarioModel]) -> None:
     """They stand in the prose below the accounts."""
     assert told(part.model_fields, section("Accounts"))
 
@@ -104,6 +104,6 @@ async def test_the_controls_that_are_told_are_obeyed() -> None:
     scenario = Scenario.model_validate(yaml.safe_load(block("yaml", "accounts:")))
     async with run_simulator(scenario) as simulator, aiohttp.ClientSession() as session:
         for method, path, body in controls():
-            url = simulator.control_url + path
+            url = simulator.admin_url + path
             async with session.request(method, url, data=body) as response:
                 assert response.status == 200, (path, await response.text())

@@ -206,7 +206,7 @@ async def test_faults_can_be_cleared(talk: Talk) -> None:
     """One by its number, or all."""
     first = await talk.order("faults", kind="error", operation="summary")
     await talk.order("faults", kind="error", operation="behaviors")
-    url = f"{talk.simulator.control_url}/faults"
+    url = f"{talk.simulator.admin_url}/faults"
 
     async with talk.session.delete(url, params={"number": str(first["number"])}) as answer:
         assert await answer.json() == {"cleared": 1}

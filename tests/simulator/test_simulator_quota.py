@@ -1,10 +1,10 @@
 import pytest
 
-from exporter.simulator.world.tokens import Allowance, Quota
+from exporter.simulator.world.tokens import Quota, QuotaPolicy
 from tests.support.manual_clock import ManualClock
 from tests.support.simulator import still_scenario, talk_to_simulator
 
-DEFAULT = Allowance("default", requests=3, window_seconds=300.0)
+DEFAULT = QuotaPolicy("default", requests=3, window_seconds=300.0)
 
 
 def _spend_whole(quota: Quota, *, now: float) -> None:
@@ -16,7 +16,7 @@ def test_a_window_gives_exactly_its_requests() -> None:
     """The last of the quota is still granted, with none left."""
     quota = Quota((DEFAULT,))
 
-    remaining = [quota.spend(1000.0).standings[0].remaining for _ in range(3)]
+    remaining = [quota.spend(1000.0).statuses[0].remaining for _ in range(3)]
 
     assert remaining == [2, 1, 0]
 
@@ -26,9 +26,9 @@ def test_a_window_begins_with_its_first_request_and_ends_whole() -> None:
     quota = Quota((DEFAULT,))
     _spend_whole(quota, now=1000.0)
 
-    standing = quota.spend(1300.0).standings[0]
+    status = quota.spend(1300.0).statuses[0]
 
-    assert (standing.remaining, standing.reset_seconds) == (2, 300.0)
+    assert (status.remaining, status.reset_seconds) == (2, 300.0)
 
 
 def test_one_request_too_many_locks_out_for_a_whole_window() -> None:
@@ -55,13 +55,13 @@ def test_asking_while_locked_out_does_not_prolong_it() -> None:
 
 def test_the_longest_lock_of_several_allowances_holds() -> None:
     """A burst limit beside the quota refuses for its own, shorter time."""
-    quota = Quota((DEFAULT, Allowance("burst", requests=1, window_seconds=1.0)))
+    quota = Quota((DEFAULT, QuotaPolicy("burst", requests=1, window_seconds=1.0)))
     quota.spend(1000.0)
 
     verdict = quota.spend(1000.5)
 
     assert verdict.retry_after_seconds == 1
-    assert [standing.allowance.name for standing in verdict.standings] == ["default", "burst"]
+    assert [status.policy.name for status in verdict.statuses] == ["default", "burst"]
 
 
 async def test_headers_tell_how_the_quota_stands() -> None:
@@ -125,9 +125,9 @@ async def test_what_others_spend_is_gone() -> None:
     async with talk_to_simulator(clock=ManualClock()) as talk:
         await talk.order("spend", requests=1000)
         async with talk.session.get(talk.account_url + "/summary", headers=talk.auth) as answer:
-            standing = answer.headers["Ratelimit"]
+            status = answer.headers["Ratelimit"]
 
-    assert standing == '"default";r=199;t=300'
+    assert status == '"default";r=199;t=300'
 
 
 async def test_each_token_has_its_own_quota() -> None:

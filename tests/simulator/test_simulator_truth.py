@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from exporter.simulator import Scenario
 from exporter.simulator.api.messages import Call, Reply
 from exporter.simulator.api.service import Service
-from exporter.simulator.world.timestamps import SECOND_NS, parse
-from exporter.simulator.world.truth import AccountTruth, Teller
+from exporter.simulator.world.timestamps import SECOND_NS, parse_timestamp
+from exporter.simulator.world.truth import AccountTruth, GroundTruthReport
 from exporter.simulator.world.world import build_world
 from tests.support.simulator import ADA, BOB, STILL, Talk
 
@@ -73,7 +73,7 @@ class _Reader:
         rows = msgspec.json.decode(body, type=_SummaryAnswer).result.users
         levels = {row.user_id: row.max_risk_level for row in rows}
         if self.baseline is None:
-            self.baseline = {row.user_id: parse(row.last_event) for row in rows}
+            self.baseline = {row.user_id: parse_timestamp(row.last_event) for row in rows}
             self.baseline_ns = now_ns
         else:
             for user_id in self.levels.keys() | levels.keys():
@@ -86,12 +86,12 @@ class _Reader:
         if details is None or self.baseline is None:
             return
         for event in details.events:
-            is_new = parse(event.timestamp) > self.baseline.get(user_id, -1)
+            is_new = parse_timestamp(event.timestamp) > self.baseline.get(user_id, -1)
             if is_new and event.id not in self.seen:
                 self.seen.add(event.id)
                 self.counted[event.name] += 1
         reset = details.last_reset_time
-        if reset is not None and parse(reset) > self.baseline_ns:
+        if reset is not None and parse_timestamp(reset) > self.baseline_ns:
             self.resets.add((user_id, reset))
 
 
@@ -103,17 +103,17 @@ class _Play:
         self.world = build_world(SCENARIO, now_ns=START_NS, monotonic=0.0)
         self.service = Service(self.world)
         self.account = next(iter(self.world.accounts.values()))
-        self.mint = next(iter(self.world.mints.values()))
+        self.event_factory = next(iter(self.world.event_factories.values()))
         self.token = next(iter(self.world.tokens))
         self.reader = _Reader()
 
     def act(self, what: str, number: int) -> None:
         self.now_ns += 7 * SECOND_NS
-        user = self.account.roll[number % len(self.account.roll)]
+        user = self.account.user_list[number % len(self.account.user_list)]
         behaviors = list(self.account.behaviors.values())
         if what in {"trigger", "late"}:
             age_ns = 3600 * SECOND_NS if what == "late" else 0
-            event = self.mint.new_event(
+            event = self.event_factory.new_event(
                 behaviors[number % len(behaviors)],
                 at_ns=self.now_ns - age_ns,
                 appeared_ns=self.now_ns,
@@ -131,7 +131,7 @@ class _Play:
             self._detail(user.id, is_lost=what == "lost details")
 
     def truth(self) -> AccountTruth:
-        return Teller(self.account, reader=0).tell("full", with_users=True)
+        return GroundTruthReport(self.account, reader=0).build("full", with_users=True)
 
     def _summarize(self, *, is_lost: bool) -> None:
         reply = self._ask("/summary")
@@ -150,9 +150,9 @@ class _Play:
     def _ask(self, path: str) -> Reply:
         path = f"/accounts/{self.account.traits.account_id}/zt_risk_scoring{path}"
         call = Call("GET", path, {}, f"Bearer {self.token}", b"")
-        decision = self.service.admit(call, now_ns=self.now_ns, monotonic=0.0)
-        assert decision.admitted is not None
-        return self.service.perform(decision.admitted, now_ns=self.now_ns)
+        decision = self.service.authorize(call, now_ns=self.now_ns, monotonic=0.0)
+        assert decision.authorized is not None
+        return self.service.perform(decision.authorized, now_ns=self.now_ns)
 
 
 ACTIONS = (
@@ -196,7 +196,7 @@ def test_the_kept_summary_is_what_rendering_everything_would_give(
     assert users is not None
     assert play.reader.levels == {user.user_id: user.risk_level for user in users if user.listed}
     standing = sum(one.standing for one in play.truth().totals)
-    assert standing == sum(len(user.events) for user in play.account.roll)
+    assert standing == sum(len(user.events) for user in play.account.user_list)
 
 
 async def test_totals_tell_initial_shown_lost_and_counted_apart(talk: Talk) -> None:

@@ -8,9 +8,15 @@ import pytest
 from exporter.simulator import Scenario
 from exporter.simulator.world.activity import Driver
 from exporter.simulator.world.bodies import Body, Piece
-from exporter.simulator.world.generation import draw_uuid, invent_person, seeded
-from exporter.simulator.world.timestamps import SECOND_NS, Spelling, parse, render, rounded
-from exporter.simulator.world.truth import AccountTruth, Teller
+from exporter.simulator.world.generation import draw_uuid, generate_person, seeded
+from exporter.simulator.world.timestamps import (
+    SECOND_NS,
+    TimestampFormat,
+    format_timestamp,
+    parse_timestamp,
+    round_down,
+)
+from exporter.simulator.world.truth import AccountTruth, GroundTruthReport
 from exporter.simulator.world.world import World, build_world
 from tests.support.manual_clock import ManualClock
 from tests.support.simulator import STILL
@@ -39,7 +45,7 @@ def _build(scenario: Scenario) -> _Stage:
 
 def _truth_of(world: World) -> AccountTruth:
     account = next(iter(world.accounts.values()))
-    return Teller(account, reader=0).tell("full", with_users=True)
+    return GroundTruthReport(account, reader=0).build("full", with_users=True)
 
 
 def _one_account(**keys: object) -> Scenario:
@@ -181,7 +187,7 @@ def test_everybody_has_an_address_of_their_own() -> None:
     """Two people with one name are common; one address is one user."""
     rng = seeded(1, "people")
 
-    people = [invent_person(rng, number=number) for number in range(5000)]
+    people = [generate_person(rng, number=number) for number in range(5000)]
 
     assert len({person.email for person in people}) == len(people)
     assert {person.email.rpartition(".")[2] for person in people} <= {
@@ -204,19 +210,19 @@ def test_ids_are_uuids_of_version_4() -> None:
         assert (len(one), one[14], one[19] in "89ab") == (36, "4", True)
 
 
-@pytest.mark.parametrize("spelling", list(Spelling))
-def test_a_spelled_instant_reads_back_as_itself(spelling: Spelling) -> None:
+@pytest.mark.parametrize("timestamp_format", list(TimestampFormat))
+def test_a_formatted_timestamp_parses_back_to_itself(timestamp_format: TimestampFormat) -> None:
     """The truth compares nanoseconds, so that nothing may be lost in writing."""
-    at_ns = rounded(1_800_000_000_123_456_789, spelling)
+    at_ns = round_down(1_800_000_000_123_456_789, timestamp_format)
 
-    assert parse(render(at_ns, spelling)) == at_ns
+    assert parse_timestamp(format_timestamp(at_ns, timestamp_format)) == at_ns
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "2026-01-31", "2026-01-31T12:00:00"])
 def test_what_is_no_instant_is_refused(text: str) -> None:
     """Without a zone an instant could be anybody's."""
     with pytest.raises(ValueError, match="RFC 3339"):
-        parse(text)
+        parse_timestamp(text)
 
 
 @pytest.mark.parametrize("parts", [[], [b""], [b"one"], [b"one" * 50_000, b"", b"\x00\xff" * 999]])

@@ -90,7 +90,7 @@ class Talk:
 
     async def order(self, what: str, **body: object) -> dict[str, object]:
         """POST an order to the controls; AssertionError with the reasons where it is refused."""
-        url = f"{self.simulator.control_url}/{what}"
+        url = f"{self.simulator.admin_url}/{what}"
         async with self.session.post(url, json=body) as answer:
             content = await answer.read()
             assert answer.status == 200, content.decode()
@@ -98,20 +98,20 @@ class Talk:
 
     async def faults(self) -> list[dict[str, object]]:
         """GET the faults that are not over."""
-        async with self.session.get(f"{self.simulator.control_url}/faults") as answer:
+        async with self.session.get(f"{self.simulator.admin_url}/faults") as answer:
             content = await answer.read()
         return msgspec.json.decode(content, type=dict[str, list[dict[str, object]]])["faults"]
 
     async def truth(self, **query: str) -> "Truth":
         """GET the ground truth of the first account."""
-        url = f"{self.simulator.control_url}/truth"
+        url = f"{self.simulator.admin_url}/truth"
         async with self.session.get(url, params=query) as answer:
             content = msgspec.json.decode(await answer.read(), type=_Truths)
         return next(iter(content.accounts.values()))
 
     async def log(self) -> "Log":
         """GET the log of requests."""
-        async with self.session.get(f"{self.simulator.control_url}/log") as answer:
+        async with self.session.get(f"{self.simulator.admin_url}/log") as answer:
             return msgspec.json.decode(await answer.read(), type=Log)
 
 

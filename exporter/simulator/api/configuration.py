@@ -31,10 +31,10 @@ from exporter.simulator.api.messages import (
     invalid,
     invalid_field,
 )
-from exporter.simulator.api.operations import Admitted, succeed
+from exporter.simulator.api.operations import AuthorizedCall, success_reply
 from exporter.simulator.world.configuration import Integration, ReferenceTakenError
 from exporter.simulator.world.generation import draw_uuid
-from exporter.simulator.world.timestamps import render
+from exporter.simulator.world.timestamps import format_timestamp
 
 _Form = TypeVar("_Form", bound="Form")
 _Context = Mapping[str, object]
@@ -176,7 +176,7 @@ def _message(detail: ErrorDetails) -> str:
     return _MESSAGES.get(detail["type"], detail["msg"].removeprefix("Value error, "))
 
 
-def get_behaviors(admitted: Admitted) -> Reply:
+def get_behaviors(authorized: AuthorizedCall) -> Reply:
     """Answer every behavior and how it is configured."""
     behaviors = {
         behavior.key: {
@@ -185,62 +185,66 @@ def get_behaviors(admitted: Admitted) -> Reply:
             "enabled": behavior.enabled,
             "risk_level": behavior.level,
         }
-        for behavior in admitted.account.behaviors.values()
+        for behavior in authorized.account.behaviors.values()
     }
-    return succeed(admitted, {"behaviors": behaviors})
+    return success_reply(authorized, {"behaviors": behaviors})
 
 
-def update_behaviors(admitted: Admitted) -> Reply:
+def update_behaviors(authorized: AuthorizedCall) -> Reply:
     """Configure the behaviors named, and answer what they are now; others stay as they are."""
-    account = admitted.account
+    account = authorized.account
     form = read_form(
         BehaviorsForm,
-        admitted.call.body,
-        is_lenient=admitted.world.is_lenient,
+        authorized.call.body,
+        is_lenient=authorized.world.is_lenient,
         behaviors=account.behaviors,
     )
     for key, behavior in form.behaviors.items():
         account.configure(key, enabled=behavior.enabled, level=behavior.risk_level)
-    return succeed(admitted, form.model_dump())
+    return success_reply(authorized, form.model_dump())
 
 
-def list_integrations(admitted: Admitted) -> Reply:
+def list_integrations(authorized: AuthorizedCall) -> Reply:
     """Answer all of them."""
-    return succeed(admitted, [_shape(admitted, one) for one in admitted.account.integrations])
+    return success_reply(
+        authorized, [_shape(authorized, one) for one in authorized.account.integrations]
+    )
 
 
-def get_integration(admitted: Admitted) -> Reply:
+def get_integration(authorized: AuthorizedCall) -> Reply:
     """Answer the one with the id in the path."""
-    return succeed(admitted, _shape(admitted, _find(admitted)))
+    return success_reply(authorized, _shape(authorized, _find(authorized)))
 
 
-def get_integration_by_reference(admitted: Admitted) -> Reply:
+def get_integration_by_reference(authorized: AuthorizedCall) -> Reply:
     """Answer the one with the client's reference id in the path."""
-    integration = admitted.account.integrations.find(admitted.route.key)
+    integration = authorized.account.integrations.find(authorized.route.key)
     if integration is None:
         raise integration_not_found()
-    return succeed(admitted, _shape(admitted, integration))
+    return success_reply(authorized, _shape(authorized, integration))
 
 
-def create_integration(admitted: Admitted) -> Reply:
+def create_integration(authorized: AuthorizedCall) -> Reply:
     """Create an integration, active by default. It gets a reference id if none is given."""
-    form = read_form(NewIntegrationForm, admitted.call.body, is_lenient=admitted.world.is_lenient)
+    form = read_form(
+        NewIntegrationForm, authorized.call.body, is_lenient=authorized.world.is_lenient
+    )
     integration = Integration(
-        id=draw_uuid(admitted.world.rng),
+        id=draw_uuid(authorized.world.rng),
         integration_type=form.integration_type,
         tenant_url=form.tenant_url,
-        reference_id=form.reference_id or draw_uuid(admitted.world.rng),
+        reference_id=form.reference_id or draw_uuid(authorized.world.rng),
         is_active=True if form.active is None else form.active,
-        created_ns=admitted.now_ns,
+        created_ns=authorized.now_ns,
     )
-    return _put(admitted, integration)
+    return _put(authorized, integration)
 
 
-def update_integration(admitted: Admitted) -> Reply:
+def update_integration(authorized: AuthorizedCall) -> Reply:
     """Overwrite whether it is active, its tenant and, where given, its reference id."""
-    before = _find(admitted)
+    before = _find(authorized)
     form = read_form(
-        ChangedIntegrationForm, admitted.call.body, is_lenient=admitted.world.is_lenient
+        ChangedIntegrationForm, authorized.call.body, is_lenient=authorized.world.is_lenient
     )
     integration = Integration(
         id=before.id,
@@ -250,36 +254,36 @@ def update_integration(admitted: Admitted) -> Reply:
         is_active=before.is_active if form.active is None else form.active,
         created_ns=before.created_ns,
     )
-    return _put(admitted, integration)
+    return _put(authorized, integration)
 
 
-def delete_integration(admitted: Admitted) -> Reply:
+def delete_integration(authorized: AuthorizedCall) -> Reply:
     """Delete it; the result is null."""
-    admitted.account.integrations.delete(_find(admitted).id)
-    return succeed(admitted, None)
+    authorized.account.integrations.delete(_find(authorized).id)
+    return success_reply(authorized, None)
 
 
-def _find(admitted: Admitted) -> Integration:
-    integration = admitted.account.integrations.get(admitted.route.key.lower())
+def _find(authorized: AuthorizedCall) -> Integration:
+    integration = authorized.account.integrations.get(authorized.route.key.lower())
     if integration is None:
         raise integration_not_found()
     return integration
 
 
-def _put(admitted: Admitted, integration: Integration) -> Reply:
+def _put(authorized: AuthorizedCall, integration: Integration) -> Reply:
     try:
-        admitted.account.integrations.put(integration)
+        authorized.account.integrations.put(integration)
     except ReferenceTakenError as error:
         raise invalid("is taken by another integration", pointer="/reference_id") from error
-    return succeed(admitted, _shape(admitted, integration))
+    return success_reply(authorized, _shape(authorized, integration))
 
 
-def _shape(admitted: Admitted, integration: Integration) -> dict[str, object]:
+def _shape(authorized: AuthorizedCall, integration: Integration) -> dict[str, object]:
     return {
         "id": integration.id,
-        "account_tag": admitted.account.traits.account_id,
+        "account_tag": authorized.account.traits.account_id,
         "active": integration.is_active,
-        "created_at": render(integration.created_ns),
+        "created_at": format_timestamp(integration.created_ns),
         "integration_type": integration.integration_type,
         "reference_id": integration.reference_id,
         "tenant_url": integration.tenant_url,

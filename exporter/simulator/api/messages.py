@@ -145,15 +145,15 @@ def wrap(
 
 def failure(problems: Sequence[Problem]) -> Body:
     """Wrap errors."""
-    answer = {"success": False, "errors": list(map(_told, problems)), "messages": []}
+    answer = {"success": False, "errors": list(map(_error_entry, problems)), "messages": []}
     return Body.of(_ENCODER.encode({**answer, "result": None}))
 
 
-def _told(problem: Problem) -> dict[str, object]:
-    told: dict[str, object] = {"code": problem.code, "message": problem.message}
+def _error_entry(problem: Problem) -> dict[str, object]:
+    entry: dict[str, object] = {"code": problem.code, "message": problem.message}
     if problem.pointer is not None:
-        told["source"] = {"pointer": problem.pointer}
-    return told
+        entry["source"] = {"pointer": problem.pointer}
+    return entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +186,6 @@ class Reply:
     delivered: Callable[[], None] = ignore_delivery
 
 
-def refuse(error: ApiError, headers: Mapping[str, str] | None = None) -> Reply:
+def error_reply(error: ApiError, headers: Mapping[str, str] | None = None) -> Reply:
     """Reply with an error."""
     return Reply(error.status, failure(error.problems), headers or {})

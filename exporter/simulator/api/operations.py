@@ -109,7 +109,7 @@ def route_or_none(method: str, path: str, account_ids: Collection[str]) -> Route
 
 
 @dataclass(frozen=True, slots=True)
-class Admitted:
+class AuthorizedCall:
     """A call that may be performed: its token exists, may do this, and has quota left."""
 
     call: Call
@@ -120,7 +120,7 @@ class Admitted:
     now_ns: int
 
 
-def succeed(admitted: Admitted, result: object) -> Reply:
+def success_reply(authorized: AuthorizedCall, result: object) -> Reply:
     """Reply with a JSON result."""
-    result_first = admitted.account.traits.result_first
+    result_first = authorized.account.traits.result_first
     return Reply(200, success(result, result_first=result_first), {})

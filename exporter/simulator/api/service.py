@@ -9,29 +9,29 @@ from exporter.simulator.api.messages import (
     ApiError,
     Call,
     Reply,
+    error_reply,
     forbidden,
     malformed_credentials,
     malformed_email,
     missing_credential,
     no_credentials,
     not_entitled,
-    refuse,
     throttled,
     unknown_key,
     unknown_token,
 )
 from exporter.simulator.api.operations import (
     PERMISSIONS,
-    Admitted,
+    AuthorizedCall,
     Operation,
     Route,
     find_route,
     route_or_none,
 )
-from exporter.simulator.world.tokens import Standing, Token, Verdict
+from exporter.simulator.world.tokens import QuotaResult, QuotaStatus, Token
 from exporter.simulator.world.world import World
 
-_HANDLERS: Mapping[Operation, Callable[[Admitted], Reply]] = {
+_HANDLERS: Mapping[Operation, Callable[[AuthorizedCall], Reply]] = {
     Operation.SUMMARY: users.get_summary,
     Operation.USER: users.get_user,
     Operation.RESET_USER: users.reset_user,
@@ -50,15 +50,15 @@ _HANDLERS: Mapping[Operation, Callable[[Admitted], Reply]] = {
 class Decision:
     """What became of a call before it was performed.
 
-    `token` and `route` are None where the call has none; exactly one of `admitted` and
-    `refusal` is set. `headers` tell of the quota.
+    `token` and `route` are None where the call has none; exactly one of `authorized` and
+    `rejection` is set. `headers` tell of the quota.
     """
 
     token: Token | None
     route: Route | None
     headers: Mapping[str, str]
-    admitted: Admitted | None = None
-    refusal: Reply | None = None
+    authorized: AuthorizedCall | None = None
+    rejection: Reply | None = None
 
 
 class Service:
@@ -67,30 +67,30 @@ class Service:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    def admit(self, call: Call, *, now_ns: int, monotonic: float) -> Decision:
+    def authorize(self, call: Call, *, now_ns: int, monotonic: float) -> Decision:
         """Decide whether a call may be performed; every call of a known token costs quota."""
         route = route_or_none(call.method, call.path, self._world.accounts)
         token = None
         headers: Mapping[str, str] = {}
         try:
             token = self._authenticate(call)
-            verdict = token.quota.spend(monotonic)
-            headers = self._tell_quota(verdict)
-            if verdict.retry_after_seconds is not None:
+            result = token.quota.spend(monotonic)
+            headers = self._quota_headers(result)
+            if result.retry_after_seconds is not None:
                 raise throttled()
-            admitted = self._authorize(call, token, now_ns=now_ns)
+            authorized = self._check_permission(call, token, now_ns=now_ns)
         except ApiError as error:
-            refusal = refuse(error, headers)
-            return Decision(token, route, headers, refusal=refusal)
-        return Decision(token, route, headers, admitted=admitted)
+            rejection = error_reply(error, headers)
+            return Decision(token, route, headers, rejection=rejection)
+        return Decision(token, route, headers, authorized=authorized)
 
-    def perform(self, admitted: Admitted, *, now_ns: int) -> Reply:
-        """Perform an admitted call, which may have been kept waiting until `now_ns`."""
-        admitted = replace(admitted, now_ns=now_ns)
+    def perform(self, authorized: AuthorizedCall, *, now_ns: int) -> Reply:
+        """Perform an authorized call, which may have been kept waiting until `now_ns`."""
+        authorized = replace(authorized, now_ns=now_ns)
         try:
-            return _HANDLERS[admitted.route.operation](admitted)
+            return _HANDLERS[authorized.route.operation](authorized)
         except ApiError as error:
-            return refuse(error)
+            return error_reply(error)
 
     def _authenticate(self, call: Call) -> Token:
         """Return the token of an Authorization header, or of X-Auth-Email and X-Auth-Key."""
@@ -121,7 +121,7 @@ class Service:
             raise unknown_key()
         return token
 
-    def _authorize(self, call: Call, token: Token, *, now_ns: int) -> Admitted:
+    def _check_permission(self, call: Call, token: Token, *, now_ns: int) -> AuthorizedCall:
         route = find_route(call.method, call.path, self._world.accounts)
         account = self._world.accounts.get(route.account_id)
         if account is None or not token.may_enter(route.account_id):
@@ -130,23 +130,23 @@ class Service:
             raise forbidden()
         if not account.traits.is_entitled:
             raise not_entitled()
-        return Admitted(call, route, token, account, self._world, now_ns)
+        return AuthorizedCall(call, route, token, account, self._world, now_ns)
 
-    def _tell_quota(self, verdict: Verdict) -> Mapping[str, str]:
+    def _quota_headers(self, result: QuotaResult) -> Mapping[str, str]:
         headers = {}
-        if self._world.tells_quota:
-            headers["Ratelimit"] = ", ".join(map(_tell_standing, verdict.standings))
-            headers["Ratelimit-Policy"] = ", ".join(map(_tell_policy, verdict.standings))
-        if verdict.retry_after_seconds is not None:
-            headers["Retry-After"] = str(verdict.retry_after_seconds)
+        if self._world.sends_quota_headers:
+            headers["Ratelimit"] = ", ".join(map(_ratelimit_item, result.statuses))
+            headers["Ratelimit-Policy"] = ", ".join(map(_ratelimit_policy_item, result.statuses))
+        if result.retry_after_seconds is not None:
+            headers["Retry-After"] = str(result.retry_after_seconds)
         return headers
 
 
-def _tell_standing(standing: Standing) -> str:
-    seconds = math.ceil(standing.reset_seconds)
-    return f'"{standing.allowance.name}";r={standing.remaining};t={seconds}'
+def _ratelimit_item(status: QuotaStatus) -> str:
+    seconds = math.ceil(status.reset_seconds)
+    return f'"{status.policy.name}";r={status.remaining};t={seconds}'
 
 
-def _tell_policy(standing: Standing) -> str:
-    allowance = standing.allowance
-    return f'"{allowance.name}";q={allowance.requests};w={math.ceil(allowance.window_seconds)}'
+def _ratelimit_policy_item(status: QuotaStatus) -> str:
+    policy = status.policy
+    return f'"{policy.name}";q={policy.requests};w={math.ceil(policy.window_seconds)}'

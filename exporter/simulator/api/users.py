@@ -5,9 +5,9 @@ import re
 import msgspec
 
 from exporter.simulator.api.messages import Reply, ResultInfo, invalid, user_not_found, wrap
-from exporter.simulator.api.operations import Admitted, succeed
+from exporter.simulator.api.operations import AuthorizedCall, success_reply
 from exporter.simulator.world.bodies import Piece
-from exporter.simulator.world.timestamps import render
+from exporter.simulator.world.timestamps import format_timestamp
 from exporter.simulator.world.users import Event, User
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
@@ -35,45 +35,45 @@ class UserShape(msgspec.Struct):
     risk_level: str | msgspec.UnsetType
 
 
-def get_summary(admitted: Admitted) -> Reply:
+def get_summary(authorized: AuthorizedCall) -> Reply:
     """Answer every listed user, or a page of them where the account pages."""
-    account, reader = admitted.account, admitted.token.reader
-    view = account.look(reader, at_ns=admitted.now_ns)
+    account, reader = authorized.account, authorized.token.reader
+    changes = account.preview_summary(reader, at_ns=authorized.now_ns)
     info, rows = None, account.summary_pieces()
     if account.traits.page_size is not None:
-        info, rows = _page(admitted, account.traits.page_size)
+        info, rows = _page(authorized, account.traits.page_size)
     body = wrap((_HEAD, *rows, _TAIL), result_first=account.traits.result_first, result_info=info)
     if info is not None and info.page < info.total_pages:
         return Reply(200, body, {})
-    return Reply(200, body, {}, delivered=lambda: account.learn(reader, view))
+    return Reply(200, body, {}, delivered=lambda: account.record_summary(reader, changes))
 
 
-def get_user(admitted: Admitted) -> Reply:
+def get_user(authorized: AuthorizedCall) -> Reply:
     """Answer one user's events, the latest first, and their score."""
-    user = _find_user(admitted)
+    user = _find_user(authorized)
     events, reset = tuple(user.events), user.last_reset
-    reply = succeed(admitted, _shape_user(user))
+    reply = success_reply(authorized, _shape_user(user))
 
     def mark_shown() -> None:
         for event in events:
-            event.mark_shown(admitted.token.reader, at_ns=admitted.now_ns)
+            event.mark_shown(authorized.token.reader, at_ns=authorized.now_ns)
         if reset is not None:
-            reset.mark_shown(admitted.token.reader)
+            reset.mark_shown(authorized.token.reader)
 
     return Reply(reply.status, reply.body, reply.headers, delivered=mark_shown)
 
 
-def reset_user(admitted: Admitted) -> Reply:
+def reset_user(authorized: AuthorizedCall) -> Reply:
     """Clear one user's score, whether or not they have one."""
-    admitted.account.reset(_find_user(admitted), at_ns=admitted.now_ns)
-    return succeed(admitted, {})
+    authorized.account.reset(_find_user(authorized), at_ns=authorized.now_ns)
+    return success_reply(authorized, {})
 
 
-def _find_user(admitted: Admitted) -> User:
-    user_id = admitted.route.key
+def _find_user(authorized: AuthorizedCall) -> User:
+    user_id = authorized.route.key
     if not _UUID.fullmatch(user_id):
         raise invalid("must be a UUID", pointer="/user_id")
-    user = admitted.account.users.get(user_id.lower())
+    user = authorized.account.users.get(user_id.lower())
     if user is None or user.is_vanished:
         raise user_not_found()
     return user
@@ -86,7 +86,7 @@ def _shape_user(user: User) -> UserShape:
         email=user.email,
         name=user.name,
         events=[_shape_event(event) for event in events],
-        last_reset_time=None if reset is None else render(reset.at_ns),
+        last_reset_time=None if reset is None else format_timestamp(reset.at_ns),
         risk_level=msgspec.UNSET if user.level is None else user.level,
     )
 
@@ -96,15 +96,15 @@ def _shape_event(event: Event) -> EventShape:
         id=event.id,
         name=event.name,
         risk_level=event.level,
-        timestamp=render(event.at_ns, event.spelling),
+        timestamp=format_timestamp(event.at_ns, event.timestamp_format),
         event_details=msgspec.Raw(event.details) if event.details else msgspec.UNSET,
     )
 
 
-def _page(admitted: Admitted, page_size: int) -> tuple[ResultInfo, tuple[Piece, ...]]:
-    rows = admitted.account.summary_rows()
-    page = _positive(admitted, "page", default=1)
-    per_page = min(_positive(admitted, "per_page", default=page_size), page_size)
+def _page(authorized: AuthorizedCall, page_size: int) -> tuple[ResultInfo, tuple[Piece, ...]]:
+    rows = authorized.account.summary_rows()
+    page = _positive(authorized, "page", default=1)
+    per_page = min(_positive(authorized, "per_page", default=page_size), page_size)
     shown = rows[(page - 1) * per_page : page * per_page]
     info = ResultInfo(
         count=len(shown),
@@ -116,8 +116,8 @@ def _page(admitted: Admitted, page_size: int) -> tuple[ResultInfo, tuple[Piece, 
     return info, (Piece(b",".join(shown)),)
 
 
-def _positive(admitted: Admitted, name: str, *, default: int) -> int:
-    text = admitted.call.query.get(name, str(default))
+def _positive(authorized: AuthorizedCall, name: str, *, default: int) -> int:
+    text = authorized.call.query.get(name, str(default))
     if not text.isdecimal() or int(text) < 1:
         raise invalid("must be a positive number", pointer=f"/query/{name}")
     return int(text)

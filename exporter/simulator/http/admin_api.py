@@ -25,30 +25,30 @@ from pydantic import ValidationError
 
 from exporter.clock import Clock
 from exporter.simulator.http.admin_commands import (
-    BehaviorOrder,
-    EventOrder,
-    NewUserOrder,
-    OrderError,
-    Overseer,
-    SpendOrder,
-    UserOrder,
+    AddUserCommand,
+    AdminCommands,
+    CommandError,
+    ConfigureCommand,
+    SpendCommand,
+    TriggerCommand,
+    UserCommand,
 )
 from exporter.simulator.http.endpoint import RequestLog
 from exporter.simulator.scenario.scenario import Fault
-from exporter.simulator.scenario.values import Part, explain
+from exporter.simulator.scenario.values import ScenarioModel, describe_errors
 from exporter.simulator.world.activity import Driver
-from exporter.simulator.world.faults import Rule
+from exporter.simulator.world.faults import FaultRule
 from exporter.simulator.world.timestamps import SECOND_NS
-from exporter.simulator.world.truth import Teller
+from exporter.simulator.world.truth import GroundTruthReport
 from exporter.simulator.world.world import World
 
-CONTROL_ROOT = "/simulator"
+ADMIN_ROOT = "/simulator"
 
-_Order = TypeVar("_Order", bound=Part)
+_Command = TypeVar("_Command", bound=ScenarioModel)
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class Control:
+class AdminApi:
     """Everything below /simulator/."""
 
     def __init__(self, world: World, driver: Driver, log: RequestLog, clock: Clock) -> None:
@@ -56,15 +56,15 @@ class Control:
         self._driver = driver
         self._log = log
         self._clock = clock
-        self._overseer = Overseer(world, clock)
+        self._commands = AdminCommands(world, clock)
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes to serve."""
         posts = {
             "events": self._trigger,
-            "reset": self._user_order(self._overseer.reset),
-            "vanish": self._user_order(self._overseer.vanish),
-            "return": self._user_order(self._overseer.bring_back),
+            "reset": self._user_command(self._commands.reset),
+            "vanish": self._user_command(self._commands.vanish),
+            "return": self._user_command(self._commands.bring_back),
             "users": self._add_user,
             "behaviors": self._configure,
             "spend": self._spend,
@@ -73,23 +73,26 @@ class Control:
             "resume": self._resume,
         }
         gets = {
-            "": self._introduce,
-            "truth": self._tell_truth,
-            "log": self._tell_log,
+            "": self._get_overview,
+            "truth": self._get_truth,
+            "log": self._get_log,
             "faults": self._list_faults,
         }
         return [
-            *(web.get(f"{CONTROL_ROOT}/{path}", self._guard(call)) for path, call in gets.items()),
             *(
-                web.post(f"{CONTROL_ROOT}/{path}", self._guard(call))
+                web.get(f"{ADMIN_ROOT}/{path}", self._handle_errors(call))
+                for path, call in gets.items()
+            ),
+            *(
+                web.post(f"{ADMIN_ROOT}/{path}", self._handle_errors(call))
                 for path, call in posts.items()
             ),
-            web.delete(f"{CONTROL_ROOT}/faults", self._guard(self._clear_faults)),
+            web.delete(f"{ADMIN_ROOT}/faults", self._handle_errors(self._clear_faults)),
         ]
 
-    async def _introduce(self, _: web.Request) -> web.StreamResponse:
+    async def _get_overview(self, _: web.Request) -> web.StreamResponse:
         accounts = [
-            {"name": account.traits.name, "account_id": account_id, "users": len(account.roll)}
+            {"name": account.traits.name, "account_id": account_id, "users": len(account.user_list)}
             for account_id, account in self._world.accounts.items()
         ]
         tokens = [
@@ -98,54 +101,54 @@ class Control:
         ]
         return _json({"accounts": accounts, "tokens": tokens, "paused": self._driver.is_paused})
 
-    async def _tell_truth(self, request: web.Request) -> web.StreamResponse:
+    async def _get_truth(self, request: web.Request) -> web.StreamResponse:
         query = request.rel_url.query
-        reader = self._overseer.find_token(query.get("reader"))
+        reader = self._commands.find_token(query.get("reader"))
         with_users = query.get("users", "1") != "0"
         accounts = list(self._world.accounts.values())
         if "account" in query:
-            accounts = [self._overseer.find_account(query["account"])]
-        truths = {
-            account.traits.account_id: Teller(account, reader=reader.reader).tell(
+            accounts = [self._commands.find_account(query["account"])]
+        reports = {
+            account.traits.account_id: GroundTruthReport(account, reader=reader.reader).build(
                 reader.name, with_users=with_users
             )
             for account in accounts
         }
         now = self._clock.time()
-        return _json({"time": now, "paused": self._driver.is_paused, "accounts": truths})
+        return _json({"time": now, "paused": self._driver.is_paused, "accounts": reports})
 
-    async def _tell_log(self, _: web.Request) -> web.StreamResponse:
+    async def _get_log(self, _: web.Request) -> web.StreamResponse:
         return _json({"requests": self._log.entries(), "counts": self._log.counts()})
 
     async def _trigger(self, request: web.Request) -> web.StreamResponse:
-        events = self._overseer.trigger(await _read(request, EventOrder))
-        told = [{"id": event.id, "timestamp": event.at_ns / SECOND_NS} for event in events]
-        return _json({"events": told})
+        events = self._commands.trigger(await _read(request, TriggerCommand))
+        content = [{"id": event.id, "timestamp": event.at_ns / SECOND_NS} for event in events]
+        return _json({"events": content})
 
     async def _add_user(self, request: web.Request) -> web.StreamResponse:
-        user = self._overseer.add_user(await _read(request, NewUserOrder))
+        user = self._commands.add_user(await _read(request, AddUserCommand))
         return _json({"user_id": user.id})
 
     async def _configure(self, request: web.Request) -> web.StreamResponse:
-        self._overseer.configure(await _read(request, BehaviorOrder))
+        self._commands.configure(await _read(request, ConfigureCommand))
         return _json({})
 
     async def _spend(self, request: web.Request) -> web.StreamResponse:
-        self._overseer.spend(await _read(request, SpendOrder))
+        self._commands.spend(await _read(request, SpendCommand))
         return _json({})
 
     async def _list_faults(self, _: web.Request) -> web.StreamResponse:
         rules = self._world.faults.rules(now=self._clock.monotonic())
-        return _json({"faults": [_told(rule) for rule in rules]})
+        return _json({"faults": [_rule_json(rule) for rule in rules]})
 
     async def _add_fault(self, request: web.Request) -> web.StreamResponse:
         fault = await _read(request, Fault)
-        return _json(_told(self._world.faults.add(fault, now=self._clock.monotonic())))
+        return _json(_rule_json(self._world.faults.add(fault, now=self._clock.monotonic())))
 
     async def _clear_faults(self, request: web.Request) -> web.StreamResponse:
         number = request.rel_url.query.get("number")
         if number is not None and not number.isdecimal():
-            raise OrderError("number: not a number")
+            raise CommandError("number: not a number")
         numbers = None if number is None else [int(number)]
         return _json({"cleared": self._world.faults.clear(numbers)})
 
@@ -157,37 +160,37 @@ class Control:
         self._driver.resume()
         return _json({"paused": False})
 
-    def _user_order(self, obey: Callable[[UserOrder], None]) -> _Handler:
+    def _user_command(self, execute: Callable[[UserCommand], None]) -> _Handler:
         async def handle(request: web.Request) -> web.StreamResponse:
-            obey(await _read(request, UserOrder))
+            execute(await _read(request, UserCommand))
             return _json({})
 
         return handle
 
-    def _guard(self, handle: _Handler) -> _Handler:
-        """Let the world catch up before an order, and answer 400 where it cannot be followed."""
+    def _handle_errors(self, handle: _Handler) -> _Handler:
+        """Let the world catch up before a command, and answer 400 where it cannot be followed."""
 
-        async def guarded(request: web.Request) -> web.StreamResponse:
+        async def handle_errors(request: web.Request) -> web.StreamResponse:
             self._driver.catch_up()
             try:
                 return await handle(request)
-            except OrderError as error:
+            except CommandError as error:
                 return _json({"errors": list(error.args)}, status=400)
 
-        return guarded
+        return handle_errors
 
 
-async def _read(request: web.Request, kind: type[_Order]) -> _Order:
-    """Read the body as an order; OrderError with all that is wrong with it."""
+async def _read(request: web.Request, kind: type[_Command]) -> _Command:
+    """Read the body as a command; CommandError with all that is wrong with it."""
     try:
         return kind.model_validate_json(await request.read())
     except ValidationError as error:
-        raise OrderError(*explain(error, kind)) from error
+        raise CommandError(*describe_errors(error, kind)) from error
 
 
-def _told(rule: Rule) -> dict[str, object]:
-    told = rule.fault.model_dump(mode="json", exclude_unset=True)
-    return {"number": rule.number, "struck": rule.struck, **told}
+def _rule_json(rule: FaultRule) -> dict[str, object]:
+    content = rule.fault.model_dump(mode="json", exclude_unset=True)
+    return {"number": rule.number, "struck": rule.struck, **content}
 
 
 def _json(content: object, *, status: int = 200) -> web.Response:

@@ -4,29 +4,29 @@ from pydantic import Field
 
 from exporter.clock import Clock
 from exporter.simulator.scenario.accounts import BehaviorSpec
-from exporter.simulator.scenario.values import Name, Part
+from exporter.simulator.scenario.values import Name, ScenarioModel
 from exporter.simulator.world.account import Account
 from exporter.simulator.world.configuration import Behavior
 from exporter.simulator.world.generation import draw_uuid
-from exporter.simulator.world.timestamps import SECOND_NS, Spelling, parse
+from exporter.simulator.world.timestamps import SECOND_NS, TimestampFormat, parse_timestamp
 from exporter.simulator.world.tokens import Token
 from exporter.simulator.world.users import Event, User
 from exporter.simulator.world.world import World, behavior_of
 
 
-class AccountOrder(Part):
-    """An order about an account, by name or id; the only one, unless said."""
+class AccountCommand(ScenarioModel):
+    """A command about an account, by name or id; the only one, unless said."""
 
     account: Name | None = None
 
 
-class UserOrder(AccountOrder):
-    """An order about a user, by id or email address."""
+class UserCommand(AccountCommand):
+    """A command about a user, by id or email address."""
 
     user: Name
 
 
-class EventOrder(UserOrder):
+class TriggerCommand(UserCommand):
     """Let a user trigger `count` events of a behavior (a key).
 
     `level`, `timestamp` (RFC 3339, or Unix seconds to the microsecond) and `id`: the behavior's,
@@ -41,82 +41,82 @@ class EventOrder(UserOrder):
     count: int = Field(default=1, ge=1, le=100_000)
 
 
-class NewUserOrder(AccountOrder):
+class AddUserCommand(AccountCommand):
     """Add a user without any event."""
 
     email: Name
     name: str = ""
 
 
-class BehaviorOrder(BehaviorSpec):
+class ConfigureCommand(BehaviorSpec):
     """Add or change a behavior at once; what a scenario says of later does not apply."""
 
     account: Name | None = None
 
 
-class SpendOrder(Part):
+class SpendCommand(ScenarioModel):
     """Let somebody else spend so many requests of a token (by name; the first, unless said)."""
 
     requests: int = Field(ge=1)
     token: Name | None = None
 
 
-class OrderError(Exception):
-    """The order cannot be carried out: each argument is one reason."""
+class CommandError(Exception):
+    """The command cannot be carried out: each argument is one reason."""
 
 
-class Overseer:
+class AdminCommands:
     """Changes a world as ordered."""
 
     def __init__(self, world: World, clock: Clock) -> None:
         self._world = world
         self._clock = clock
 
-    def trigger(self, order: EventOrder) -> list[Event]:
+    def trigger(self, command: TriggerCommand) -> list[Event]:
         """Let a user, who may have vanished, trigger events; return them."""
-        account = self.find_account(order.account)
-        user = self.find_user(order)
-        behavior = account.behaviors.get(order.behavior)
+        account = self.find_account(command.account)
+        user = self.find_user(command)
+        behavior = account.behaviors.get(command.behavior)
         if behavior is None:
-            raise OrderError(f"no such behavior: {order.behavior}")
-        return [self._trigger(account, user, behavior, order) for _ in range(order.count)]
+            raise CommandError(f"no such behavior: {command.behavior}")
+        return [self._trigger(account, user, behavior, command) for _ in range(command.count)]
 
-    def reset(self, order: UserOrder) -> None:
+    def reset(self, command: UserCommand) -> None:
         """Clear a user's score, even one who has vanished."""
-        self.find_account(order.account).reset(self.find_user(order), at_ns=self._now_ns())
+        self.find_account(command.account).reset(self.find_user(command), at_ns=self._now_ns())
 
-    def vanish(self, order: UserOrder) -> None:
+    def vanish(self, command: UserCommand) -> None:
         """Delete a user."""
-        self.find_account(order.account).vanish(self.find_user(order))
+        self.find_account(command.account).vanish(self.find_user(command))
 
-    def bring_back(self, order: UserOrder) -> None:
+    def bring_back(self, command: UserCommand) -> None:
         """Let a deleted user be there again."""
-        self.find_account(order.account).bring_back(self.find_user(order))
+        self.find_account(command.account).bring_back(self.find_user(command))
 
-    def add_user(self, order: NewUserOrder) -> User:
+    def add_user(self, command: AddUserCommand) -> User:
         """Add a user without any event."""
-        account = self.find_account(order.account)
-        return account.add_user(draw_uuid(self._world.rng), email=order.email, name=order.name)
+        account = self.find_account(command.account)
+        return account.add_user(draw_uuid(self._world.rng), email=command.email, name=command.name)
 
-    def configure(self, order: BehaviorOrder) -> None:
+    def configure(self, command: ConfigureCommand) -> None:
         """Add or change a behavior."""
-        behaviors = self.find_account(order.account).behaviors
-        behaviors[order.key] = behavior_of(order, behaviors.get(order.key))
+        behaviors = self.find_account(command.account).behaviors
+        behaviors[command.key] = behavior_of(command, behaviors.get(command.key))
 
-    def spend(self, order: SpendOrder) -> None:
+    def spend(self, command: SpendCommand) -> None:
         """Spend requests of a token."""
-        token = self.find_token(order.token)
-        token.quota.spend(self._clock.monotonic(), requests=order.requests)
+        token = self.find_token(command.token)
+        token.quota.spend(self._clock.monotonic(), requests=command.requests)
 
     def find_account(self, name_or_id: str | None) -> Account:
         """Return the account; None is the only one."""
         if name_or_id is not None:
             account = self._world.find_account(name_or_id)
             if account is None:
-                raise OrderError(f"no such account: {name_or_id}")
+                raise CommandError(f"no such account: {name_or_id}")
             return account
         if len(self._world.accounts) > 1:
-            raise OrderError("there are several accounts: say which")
+            raise CommandError("there are several accounts: say which")
         return next(iter(self._world.accounts.values()))
 
     def find_token(self, name: str | None) -> Token:
@@ -125,27 +125,30 @@ class Overseer:
             return next(iter(self._world.tokens.values()))
         token = self._world.find_token(name)
         if token is None:
-            raise OrderError(f"no such token: {name}")
+            raise CommandError(f"no such token: {name}")
         return token
 
-    def find_user(self, order: UserOrder) -> User:
+    def find_user(self, command: UserCommand) -> User:
         """Return the user, by id or email address."""
-        account = self.find_account(order.account)
-        by_email = (user for user in account.roll if user.email == order.user)
-        user = account.users.get(order.user) or next(by_email, None)
+        account = self.find_account(command.account)
+        by_email = (user for user in account.user_list if user.email == command.user)
+        user = account.users.get(command.user) or next(by_email, None)
         if user is None:
-            raise OrderError(f"no such user in account {account.traits.name}: {order.user}")
+            raise CommandError(f"no such user in account {account.traits.name}: {command.user}")
         return user
 
     def _trigger(
-        self, account: Account, user: User, behavior: Behavior, order: EventOrder
+        self, account: Account, user: User, behavior: Behavior, command: TriggerCommand
     ) -> Event:
         now_ns = self._now_ns()
-        mint = self._world.mints[account.traits.account_id]
-        event = mint.new_event(behavior, at_ns=now_ns, appeared_ns=now_ns, level=order.level)
-        event.id = order.id or event.id
-        if order.timestamp is not None:
-            event.at_ns, event.spelling = _at_ns(order.timestamp), Spelling.NANOSECONDS
+        factory = self._world.event_factories[account.traits.account_id]
+        event = factory.new_event(behavior, at_ns=now_ns, appeared_ns=now_ns, level=command.level)
+        event.id = command.id or event.id
+        if command.timestamp is not None:
+            event.at_ns, event.timestamp_format = (
+                _at_ns(command.timestamp),
+                TimestampFormat.NANOSECONDS,
+            )
         account.trigger(user, event)
         return event
 
@@ -158,6 +161,6 @@ def _at_ns(timestamp: float | str) -> int:
         # What is finer than a microsecond is noise in a float of this size.
         return round(timestamp * 1e6) * 1000
     try:
-        return parse(timestamp)
+        return parse_timestamp(timestamp)
     except ValueError as error:
-        raise OrderError(f"timestamp: {error}") from error
+        raise CommandError(f"timestamp: {error}") from error

@@ -8,19 +8,19 @@ from aiohttp import web
 
 from exporter.clock import Clock
 from exporter.simulator.api.messages import Call, Reply
-from exporter.simulator.api.operations import Admitted
+from exporter.simulator.api.operations import AuthorizedCall
 from exporter.simulator.api.service import Decision, Service
 from exporter.simulator.http.responses import (
-    REPLACING,
-    Parcel,
-    hang_up,
-    replacement,
+    REPLACING_FAULTS,
+    HttpResponse,
+    close_connection,
+    fault_response,
     send,
-    send_broken,
+    send_truncated,
 )
 from exporter.simulator.scenario.scenario import Fault, FaultKind
 from exporter.simulator.world.activity import Driver
-from exporter.simulator.world.faults import Target
+from exporter.simulator.world.faults import RequestTarget
 from exporter.simulator.world.generation import draw_ray
 from exporter.simulator.world.timestamps import SECOND_NS
 from exporter.simulator.world.world import World
@@ -92,7 +92,7 @@ class Endpoint:
         """Answer one request, and log it once it has ended in whatever way."""
         started = self._clock.time()
         call = await _read_call(request)
-        decision = self._service.admit(
+        decision = self._service.authorize(
             call, now_ns=self._now_ns(), monotonic=self._clock.monotonic()
         )
         exchange = _Exchange(request, decision)
@@ -111,32 +111,32 @@ class Endpoint:
 
     async def _answer(self, exchange: "_Exchange") -> web.StreamResponse:
         decision = exchange.decision
-        if decision.refusal is not None:
-            return await exchange.send(decision.refusal)
-        admitted = exchange.admitted
-        fault = self._world.faults.strike(_target(admitted), now=self._clock.monotonic())
+        if decision.rejection is not None:
+            return await exchange.send(decision.rejection)
+        authorized = exchange.authorized
+        fault = self._world.faults.take(_target(authorized), now=self._clock.monotonic())
         if fault is None:
-            return await exchange.send(self._perform(admitted))
+            return await exchange.send(self._perform(authorized))
         exchange.fault = fault.kind
-        return await self._answer_struck(exchange, fault)
+        return await self._answer_with_fault(exchange, fault)
 
-    async def _answer_struck(self, exchange: "_Exchange", fault: Fault) -> web.StreamResponse:
+    async def _answer_with_fault(self, exchange: "_Exchange", fault: Fault) -> web.StreamResponse:
         if fault.kind is FaultKind.DROP:
             return exchange.drop()
-        if fault.kind in REPLACING:
-            return await exchange.send_parcel(replacement(fault))
+        if fault.kind in REPLACING_FAULTS:
+            return await exchange.send_response(fault_response(fault))
         if fault.kind is FaultKind.LATENCY and fault.computed == "after":
             await self._clock.sleep(fault.seconds)
-        reply = self._perform(exchange.admitted)
+        reply = self._perform(exchange.authorized)
         if fault.kind is not FaultKind.LATENCY:
-            return await exchange.send_broken(reply, fault, self._clock)
+            return await exchange.send_truncated(reply, fault, self._clock)
         if fault.computed == "before":
             await self._clock.sleep(fault.seconds)
         return await exchange.send(reply)
 
-    def _perform(self, admitted: Admitted) -> Reply:
+    def _perform(self, authorized: AuthorizedCall) -> Reply:
         self._driver.catch_up()
-        return self._service.perform(admitted, now_ns=self._now_ns())
+        return self._service.perform(authorized, now_ns=self._now_ns())
 
     def _now_ns(self) -> int:
         return round(self._clock.time() * SECOND_NS)
@@ -153,32 +153,32 @@ class _Exchange:
     is_delivered: bool = False
 
     @property
-    def admitted(self) -> Admitted:
-        assert self.decision.admitted is not None
-        return self.decision.admitted
+    def authorized(self) -> AuthorizedCall:
+        assert self.decision.authorized is not None
+        return self.decision.authorized
 
     async def send(self, reply: Reply) -> web.StreamResponse:
         """Answer with `reply`, which then has been delivered."""
-        response = await self.send_parcel(Parcel(reply.status, reply.body, reply.headers))
+        stream = await self.send_response(HttpResponse(reply.status, reply.body, reply.headers))
         reply.delivered()
-        return response
+        return stream
 
-    async def send_parcel(self, parcel: Parcel) -> web.StreamResponse:
-        """Answer with `parcel` and what there is to tell of the quota."""
-        self.status = parcel.status
-        response = await send(self.request, self._with_quota(parcel))
+    async def send_response(self, response: HttpResponse) -> web.StreamResponse:
+        """Answer with `response` and what there is to tell of the quota."""
+        self.status = response.status
+        stream = await send(self.request, self._with_quota(response))
         self.is_delivered = True
-        return response
+        return stream
 
-    async def send_broken(self, reply: Reply, fault: Fault, clock: Clock) -> web.StreamResponse:
+    async def send_truncated(self, reply: Reply, fault: Fault, clock: Clock) -> web.StreamResponse:
         """Answer with half of `reply`."""
         self.status = reply.status
-        parcel = self._with_quota(Parcel(reply.status, reply.body, reply.headers))
-        return await send_broken(self.request, parcel, fault, clock)
+        response = self._with_quota(HttpResponse(reply.status, reply.body, reply.headers))
+        return await send_truncated(self.request, response, fault, clock)
 
     def drop(self) -> web.StreamResponse:
         """Answer nothing."""
-        hang_up(self.request)
+        close_connection(self.request)
         return web.Response(status=500)
 
     def log_entry(self, started: float) -> LogEntry:
@@ -194,9 +194,9 @@ class _Exchange:
             delivered=self.is_delivered,
         )
 
-    def _with_quota(self, parcel: Parcel) -> Parcel:
-        headers = {**self.decision.headers, **parcel.headers}
-        return Parcel(parcel.status, parcel.body, headers, parcel.content_type)
+    def _with_quota(self, response: HttpResponse) -> HttpResponse:
+        headers = {**self.decision.headers, **response.headers}
+        return HttpResponse(response.status, response.body, headers, response.content_type)
 
 
 async def _read_call(request: web.Request) -> Call:
@@ -211,10 +211,10 @@ async def _read_call(request: web.Request) -> Call:
     )
 
 
-def _target(admitted: Admitted) -> Target:
-    traits = admitted.account.traits
-    return Target(
-        operation=admitted.route.operation.value,
+def _target(authorized: AuthorizedCall) -> RequestTarget:
+    traits = authorized.account.traits
+    return RequestTarget(
+        operation=authorized.route.operation.value,
         account=frozenset({traits.account_id, traits.name}),
-        token=admitted.token.name,
+        token=authorized.token.name,
     )

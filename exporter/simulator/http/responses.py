@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
 
 from aiohttp import web
 
@@ -14,88 +13,16 @@ from exporter.simulator.world.bodies import Body
 
 _BLOCK_BYTES = 256 * 1024
 _THREAD_FROM_BYTES = 64 * 1024
-"""Packing more than this would hold the event loop for too long."""
+"""Compressing a larger body would hold the event loop for too long, so a thread does it."""
 
-JSON = "application/json"
-HTML = "text/html; charset=UTF-8"
-
-
-class Break(Enum):
-    """Where an answer breaks off."""
-
-    NEVER = "never"
-    WITHIN_BODY = "within_body"
-
-
-@dataclass(frozen=True, slots=True)
-class Parcel:
-    """What to put on the wire."""
-
-    status: int
-    body: Body
-    headers: Mapping[str, str]
-    content_type: str = JSON
-
-
-async def send(
-    request: web.Request, parcel: Parcel, *, break_off: Break = Break.NEVER
-) -> web.StreamResponse:
-    """Answer with `parcel`, packed where the client takes gzip.
-
-    Broken off, the headers promise the whole body and half of it is sent; the rest is up to
-    the caller. Raises OSError where the client has gone.
-    """
-    takes_gzip = _takes_gzip(request.headers.get("Accept-Encoding", ""))
-    data = await _render(parcel.body, takes_gzip=takes_gzip)
-    response = web.StreamResponse(status=parcel.status, headers=dict(parcel.headers))
-    response.headers["Content-Type"] = parcel.content_type
-    response.headers["Server"] = "cloudflare-simulator"
-    if takes_gzip:
-        response.headers["Content-Encoding"] = "gzip"
-    response.content_length = len(data)
-    await response.prepare(request)
-    if break_off is Break.WITHIN_BODY:
-        await _write(response, data[: len(data) // 2])
-        return response
-    await _write(response, data)
-    await response.write_eof()
-    return response
-
-
-def hang_up(request: web.Request) -> None:
-    """End the connection once what was written has gone out, whatever else was promised."""
-    if request.transport is not None:
-        request.transport.close()
-
-
-async def _render(body: Body, *, takes_gzip: bool) -> bytes:
-    render = body.gzipped if takes_gzip else body.plain
-    if body.size < _THREAD_FROM_BYTES:
-        return render()
-    return await asyncio.to_thread(render)
-
-
-async def _write(response: web.StreamResponse, data: bytes) -> None:
-    """Write in blocks, giving the loop back after each: a write alone does not."""
-    for start in range(0, len(data), _BLOCK_BYTES):
-        await response.write(data[start : start + _BLOCK_BYTES])
-        await asyncio.sleep(0)
-
-
-def _takes_gzip(accept_encoding: str) -> bool:
-    for item in accept_encoding.lower().split(","):
-        coding, _, quality = item.partition(";")
-        if coding.strip() in {"gzip", "*"}:
-            return quality.replace(" ", "") not in {"q=0", "q=0.0", "q=0.00", "q=0.000"}
-    return False
-
-
+_JSON = "application/json"
+_HTML = "text/html; charset=UTF-8"
 _EDGE_RATE_LIMIT = 1015
-_TOO_MANY = 429
+_TOO_MANY_REQUESTS = 429
 _NO_ENVELOPE = b'["this", "is", "no", "envelope"]'
 _NULL_RESULT = b'{"success":true,"errors":[],"messages":[],"result":null}'
 
-REPLACING = frozenset(
+REPLACING_FAULTS = frozenset(
     {
         FaultKind.THROTTLE,
         FaultKind.ERROR,
@@ -104,38 +31,101 @@ REPLACING = frozenset(
         FaultKind.NULL_RESULT,
     }
 )
-"""The faults that answer something else; the operation is not performed at all."""
+"""Faults with a response of their own; the operation is not performed at all."""
 
 
-def replacement(fault: Fault) -> Parcel:
-    """What a fault of a `REPLACING` kind answers."""
+@dataclass(frozen=True, slots=True)
+class HttpResponse:
+    """A response to send."""
+
+    status: int
+    body: Body
+    headers: Mapping[str, str]
+    content_type: str = _JSON
+
+
+async def send(
+    request: web.Request, response: HttpResponse, *, is_truncated: bool = False
+) -> web.StreamResponse:
+    """Send `response`, with gzip if the client accepts it.
+
+    A truncated response has the headers of the whole body and half of it; ending the connection
+    is left to the caller. Raise OSError if the client has disconnected.
+    """
+    accepts_gzip = _accepts_gzip(request.headers.get("Accept-Encoding", ""))
+    data = await _encode(response.body, accepts_gzip=accepts_gzip)
+    stream = web.StreamResponse(status=response.status, headers=dict(response.headers))
+    stream.headers["Content-Type"] = response.content_type
+    stream.headers["Server"] = "cloudflare-simulator"
+    if accepts_gzip:
+        stream.headers["Content-Encoding"] = "gzip"
+    stream.content_length = len(data)
+    await stream.prepare(request)
+    if is_truncated:
+        await _write(stream, data[: len(data) // 2])
+        return stream
+    await _write(stream, data)
+    await stream.write_eof()
+    return stream
+
+
+async def send_truncated(
+    request: web.Request, response: HttpResponse, fault: Fault, clock: Clock
+) -> web.StreamResponse:
+    """Send half of `response`, wait if the fault is a stall, and close the connection."""
+    stream = await send(request, response, is_truncated=True)
+    if fault.kind is FaultKind.STALL:
+        await clock.sleep(fault.seconds)
+    close_connection(request)
+    return stream
+
+
+def close_connection(request: web.Request) -> None:
+    """Close the connection once the bytes already written have been sent."""
+    if request.transport is not None:
+        request.transport.close()
+
+
+def fault_response(fault: Fault) -> HttpResponse:
+    """Return the response of a fault whose kind is one of `REPLACING_FAULTS`."""
     if fault.kind is FaultKind.THROTTLE:
         headers = {"Retry-After": str(fault.retry_after)}
-        return Parcel(_TOO_MANY, failure(throttled().problems), headers)
+        return HttpResponse(_TOO_MANY_REQUESTS, failure(throttled().problems), headers)
     if fault.kind is FaultKind.ERROR:
-        problem = Problem(10001, "An error was asked for")
-        return Parcel(fault.status or 500, failure((problem,)), {})
+        problem = Problem(10001, "Simulated error")
+        return HttpResponse(fault.status or 500, failure((problem,)), {})
     if fault.kind is FaultKind.HTML:
         return _edge_page(fault.status or 502)
     body = _NO_ENVELOPE if fault.kind is FaultKind.MALFORMED else _NULL_RESULT
-    return Parcel(200, Body.of(body), {})
+    return HttpResponse(200, Body.of(body), {})
 
 
-async def send_broken(
-    request: web.Request, parcel: Parcel, fault: Fault, clock: Clock
-) -> web.StreamResponse:
-    """Answer with half of `parcel`, wait if the fault is a stall, and hang up."""
-    response = await send(request, parcel, break_off=Break.WITHIN_BODY)
-    if fault.kind is FaultKind.STALL:
-        await clock.sleep(fault.seconds)
-    hang_up(request)
-    return response
-
-
-def _edge_page(status: int) -> Parcel:
-    """Return a page such as the edge shows people; 1015 is its own word for 429."""
+def _edge_page(status: int) -> HttpResponse:
+    """Return an error page of Cloudflare's edge; its error 1015 has the HTTP status 429."""
     page = f"<!DOCTYPE html>\n<html><head><title>Error {status}</title></head>\n"
     page += f"<body><h1>Error {status}</h1><p>Cloudflare (simulated)</p></body></html>\n"
     headers = {"Retry-After": "30"} if status == _EDGE_RATE_LIMIT else {}
-    sent = _TOO_MANY if status == _EDGE_RATE_LIMIT else status
-    return Parcel(sent, Body.of(page.encode()), headers, content_type=HTML)
+    http_status = _TOO_MANY_REQUESTS if status == _EDGE_RATE_LIMIT else status
+    return HttpResponse(http_status, Body.of(page.encode()), headers, content_type=_HTML)
+
+
+async def _encode(body: Body, *, accepts_gzip: bool) -> bytes:
+    encode = body.gzipped if accepts_gzip else body.plain
+    if body.size < _THREAD_FROM_BYTES:
+        return encode()
+    return await asyncio.to_thread(encode)
+
+
+async def _write(stream: web.StreamResponse, data: bytes) -> None:
+    """Write in blocks and yield to the event loop after each, which a write alone does not."""
+    for start in range(0, len(data), _BLOCK_BYTES):
+        await stream.write(data[start : start + _BLOCK_BYTES])
+        await asyncio.sleep(0)
+
+
+def _accepts_gzip(accept_encoding: str) -> bool:
+    for item in accept_encoding.lower().split(","):
+        coding, _, quality = item.partition(";")
+        if coding.strip() in {"gzip", "*"}:
+            return quality.replace(" ", "") not in {"q=0", "q=0.0", "q=0.00", "q=0.000"}
+    return False

@@ -19,7 +19,7 @@ from exporter.simulator.scenario.scenario import (
     TokenSpec,
     load_scenario,
 )
-from exporter.simulator.scenario.values import explain
+from exporter.simulator.scenario.values import describe_errors
 
 __all__ = [
     "AccountSpec",
@@ -36,6 +36,6 @@ __all__ = [
     "Scenario",
     "TokenSpec",
     "UserSpec",
-    "explain",
+    "describe_errors",
     "load_scenario",
 ]

@@ -4,10 +4,18 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from exporter.simulator.scenario.values import AccountId, Name, Part, Rate, Seconds, Share, Uuid
+from exporter.simulator.scenario.values import (
+    AccountId,
+    Name,
+    Rate,
+    ScenarioModel,
+    Seconds,
+    Share,
+    Uuid,
+)
 
 
-class EventSpec(Part):
+class EventSpec(ScenarioModel):
     """An event that is there from the start: `ago` before it, or at an RFC 3339 instant.
 
     `behavior` is a key; `level` and `id`: the behavior's and a new one, unless said.
@@ -20,7 +28,7 @@ class EventSpec(Part):
     at: Name | None = None
 
 
-class UserSpec(Part):
+class UserSpec(ScenarioModel):
     """A user of choice; without events they are known but not listed."""
 
     email: Name
@@ -30,7 +38,7 @@ class UserSpec(Part):
     vanished: bool = False
 
 
-class BehaviorSpec(Part):
+class BehaviorSpec(ScenarioModel):
     """A behavior: changes one of the predefined, or adds one.
 
     `level` may be a word this API never used; `weight` is how often people do it, beside the
@@ -48,7 +56,7 @@ class BehaviorSpec(Part):
     renamed_after: Seconds = 300.0
 
 
-class IntegrationSpec(Part):
+class IntegrationSpec(ScenarioModel):
     """An integration that is there from the start."""
 
     integration_id: Uuid | None = None
@@ -57,7 +65,7 @@ class IntegrationSpec(Part):
     active: bool = True
 
 
-class LevelMix(Part):
+class LevelMix(ScenarioModel):
     """Which share of the users begins with each level; the others are not listed."""
 
     low: Share = 0.2
@@ -71,7 +79,7 @@ class LevelMix(Part):
         return self
 
 
-class Activity(Part):
+class Activity(ScenarioModel):
     """What happens by itself, per account and in simulated time.
 
     - events: single ones, mostly of the same few people; `late_share` of them happened up to
@@ -94,7 +102,7 @@ class Activity(Part):
     forget_after: Seconds | None = None
 
 
-class AccountSpec(Part):
+class AccountSpec(ScenarioModel):
     """An account.
 
     - `account_id`: drawn from the seed and the name, unless said.
@@ -102,7 +110,7 @@ class AccountSpec(Part):
     - `events_per_user`: how many a listed user begins with, at most, over the last `history`.
     - `predefined_behaviors`: whether to have Cloudflare's; `behaviors` change or extend them.
     - `event_ids`: `unique`, or `behavior` where an id only names the behavior.
-    - `timestamps`: `mixed` spellings of RFC 3339, or all alike (`plain`, to the millisecond).
+    - `timestamps`: `mixed` timestamp_formats of RFC 3339, or all alike (`plain`, to the millisecond).
     - `page_size`: rows on one page of the summary; None: it is one body.
     - `result_first`: where `result` stands in the envelope.
     """

@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from exporter.errors import ConfigurationError
 from exporter.simulator.scenario.accounts import AccountSpec
-from exporter.simulator.scenario.values import Name, Part, Seconds, Share, explain
+from exporter.simulator.scenario.values import Name, ScenarioModel, Seconds, Share, describe_errors
 from exporter.yaml_file import read_yaml
 
 
@@ -43,7 +43,7 @@ class FaultKind(StrEnum):
 _HTML_STATUSES = {*range(500, 600), 1015}
 
 
-class Fault(Part):
+class Fault(ScenarioModel):
     """A fault, and which requests it strikes: all of them, unless said.
 
     - `operation` (as the log names it), `account` (name or id), `token` (name): only those.
@@ -85,7 +85,7 @@ class Permission(StrEnum):
     WRITE = "Zero Trust Write"
 
 
-class Policy(Part):
+class Policy(ScenarioModel):
     """At most `requests` in a fixed window of `window` seconds."""
 
     requests: int = Field(default=1200, ge=1)
@@ -103,7 +103,7 @@ class QuotaSpec(Policy):
     headers: bool = True
 
 
-class TokenSpec(Part):
+class TokenSpec(ScenarioModel):
     """A token; without `token` its value is drawn from the seed and the name.
 
     - `accounts`: names or ids; None means all of them.
@@ -119,7 +119,7 @@ class TokenSpec(Part):
     email: Name | None = Field(default=None, repr=False)
 
 
-class Scenario(Part):
+class Scenario(ScenarioModel):
     """What is simulated. The defaults are a lively account of 200 people.
 
     `seed`: the usual one has an event of every level, and a reset, in its first minute.
@@ -142,8 +142,8 @@ class Scenario(Part):
     def _check_names(self) -> Self:
         if not self.accounts or not self.tokens:
             raise ValueError("at least one account and one token are needed")
-        _refuse_twins("two tokens are named", (token.name for token in self.tokens))
-        _refuse_twins("two accounts are named", (account.name for account in self.accounts))
+        _check_duplicates("two tokens are named", (token.name for token in self.tokens))
+        _check_duplicates("two accounts are named", (account.name for account in self.accounts))
         names = {*_names_of(self.accounts)}
         for token in self.tokens:
             for account in token.accounts or ():
@@ -167,7 +167,7 @@ class Scenario(Part):
         try:
             return type(self).model_validate(data)
         except ValidationError as error:
-            raise ConfigurationError("\n".join(explain(error, type(self)))) from error
+            raise ConfigurationError("\n".join(describe_errors(error, type(self)))) from error
 
 
 def _names_of(accounts: Sequence[AccountSpec]) -> Iterable[str]:
@@ -177,10 +177,10 @@ def _names_of(accounts: Sequence[AccountSpec]) -> Iterable[str]:
             yield account.account_id
 
 
-def _refuse_twins(problem: str, names: Iterable[str]) -> None:
-    twins = [name for name, count in Counter(names).items() if count > 1]
-    if twins:
-        raise ValueError(f"{problem} {twins[0]!r}")
+def _check_duplicates(problem: str, names: Iterable[str]) -> None:
+    duplicates = [name for name, count in Counter(names).items() if count > 1]
+    if duplicates:
+        raise ValueError(f"{problem} {duplicates[0]!r}")
 
 
 def load_scenario(path: Path) -> Scenario:
@@ -194,5 +194,5 @@ def load_scenario(path: Path) -> Scenario:
     try:
         return Scenario.model_validate(data)
     except ValidationError as error:
-        lines = "\n".join(f"{path}: {problem}" for problem in explain(error, Scenario))
+        lines = "\n".join(f"{path}: {problem}" for problem in describe_errors(error, Scenario))
         raise ConfigurationError(lines) from error

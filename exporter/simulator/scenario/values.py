@@ -18,7 +18,7 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)?")
 _UNIT_SECONDS = {"ms": 0.001, None: 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
-class Part(BaseModel):
+class ScenarioModel(BaseModel):
     """A part of a scenario: frozen, and refusing keys it does not know."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -46,7 +46,7 @@ Uuid = Annotated[
 ]
 
 
-def explain(error: ValidationError, kind: type[Part]) -> Iterator[str]:
+def describe_errors(error: ValidationError, kind: type[ScenarioModel]) -> Iterator[str]:
     """Say each problem in a line: where it is, what is wrong, and what may have been meant.
 
     `kind` is what was being read. Values are not repeated, because one of them may be a token.
@@ -60,17 +60,17 @@ def explain(error: ValidationError, kind: type[Part]) -> Iterator[str]:
             yield f"{place}: {message}" if place else message
 
 
-def _suggest(kind: type[Part], loc: tuple[int | str, ...]) -> str:
+def _suggest(kind: type[ScenarioModel], loc: tuple[int | str, ...]) -> str:
     for name in loc[:-1]:
         field = kind.model_fields.get(str(name))
-        kind = next(_parts_in(field.annotation), kind) if field else kind
+        kind = next(_models_in(field.annotation), kind) if field else kind
     near = difflib.get_close_matches(str(loc[-1]), kind.model_fields, n=1)
     return f", did you mean {near[0]}?" if near else ""
 
 
-def _parts_in(annotation: object) -> Iterator[type[Part]]:
+def _models_in(annotation: object) -> Iterator[type[ScenarioModel]]:
     """Find the part in an annotation such as `tuple[SomePart, ...]` or `SomePart | None`."""
-    if isinstance(annotation, type) and issubclass(annotation, Part):
+    if isinstance(annotation, type) and issubclass(annotation, ScenarioModel):
         yield annotation
     for inner in get_args(annotation):
-        yield from _parts_in(inner)
+        yield from _models_in(inner)

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from exporter.simulator.world.bodies import Listing, Piece
+from exporter.simulator.world.bodies import Piece, SummaryRows
 from exporter.simulator.world.configuration import NO_LEVEL, Behavior, Integrations
 from exporter.simulator.world.users import Event, Reset, User
 
@@ -23,7 +23,7 @@ class Baseline:
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class SummaryChanges:
     """The levels a rendered summary tells that the reader has not been told yet.
 
     `version` is the account's when it was rendered; `baseline` is set for a first summary.
@@ -34,7 +34,7 @@ class View:
     baseline: Baseline | None = None
 
 
-class Witness:
+class ReaderView:
     """One reader of one account."""
 
     def __init__(self) -> None:
@@ -43,36 +43,38 @@ class Witness:
         self._levels: dict[str, str] = {}
         self._changed: dict[str, int] = {}
 
-    def notice(self, user_id: str, version: int) -> None:
+    def mark_changed(self, user_id: str, version: int) -> None:
         """Remember that something about the user changed, in that version of the account."""
         if self.baseline is not None:
             self._changed[user_id] = version
 
-    def look(self, users: dict[str, User], *, version: int, at_ns: int) -> View:
-        """What a summary rendered now tells this reader. Nothing is told before `learn`."""
+    def preview_summary(
+        self, users: dict[str, User], *, version: int, at_ns: int
+    ) -> SummaryChanges:
+        """What a summary rendered now tells this reader. Nothing is told before `record_summary`."""
         if self.baseline is None:
             listed = [user for user in users.values() if user.is_listed]
             baseline = Baseline(at_ns, {user.id: _last_event_ns(user) for user in listed})
-            return View(version, _levels_of(listed), baseline)
-        return View(version, _levels_of(users[user_id] for user_id in self._changed))
+            return SummaryChanges(version, _levels_of(listed), baseline)
+        return SummaryChanges(version, _levels_of(users[user_id] for user_id in self._changed))
 
-    def learn(self, view: View) -> None:
-        """Let the reader have read `view`: its summary went out whole."""
+    def record_summary(self, changes: SummaryChanges) -> None:
+        """Let the reader have read `changes`: its summary went out whole."""
         if self.baseline is None:
-            self._begin(view)
+            self._begin(changes)
             return
-        for user_id, level in view.levels.items():
+        for user_id, level in changes.levels.items():
             before = self._levels.get(user_id, NO_LEVEL)
             if before != level:
                 self.level_changes[before, level] += 1
                 self._levels[user_id] = level
-            if self._changed.get(user_id, 0) <= view.version:
+            if self._changed.get(user_id, 0) <= changes.version:
                 self._changed.pop(user_id, None)
 
-    def _begin(self, view: View) -> None:
-        if view.baseline is not None:
-            self.baseline = view.baseline
-            self._levels = dict(view.levels)
+    def _begin(self, changes: SummaryChanges) -> None:
+        if changes.baseline is not None:
+            self.baseline = changes.baseline
+            self._levels = dict(changes.levels)
 
 
 def _levels_of(users: Iterable[User]) -> dict[str, str]:
@@ -103,51 +105,51 @@ class AccountTraits:
 
 
 class Account:
-    """A whole account; readers are numbered, and each has a witness once they have read."""
+    """A whole account; readers are numbered, and each has a reader_view once they have read."""
 
     def __init__(self, traits: AccountTraits, behaviors: tuple[Behavior, ...]) -> None:
         self.traits = traits
         self.behaviors = {behavior.key: behavior for behavior in behaviors}
         self.integrations = Integrations()
         self.users: dict[str, User] = {}
-        self.roll: list[User] = []
-        self._listing = Listing()
-        self._witnesses: dict[int, Witness] = {}
+        self.user_list: list[User] = []
+        self._summary_rows = SummaryRows()
+        self._reader_views: dict[int, ReaderView] = {}
         self._version = 0
 
     def add_user(self, user_id: str, *, email: str, name: str) -> User:
         """Add a user without any event; ids are unique."""
-        user = User(user_id, email, name, ordinal=len(self.roll))
+        user = User(user_id, email, name, ordinal=len(self.user_list))
         self.users[user_id] = user
-        self.roll.append(user)
-        self._listing.add(user)
+        self.user_list.append(user)
+        self._summary_rows.add(user)
         return user
 
     def trigger(self, user: User, event: Event) -> None:
         """Let `event` of `user` appear."""
         user.trigger(event)
-        self._touch(user)
+        self._mark_changed(user)
 
     def reset(self, user: User, *, at_ns: int) -> Reset:
         """Clear the score of `user`."""
         reset = user.reset(at_ns=at_ns)
-        self._touch(user)
+        self._mark_changed(user)
         return reset
 
     def vanish(self, user: User) -> None:
         """Let the account have no such user for now."""
         user.is_vanished = True
-        self._touch(user)
+        self._mark_changed(user)
 
     def bring_back(self, user: User) -> None:
         """Let a vanished user be there again, with the events they had."""
         user.is_vanished = False
-        self._touch(user)
+        self._mark_changed(user)
 
     def forget_events(self, user: User, *, before_ns: int, at_ns: int) -> None:
         """Let the user's events from before `before_ns` age out."""
         if user.forget_events(before_ns=before_ns, at_ns=at_ns):
-            self._touch(user)
+            self._mark_changed(user)
 
     def configure(self, key: str, *, enabled: bool, level: str) -> None:
         """Set a behavior the account has; events that stand stay as they are."""
@@ -155,26 +157,28 @@ class Account:
 
     def summary_pieces(self) -> tuple[Piece, ...]:
         """Return the rows of all listed users, joined by commas."""
-        return self._listing.pieces()
+        return self._summary_rows.pieces()
 
     def summary_rows(self) -> list[bytes]:
         """Each row of a listed user."""
-        return self._listing.rows()
+        return self._summary_rows.rows()
 
-    def look(self, reader: int, *, at_ns: int) -> View:
-        """What a summary rendered now tells that reader; `learn` it once it has gone out."""
-        return self.witness(reader).look(self.users, version=self._version, at_ns=at_ns)
+    def preview_summary(self, reader: int, *, at_ns: int) -> SummaryChanges:
+        """What a summary rendered now tells that reader; `record_summary` it once it has gone out."""
+        return self.reader_view(reader).preview_summary(
+            self.users, version=self._version, at_ns=at_ns
+        )
 
-    def learn(self, reader: int, view: View) -> None:
-        """Let the reader have read `view`."""
-        self.witness(reader).learn(view)
+    def record_summary(self, reader: int, changes: SummaryChanges) -> None:
+        """Let the reader have read `changes`."""
+        self.reader_view(reader).record_summary(changes)
 
-    def witness(self, reader: int) -> Witness:
+    def reader_view(self, reader: int) -> ReaderView:
         """What that reader has been told so far."""
-        return self._witnesses.setdefault(reader, Witness())
+        return self._reader_views.setdefault(reader, ReaderView())
 
-    def _touch(self, user: User) -> None:
+    def _mark_changed(self, user: User) -> None:
         self._version += 1
-        self._listing.touch(user)
-        for witness in self._witnesses.values():
-            witness.notice(user.id, self._version)
+        self._summary_rows.invalidate(user)
+        for reader_view in self._reader_views.values():
+            reader_view.mark_changed(user.id, self._version)

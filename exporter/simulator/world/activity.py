@@ -12,43 +12,43 @@ from exporter.clock import Clock
 from exporter.simulator.scenario.accounts import AccountSpec, BehaviorSpec
 from exporter.simulator.scenario.scenario import Scenario
 from exporter.simulator.world.account import Account
-from exporter.simulator.world.configuration import Behavior, rank
-from exporter.simulator.world.generation import Mint, seeded
+from exporter.simulator.world.configuration import Behavior, severity
+from exporter.simulator.world.generation import EventFactory, seeded
 from exporter.simulator.world.timestamps import SECOND_NS
 from exporter.simulator.world.users import User
 from exporter.simulator.world.world import World, behavior_of
 
-Deed: TypeAlias = Callable[[float], None]
+Action: TypeAlias = Callable[[float], None]
 """Something that happens; it is told the simulated second at which it was due."""
 
 
-class Agenda:
+class Schedule:
     """Deeds in the order they are due, so that no outcome depends on how often one looks."""
 
     def __init__(self) -> None:
-        self._entries: list[tuple[float, int, Deed]] = []
+        self._entries: list[tuple[float, int, Action]] = []
         self._numbers = itertools.count()
 
-    def plan(self, deed: Deed, *, at: float) -> None:
-        """Let `deed` happen at simulated second `at`."""
-        heapq.heappush(self._entries, (at, next(self._numbers), deed))
+    def add(self, action: Action, *, at: float) -> None:
+        """Let `action` happen at simulated second `at`."""
+        heapq.heappush(self._entries, (at, next(self._numbers), action))
 
-    def plan_often(self, deed: Deed, *, per_second: float, rng: random.Random) -> None:
-        """Let `deed` happen again and again, by chance `per_second` times a second on average."""
+    def add_recurring(self, action: Action, *, per_second: float, rng: random.Random) -> None:
+        """Let `action` happen again and again, by chance `per_second` times a second on average."""
         if per_second <= 0:
             return
 
         def happen(at: float) -> None:
-            self.plan(happen, at=at + rng.expovariate(per_second))
-            deed(at)
+            self.add(happen, at=at + rng.expovariate(per_second))
+            action(at)
 
-        self.plan(happen, at=rng.expovariate(per_second))
+        self.add(happen, at=rng.expovariate(per_second))
 
     def run_until(self, now: float) -> None:
         """Let everything happen that is due up to simulated second `now`."""
         while self._entries and self._entries[0][0] <= now:
-            at, _, deed = heapq.heappop(self._entries)
-            deed(at)
+            at, _, action = heapq.heappop(self._entries)
+            action(at)
 
 
 _MINUTE = 60.0
@@ -61,43 +61,43 @@ _WEIGHTS = {"low": 8.0, "medium": 3.0, "high": 1.0}
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class ActivityContext:
     """What a life needs besides its account; `real_ns` turns simulated seconds into real ns."""
 
-    agenda: Agenda
-    mint: Mint
+    schedule: Schedule
+    event_factory: EventFactory
     rng: random.Random
     real_ns: Callable[[float], int]
 
 
-class Life:
-    """One account's life, all of which stands in the agenda."""
+class ActivityGenerator:
+    """One account's life, all of which stands in the schedule."""
 
-    def __init__(self, account: Account, spec: AccountSpec, around: Surroundings) -> None:
+    def __init__(self, account: Account, spec: AccountSpec, context: ActivityContext) -> None:
         self._account = account
         self._spec = spec
-        self._around = around
-        self._rng = around.rng
+        self._context = context
+        self._rng = context.rng
         self._weights = {one.key: one.weight for one in spec.behaviors if one.weight is not None}
 
-    def begin(self) -> None:
-        """Put on the agenda whatever happens by itself."""
+    def schedule_all(self) -> None:
+        """Put on the schedule whatever happens by itself."""
         activity = self._spec.activity
-        for deed, per_second in (
-            (self._act, activity.events_per_minute / _MINUTE),
+        for action, per_second in (
+            (self._trigger_event, activity.events_per_minute / _MINUTE),
             (self._burst, activity.bursts_per_hour / _HOUR),
-            (self._administer, activity.resets_per_hour / _HOUR),
-            (self._lose_user, activity.vanishings_per_hour / _HOUR),
+            (self._reset_user, activity.resets_per_hour / _HOUR),
+            (self._delete_user, activity.vanishings_per_hour / _HOUR),
         ):
-            self._around.agenda.plan_often(deed, per_second=per_second, rng=self._rng)
+            self._context.schedule.add_recurring(action, per_second=per_second, rng=self._rng)
         if activity.forget_after is not None:
-            self._around.agenda.plan_often(
+            self._context.schedule.add_recurring(
                 self._forget_events, per_second=1 / _MINUTE, rng=self._rng
             )
         for change in self._spec.behaviors:
-            self._plan_change(change)
+            self._schedule_change(change)
 
-    def _act(self, at: float) -> None:
+    def _trigger_event(self, at: float) -> None:
         user, behavior = self._draw_user(), self._draw_behavior()
         if user is not None and behavior is not None:
             self._trigger(user, behavior, at=at)
@@ -108,52 +108,52 @@ class Life:
             return
         for _ in range(self._spec.activity.burst_events):
             due = at + self._rng.random() * self._spec.activity.burst_seconds
-            self._around.agenda.plan(functools.partial(self._trigger_at, user, behavior), at=due)
+            self._context.schedule.add(functools.partial(self._trigger_at, user, behavior), at=due)
 
     def _trigger_at(self, user: User, behavior: Behavior, at: float) -> None:
         if not user.is_vanished:
             self._trigger(user, behavior, at=at)
 
     def _trigger(self, user: User, behavior: Behavior, *, at: float) -> None:
-        appeared_ns = self._around.real_ns(at)
+        appeared_ns = self._context.real_ns(at)
         late_ns = 0
         if self._rng.random() < self._spec.activity.late_share:
             late_ns = round(self._rng.random() * self._spec.activity.late_by * SECOND_NS)
-        event = self._around.mint.new_event(
+        event = self._context.event_factory.new_event(
             behavior, at_ns=appeared_ns - late_ns, appeared_ns=appeared_ns
         )
         self._account.trigger(user, event)
 
-    def _administer(self, at: float) -> None:
+    def _reset_user(self, at: float) -> None:
         """Reset the worst of some people looked at; nothing where none of them is listed."""
-        roll = self._account.roll
-        seen = self._rng.choices(roll, k=_GLANCES) if roll else ()
+        user_list = self._account.user_list
+        seen = self._rng.choices(user_list, k=_GLANCES) if user_list else ()
         listed = (user for user in seen if user.is_listed)
-        worst = max(listed, key=lambda user: rank(user.level or ""), default=None)
+        worst = max(listed, key=lambda user: severity(user.level or ""), default=None)
         if worst is not None:
-            self._account.reset(worst, at_ns=self._around.real_ns(at))
+            self._account.reset(worst, at_ns=self._context.real_ns(at))
 
-    def _lose_user(self, at: float) -> None:
+    def _delete_user(self, at: float) -> None:
         user = self._draw_user()
         if user is None:
             return
         self._account.vanish(user)
         absence = self._spec.activity.absence
         back = at + (self._rng.expovariate(1 / absence) if absence else 0.0)
-        self._around.agenda.plan(lambda _: self._account.bring_back(user), at=back)
+        self._context.schedule.add(lambda _: self._account.bring_back(user), at=back)
 
     def _forget_events(self, at: float) -> None:
-        now_ns = self._around.real_ns(at)
+        now_ns = self._context.real_ns(at)
         age_ns = round((self._spec.activity.forget_after or 0.0) * SECOND_NS)
-        for user in self._account.roll:
+        for user in self._account.user_list:
             self._account.forget_events(user, before_ns=now_ns - age_ns, at_ns=now_ns)
 
     def _draw_user(self) -> User | None:
         """Draw somebody who is there, most often of the first few; None where nobody is."""
-        roll = self._account.roll
+        user_list = self._account.user_list
         for _ in range(3):
-            if roll:
-                user = roll[int(len(roll) * self._rng.random() ** _SKEW)]
+            if user_list:
+                user = user_list[int(len(user_list) * self._rng.random() ** _SKEW)]
                 if not user.is_vanished:
                     return user
         return None
@@ -167,12 +167,12 @@ class Life:
         ]
         return self._rng.choices(enabled, weights)[0] if sum(weights) > 0 else None
 
-    def _plan_change(self, change: BehaviorSpec) -> None:
-        plan = self._around.agenda.plan
+    def _schedule_change(self, change: BehaviorSpec) -> None:
+        add = self._context.schedule.add
         if change.appears_after:
-            plan(lambda _: self._introduce(change), at=change.appears_after)
+            add(lambda _: self._introduce(change), at=change.appears_after)
         if change.renamed_to is not None:
-            plan(lambda _: self._rename(change), at=change.renamed_after)
+            add(lambda _: self._rename(change), at=change.renamed_after)
 
     def _introduce(self, change: BehaviorSpec) -> None:
         behaviors = self._account.behaviors
@@ -197,19 +197,19 @@ class Driver:
     def __init__(self, world: World, scenario: Scenario, clock: Clock) -> None:
         self._is_paused = False
         self._clock = clock
-        self._agenda = Agenda()
+        self._schedule = Schedule()
         self._speed = scenario.speed
         self._now = 0.0
         self._now_ns = round(clock.time() * SECOND_NS)
-        self._looked_at = clock.monotonic()
+        self._updated_at = clock.monotonic()
         for spec, account in zip(scenario.accounts, world.accounts.values(), strict=True):
-            around = Surroundings(
-                agenda=self._agenda,
-                mint=world.mints[account.traits.account_id],
+            context = ActivityContext(
+                schedule=self._schedule,
+                event_factory=world.event_factories[account.traits.account_id],
                 rng=seeded(scenario.seed, spec.name, "life"),
                 real_ns=self._real_ns,
             )
-            Life(account, spec, around).begin()
+            ActivityGenerator(account, spec, context).schedule_all()
 
     @property
     def is_paused(self) -> bool:
@@ -228,11 +228,11 @@ class Driver:
 
     def catch_up(self) -> None:
         """Let everything happen that was due since the last call."""
-        looked_at, self._looked_at = self._looked_at, self._clock.monotonic()
+        updated_at, self._updated_at = self._updated_at, self._clock.monotonic()
         if not self._is_paused:
-            self._now += (self._looked_at - looked_at) * self._speed
+            self._now += (self._updated_at - updated_at) * self._speed
             self._now_ns = round(self._clock.time() * SECOND_NS)
-            self._agenda.run_until(self._now)
+            self._schedule.run_until(self._now)
 
     def _real_ns(self, at: float) -> int:
         """Return the real instant of simulated second `at`, which is not later than now."""

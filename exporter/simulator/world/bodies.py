@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from exporter.simulator.world.timestamps import render
+from exporter.simulator.world.timestamps import format_timestamp
 from exporter.simulator.world.users import User
 
 _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
@@ -90,7 +90,7 @@ class _Chunk:
         self.piece: Piece | None = None
 
 
-class Listing:
+class SummaryRows:
     """Every user of an account, listed or not, in the order they were added."""
 
     def __init__(self) -> None:
@@ -101,9 +101,9 @@ class Listing:
         if user.ordinal % _CHUNK_USERS == 0:
             self._chunks.append(_Chunk())
         self._chunks[-1].users.append(user)
-        self.touch(user)
+        self.invalidate(user)
 
-    def touch(self, user: User) -> None:
+    def invalidate(self, user: User) -> None:
         """Render the row of `user` again when next asked for: something about them changed."""
         user.row = None
         self._chunks[user.ordinal // _CHUNK_USERS].piece = None
@@ -142,7 +142,7 @@ def _row(user: User) -> bytes:
             email=user.email,
             name=user.name,
             event_count=len(user.events),
-            last_event=render(user.latest.at_ns, user.latest.spelling),
+            last_event=format_timestamp(user.latest.at_ns, user.latest.timestamp_format),
             max_risk_level=user.level,
         )
         user.row = msgspec.json.encode(row)

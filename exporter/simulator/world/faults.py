@@ -8,7 +8,7 @@ from exporter.simulator.scenario.scenario import Fault
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class RequestTarget:
     """A request as faults see it; an account goes by both its names."""
 
     operation: str
@@ -17,7 +17,7 @@ class Target:
 
 
 @dataclass(slots=True)
-class Rule:
+class FaultRule:
     """A fault that was asked for; `begins_at` is a second of a monotonic clock."""
 
     number: int
@@ -26,14 +26,14 @@ class Rule:
     struck: int = 0
 
     def is_over(self, now: float) -> bool:
-        """Whether it will never strike again."""
+        """Whether it will never apply again."""
         fault = self.fault
         is_used_up = fault.count is not None and self.struck >= fault.count
         is_late = fault.lasting is not None and now >= self.begins_at + fault.lasting
         return is_used_up or is_late
 
-    def applies(self, target: Target, now: float) -> bool:
-        """Whether it may strike `target`, chance aside."""
+    def applies(self, target: RequestTarget, now: float) -> bool:
+        """Whether it may apply to `target`, chance aside."""
         fault = self.fault
         return (
             now >= self.begins_at
@@ -44,17 +44,17 @@ class Rule:
         )
 
 
-class FaultBook:
+class FaultRules:
     """The faults asked for; of several that apply the first asked for strikes."""
 
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
-        self._rules: list[Rule] = []
+        self._rules: list[FaultRule] = []
         self._next_number = 1
 
-    def add(self, fault: Fault, *, now: float) -> Rule:
+    def add(self, fault: Fault, *, now: float) -> FaultRule:
         """Ask for `fault`, which begins its `after` seconds from `now`."""
-        rule = Rule(self._next_number, fault, begins_at=now + fault.after)
+        rule = FaultRule(self._next_number, fault, begins_at=now + fault.after)
         self._next_number += 1
         self._rules.append(rule)
         return rule
@@ -67,12 +67,12 @@ class FaultBook:
         self._rules = kept
         return cleared
 
-    def rules(self, *, now: float) -> tuple[Rule, ...]:
+    def rules(self, *, now: float) -> tuple[FaultRule, ...]:
         """Return the rules that are not over."""
         self._rules = [rule for rule in self._rules if not rule.is_over(now)]
         return tuple(self._rules)
 
-    def strike(self, target: Target, *, now: float) -> Fault | None:
+    def take(self, target: RequestTarget, *, now: float) -> Fault | None:
         """Return the fault that strikes this request, counting it."""
         for rule in self.rules(now=now):
             if rule.applies(target, now) and self._rng.random() < rule.fault.probability:

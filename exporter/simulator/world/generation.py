@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import msgspec
 
 from exporter.simulator.world.configuration import Behavior
-from exporter.simulator.world.timestamps import Spelling, rounded
+from exporter.simulator.world.timestamps import TimestampFormat, round_down
 from exporter.simulator.world.users import Event
 
 _TOKEN_LETTERS = string.ascii_letters + string.digits
@@ -78,7 +78,7 @@ class Person:
     name: str
 
 
-def invent_person(rng: random.Random, *, number: int) -> Person:
+def generate_person(rng: random.Random, *, number: int) -> Person:
     """Invent the account's `number`-th person; their address is theirs alone.
 
     A few have an empty name, as people do whom an identity provider knows by address only.
@@ -100,32 +100,36 @@ _CITIES = ("Lisbon", "Nairobi", "Oslo", "Osaka", "Quito", "Perth", "Montréal")
 _TRAVEL = "imp_travel"
 
 
-class Mint:
+class EventFactory:
     """Makes the events of one account, drawing from its own randomness.
 
     `ids_are_unique`: an event's id is its own; otherwise it is its behavior's key.
     """
 
     def __init__(
-        self, rng: random.Random, *, ids_are_unique: bool, spellings: Sequence[Spelling]
+        self,
+        rng: random.Random,
+        *,
+        ids_are_unique: bool,
+        timestamp_formats: Sequence[TimestampFormat],
     ) -> None:
         self._rng = rng
         self._ids_are_unique = ids_are_unique
-        self._spellings = spellings
+        self._timestamp_formats = timestamp_formats
 
     def new_event(
         self, behavior: Behavior, *, at_ns: int, appeared_ns: int, level: str | None = None
     ) -> Event:
         """Return an event of `behavior` at its level, unless another is said."""
-        spelling = self._rng.choice(self._spellings)
+        timestamp_format = self._rng.choice(self._timestamp_formats)
         return Event(
             id=draw_uuid(self._rng) if self._ids_are_unique else behavior.key,
             behavior=behavior.key,
             name=behavior.name,
             level=level or behavior.level,
-            at_ns=rounded(at_ns, spelling),
+            at_ns=round_down(at_ns, timestamp_format),
             appeared_ns=appeared_ns,
-            spelling=spelling,
+            timestamp_format=timestamp_format,
             details=self._journey() if behavior.key == _TRAVEL else b"",
         )
 

@@ -15,7 +15,7 @@ _PATTERN = re.compile(
 )
 
 
-class Spelling(IntEnum):
+class TimestampFormat(IntEnum):
     """One way to write an instant."""
 
     SECONDS = 0
@@ -25,32 +25,36 @@ class Spelling(IntEnum):
 
 
 _DIGITS = {
-    Spelling.SECONDS: 0,
-    Spelling.MILLISECONDS: 3,
-    Spelling.NANOSECONDS: 9,
-    Spelling.OFFSET: 6,
+    TimestampFormat.SECONDS: 0,
+    TimestampFormat.MILLISECONDS: 3,
+    TimestampFormat.NANOSECONDS: 9,
+    TimestampFormat.OFFSET: 6,
 }
-_UNIT_NS = {spelling: int(10 ** (9 - digits)) for spelling, digits in _DIGITS.items()}
+_UNIT_NS = {
+    timestamp_format: int(10 ** (9 - digits)) for timestamp_format, digits in _DIGITS.items()
+}
 _OFFSET_HOURS = 2
 
 
-def rounded(at_ns: int, spelling: Spelling) -> int:
-    """The latest instant up to `at_ns` that `spelling` can write exactly."""
-    return at_ns - at_ns % _UNIT_NS[spelling]
+def round_down(at_ns: int, timestamp_format: TimestampFormat) -> int:
+    """The latest instant up to `at_ns` that `timestamp_format` can write exactly."""
+    return at_ns - at_ns % _UNIT_NS[timestamp_format]
 
 
-def render(at_ns: int, spelling: Spelling = Spelling.MILLISECONDS) -> str:
-    """Write `at_ns`; what is finer than the spelling is cut off."""
+def format_timestamp(
+    at_ns: int, timestamp_format: TimestampFormat = TimestampFormat.MILLISECONDS
+) -> str:
+    """Write `at_ns`; what is finer than the timestamp_format is cut off."""
     seconds, fraction_ns = divmod(at_ns, SECOND_NS)
-    digits = _DIGITS[spelling]
+    digits = _DIGITS[timestamp_format]
     fraction = f".{fraction_ns:09}"[: digits + 1] if digits else ""
-    if spelling is Spelling.OFFSET:
+    if timestamp_format is TimestampFormat.OFFSET:
         seconds += _OFFSET_HOURS * 3600
-    zone = f"+{_OFFSET_HOURS:02}:00" if spelling is Spelling.OFFSET else "Z"
+    zone = f"+{_OFFSET_HOURS:02}:00" if timestamp_format is TimestampFormat.OFFSET else "Z"
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + fraction + zone
 
 
-def parse(text: str) -> int:
+def parse_timestamp(text: str) -> int:
     """Unix nanoseconds of an RFC 3339 instant; ValueError where it is not one."""
     found = _PATTERN.fullmatch(text)
     if found is None:

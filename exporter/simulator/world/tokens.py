@@ -11,7 +11,7 @@ from exporter.simulator.scenario.scenario import Permission
 
 
 @dataclass(frozen=True, slots=True)
-class Allowance:
+class QuotaPolicy:
     """At most `requests` in a fixed window of `window_seconds`; `name` is what headers call it."""
 
     name: str
@@ -20,27 +20,27 @@ class Allowance:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """How one allowance stands: what is left, and the seconds until it is whole again."""
+class QuotaStatus:
+    """How one policy stands: what is left, and the seconds until it is whole again."""
 
-    allowance: Allowance
+    policy: QuotaPolicy
     remaining: int
     reset_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class QuotaResult:
     """Whether a request may go on; `retry_after_seconds` is set where it may not."""
 
-    standings: tuple[Standing, ...]
+    statuses: tuple[QuotaStatus, ...]
     retry_after_seconds: int | None = None
 
 
-class _Window:
-    """One allowance of one token. A window begins with the first request after the last one."""
+class _QuotaWindow:
+    """One policy of one token. A window begins with the first request after the last one."""
 
-    def __init__(self, allowance: Allowance) -> None:
-        self.allowance = allowance
+    def __init__(self, policy: QuotaPolicy) -> None:
+        self.policy = policy
         self._ends_at = -math.inf
         self._used = 0
         self._is_locked = False
@@ -49,19 +49,19 @@ class _Window:
         if now >= self._ends_at:
             self._begin(now)
         self._used += requests
-        if self._used > self.allowance.requests and not self._is_locked:
+        if self._used > self.policy.requests and not self._is_locked:
             self._begin(now)
             self._is_locked = True
 
-    def refuses_until(self) -> float | None:
+    def locked_until(self) -> float | None:
         return self._ends_at if self._is_locked else None
 
-    def standing(self, now: float) -> Standing:
-        remaining = 0 if self._is_locked else self.allowance.requests - self._used
-        return Standing(self.allowance, remaining, max(self._ends_at - now, 0.0))
+    def status(self, now: float) -> QuotaStatus:
+        remaining = 0 if self._is_locked else self.policy.requests - self._used
+        return QuotaStatus(self.policy, remaining, max(self._ends_at - now, 0.0))
 
     def _begin(self, now: float) -> None:
-        self._ends_at = now + self.allowance.window_seconds
+        self._ends_at = now + self.policy.window_seconds
         self._used = 0
         self._is_locked = False
 
@@ -69,17 +69,17 @@ class _Window:
 class Quota:
     """The quota of one token, over all its accounts; requests that are refused count too."""
 
-    def __init__(self, allowances: tuple[Allowance, ...]) -> None:
-        self._windows = tuple(_Window(allowance) for allowance in allowances)
+    def __init__(self, policies: tuple[QuotaPolicy, ...]) -> None:
+        self._windows = tuple(_QuotaWindow(policy) for policy in policies)
 
-    def spend(self, now: float, *, requests: int = 1) -> Verdict:
+    def spend(self, now: float, *, requests: int = 1) -> QuotaResult:
         """Count `requests` at `now`, and say how it stands after them."""
         for window in self._windows:
             window.spend(now, requests)
-        locks = (window.refuses_until() for window in self._windows)
+        locks = (window.locked_until() for window in self._windows)
         locked_until = max((until for until in locks if until is not None), default=None)
-        return Verdict(
-            standings=tuple(window.standing(now) for window in self._windows),
+        return QuotaResult(
+            statuses=tuple(window.status(now) for window in self._windows),
             retry_after_seconds=None if locked_until is None else math.ceil(locked_until - now),
         )
 

@@ -18,7 +18,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from exporter.simulator.world.account import Account, Baseline, Witness
+from exporter.simulator.world.account import Account, Baseline, ReaderView
 from exporter.simulator.world.configuration import NO_LEVEL, SCORED_LEVELS
 from exporter.simulator.world.timestamps import SECOND_NS
 from exporter.simulator.world.users import Event, User
@@ -104,31 +104,31 @@ class AccountTruth(msgspec.Struct):
     users: list[UserTruth] | None = None
 
 
-class Teller:
+class GroundTruthReport:
     """Tells the truth of one account as of one reader."""
 
     def __init__(self, account: Account, *, reader: int) -> None:
         self._account = account
         self._reader = reader
-        self._witness: Witness = account.witness(reader)
+        self._reader_view: ReaderView = account.reader_view(reader)
 
-    def tell(self, reader_name: str, *, with_users: bool) -> AccountTruth:
+    def build(self, reader_name: str, *, with_users: bool) -> AccountTruth:
         """Return the account's truth; its users make it long."""
-        roll = self._account.roll
+        user_list = self._account.user_list
         return AccountTruth(
             account_id=self._account.traits.account_id,
             name=self._account.traits.name,
             reader=reader_name,
             baseline=_seconds(self._baseline.at_ns) if self._baseline else None,
-            users_by_level=_users_by_level(roll),
-            totals=self._totals(roll),
+            users_by_level=_users_by_level(user_list),
+            totals=self._totals(user_list),
             level_changes=self._level_changes(),
-            resets=sum(len(user.resets) for user in roll),
-            resets_counted=sum(self._resets_counted(user) for user in roll),
-            users=[self.tell_user(user) for user in roll] if with_users else None,
+            resets=sum(len(user.resets) for user in user_list),
+            resets_counted=sum(self._resets_counted(user) for user in user_list),
+            users=[self.build_user(user) for user in user_list] if with_users else None,
         )
 
-    def tell_user(self, user: User) -> UserTruth:
+    def build_user(self, user: User) -> UserTruth:
         """Return one user's truth."""
         last_event_ns = self._baseline and self._baseline.last_event_ns.get(user.id)
         return UserTruth(
@@ -144,12 +144,12 @@ class Teller:
             resets=len(user.resets),
             resets_counted=self._resets_counted(user),
             baseline_last_event=_seconds(last_event_ns) if last_event_ns else None,
-            events=[self._tell_event(user, event) for event in (*user.erased, *user.events)],
+            events=[self._build_event(user, event) for event in (*user.erased, *user.events)],
         )
 
     @property
     def _baseline(self) -> Baseline | None:
-        return self._witness.baseline
+        return self._reader_view.baseline
 
     def _is_counted(self, user: User, event: Event) -> bool:
         return (
@@ -178,10 +178,10 @@ class Teller:
         return [totals[key] for key in sorted(totals)]
 
     def _level_changes(self) -> list[LevelChanges]:
-        changes = self._witness.level_changes
+        changes = self._reader_view.level_changes
         return [LevelChanges(*key, count=changes[key]) for key in sorted(changes)]
 
-    def _tell_event(self, user: User, event: Event) -> EventTruth:
+    def _build_event(self, user: User, event: Event) -> EventTruth:
         return EventTruth(
             id=event.id,
             behavior=event.behavior,

@@ -2,8 +2,8 @@
 
 import msgspec
 
-from exporter.simulator.world.configuration import highest, rank
-from exporter.simulator.world.timestamps import Spelling
+from exporter.simulator.world.configuration import highest, severity
+from exporter.simulator.world.timestamps import TimestampFormat
 
 
 class Event(msgspec.Struct, gc=False):
@@ -21,7 +21,7 @@ class Event(msgspec.Struct, gc=False):
     level: str
     at_ns: int
     appeared_ns: int
-    spelling: Spelling = Spelling.MILLISECONDS
+    timestamp_format: TimestampFormat = TimestampFormat.MILLISECONDS
     details: bytes = b""
     is_initial: bool = False
     shown_to: int = 0
@@ -104,7 +104,7 @@ class User:
         self.events.append(event)
         if self.latest is None or event.at_ns >= self.latest.at_ns:
             self.latest = event
-        if self.level is None or rank(event.level) > rank(self.level):
+        if self.level is None or severity(event.level) > severity(self.level):
             self.level = event.level
 
     def reset(self, *, at_ns: int) -> Reset:

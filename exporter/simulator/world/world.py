@@ -13,19 +13,19 @@ from exporter.simulator.world.configuration import (
     Behavior,
     Integration,
     ReferenceTakenError,
-    rank,
+    severity,
 )
-from exporter.simulator.world.faults import FaultBook
+from exporter.simulator.world.faults import FaultRules
 from exporter.simulator.world.generation import (
-    Mint,
+    EventFactory,
     draw_account_id,
     draw_token,
     draw_uuid,
-    invent_person,
+    generate_person,
     seeded,
 )
-from exporter.simulator.world.timestamps import SECOND_NS, Spelling, parse
-from exporter.simulator.world.tokens import Allowance, Quota, Token
+from exporter.simulator.world.timestamps import SECOND_NS, TimestampFormat, parse_timestamp
+from exporter.simulator.world.tokens import Quota, QuotaPolicy, Token
 from exporter.simulator.world.users import Event, User
 
 
@@ -33,20 +33,20 @@ from exporter.simulator.world.users import Event, User
 class World:
     """All state there is.
 
-    - `accounts` and `mints` by account id, `tokens` by value.
-    - `tells_quota`: whether answers carry the headers about it.
+    - `accounts` and `event_factories` by account id, `tokens` by value.
+    - `sends_quota_headers`: whether answers carry the headers about it.
     - `is_lenient`: whether requests are validated leniently; see `api.forms`.
     - `rng`: for what clients create; `ray_rng`: for CF-RAY headers.
     """
 
     accounts: Mapping[str, Account]
-    mints: Mapping[str, Mint]
+    event_factories: Mapping[str, EventFactory]
     tokens: Mapping[str, Token]
-    faults: FaultBook
+    faults: FaultRules
     rng: random.Random
     ray_rng: random.Random
     unknown_token_status: int
-    tells_quota: bool
+    sends_quota_headers: bool
     is_lenient: bool
 
     def find_account(self, name_or_id: str) -> Account | None:
@@ -59,15 +59,21 @@ class World:
         return next((token for token in self.tokens.values() if token.name == name), None)
 
 
-class Population:
+class UserGenerator:
     """Settles one account as its spec says, as of `now_ns`."""
 
     def __init__(
-        self, account: Account, spec: AccountSpec, *, mint: Mint, rng: random.Random, now_ns: int
+        self,
+        account: Account,
+        spec: AccountSpec,
+        *,
+        event_factory: EventFactory,
+        rng: random.Random,
+        now_ns: int,
     ) -> None:
         self._account = account
         self._spec = spec
-        self._mint = mint
+        self._event_factory = event_factory
         self._rng = rng
         self._now_ns = now_ns
         self._by_level: dict[str, list[Behavior]] = {}
@@ -75,17 +81,17 @@ class Population:
             if behavior.enabled:
                 self._by_level.setdefault(behavior.level, []).append(behavior)
 
-    def settle(self) -> None:
+    def generate(self) -> None:
         """Add the named users, then the invented ones.
 
         ConfigurationError where two of the named have one id.
         """
         for user in self._spec.named_users:
-            self._settle_named(user)
+            self._add_named(user)
         for number in range(1, self._spec.users + 1):
-            self._settle_invented(number)
+            self._add_generated(number)
 
-    def _settle_named(self, spec: UserSpec) -> None:
+    def _add_named(self, spec: UserSpec) -> None:
         user_id = spec.user_id or draw_uuid(self._rng)
         if user_id in self._account.users:
             raise ConfigurationError(f"two users have the id {user_id}")
@@ -96,16 +102,16 @@ class Population:
             self._account.vanish(user)
 
     def _event_of(self, spec: EventSpec) -> Event:
-        at_ns = parse(spec.at) if spec.at else self._now_ns - round(spec.ago * SECOND_NS)
+        at_ns = parse_timestamp(spec.at) if spec.at else self._now_ns - round(spec.ago * SECOND_NS)
         behavior = self._account.behaviors[spec.behavior]
-        event = self._mint.new_event(
+        event = self._event_factory.new_event(
             behavior, at_ns=at_ns, appeared_ns=self._now_ns, level=spec.level
         )
         event.id = spec.id or event.id
         return event
 
-    def _settle_invented(self, number: int) -> None:
-        person = invent_person(self._rng, number=number)
+    def _add_generated(self, number: int) -> None:
+        person = generate_person(self._rng, number=number)
         user = self._account.add_user(draw_uuid(self._rng), email=person.email, name=person.name)
         level = self._draw_level()
         if level is None:
@@ -124,13 +130,13 @@ class Population:
         return None
 
     def _up_to(self, level: str) -> list[Behavior]:
-        levels = sorted(other for other in self._by_level if rank(other) <= rank(level))
+        levels = sorted(other for other in self._by_level if severity(other) <= severity(level))
         return self._by_level[self._rng.choice(levels)]
 
     def _trigger_past(self, user: User, behaviors: list[Behavior]) -> None:
         at_ns = self._now_ns - round(self._rng.random() * self._spec.history * SECOND_NS)
         behavior = self._rng.choice(behaviors)
-        event = self._mint.new_event(behavior, at_ns=at_ns, appeared_ns=at_ns)
+        event = self._event_factory.new_event(behavior, at_ns=at_ns, appeared_ns=at_ns)
         self._trigger(user, event)
 
     def _trigger(self, user: User, event: Event) -> None:
@@ -143,24 +149,26 @@ def build_world(scenario: Scenario, *, now_ns: int, monotonic: float) -> World:
 
     ConfigurationError where the parts of the scenario do not fit together.
     """
-    accounts, mints = {}, {}
+    accounts, event_factories = {}, {}
     for spec in scenario.accounts:
         account_id = spec.account_id or _account_id(spec.name, scenario.seed)
         if account_id in accounts:
             raise ConfigurationError(f"two accounts have the id {account_id}")
-        mint = _mint(spec, scenario.seed)
-        account = _build_account(spec, account_id, seed=scenario.seed, mint=mint, now_ns=now_ns)
-        accounts[account_id], mints[account_id] = account, mint
+        event_factory = _event_factory(spec, scenario.seed)
+        account = _build_account(
+            spec, account_id, seed=scenario.seed, event_factory=event_factory, now_ns=now_ns
+        )
+        accounts[account_id], event_factories[account_id] = account, event_factory
     ids = {account.traits.name: account_id for account_id, account in accounts.items()}
     world = World(
         accounts=accounts,
-        mints=mints,
+        event_factories=event_factories,
         tokens=_tokens(scenario, ids),
-        faults=FaultBook(seeded(scenario.seed, "faults")),
+        faults=FaultRules(seeded(scenario.seed, "faults")),
         rng=seeded(scenario.seed, "created"),
         ray_rng=seeded(scenario.seed, "rays"),
         unknown_token_status=scenario.unknown_token_status,
-        tells_quota=scenario.quota.headers,
+        sends_quota_headers=scenario.quota.headers,
         is_lenient=scenario.validation == "lenient",
     )
     for fault in scenario.faults:
@@ -184,17 +192,17 @@ def _account_id(name: str, seed: int) -> str:
     return draw_account_id(seeded(seed, name, "account"))
 
 
-def _mint(spec: AccountSpec, seed: int) -> Mint:
+def _event_factory(spec: AccountSpec, seed: int) -> EventFactory:
     is_plain = spec.timestamps == "plain"
-    return Mint(
+    return EventFactory(
         seeded(seed, spec.name, "events"),
         ids_are_unique=spec.event_ids == "unique",
-        spellings=(Spelling.MILLISECONDS,) if is_plain else tuple(Spelling),
+        timestamp_formats=(TimestampFormat.MILLISECONDS,) if is_plain else tuple(TimestampFormat),
     )
 
 
 def _build_account(
-    spec: AccountSpec, account_id: str, *, seed: int, mint: Mint, now_ns: int
+    spec: AccountSpec, account_id: str, *, seed: int, event_factory: EventFactory, now_ns: int
 ) -> Account:
     traits = AccountTraits(
         account_id=account_id,
@@ -205,9 +213,9 @@ def _build_account(
     )
     account = Account(traits, _behaviors_at_start(spec))
     _check_events(spec, account)
-    _integrate(account, spec, seed=seed, now_ns=now_ns)
+    _add_integrations(account, spec, seed=seed, now_ns=now_ns)
     rng = seeded(seed, spec.name, "people")
-    Population(account, spec, mint=mint, rng=rng, now_ns=now_ns).settle()
+    UserGenerator(account, spec, event_factory=event_factory, rng=rng, now_ns=now_ns).generate()
     return account
 
 
@@ -227,12 +235,12 @@ def _check_events(spec: AccountSpec, account: Account) -> None:
                     f"account {spec.name!r} has no behavior {event.behavior!r} at the start"
                 )
             try:
-                parse(event.at or "1970-01-01T00:00:00Z")
+                parse_timestamp(event.at or "1970-01-01T00:00:00Z")
             except ValueError as error:
                 raise ConfigurationError(f"account {spec.name!r}: {error}") from error
 
 
-def _integrate(account: Account, spec: AccountSpec, *, seed: int, now_ns: int) -> None:
+def _add_integrations(account: Account, spec: AccountSpec, *, seed: int, now_ns: int) -> None:
     rng = seeded(seed, spec.name, "integrations")
     for part in spec.integrations:
         integration = Integration(
@@ -269,13 +277,13 @@ def _token(spec: TokenSpec, reader: int, *, scenario: Scenario, ids: dict[str, s
         reader=reader,
         permissions=frozenset(spec.permissions),
         accounts=None if accounts is None else frozenset(ids.get(one, one) for one in accounts),
-        quota=Quota(_allowances(scenario.quota)),
+        quota=Quota(_quota_policies(scenario.quota)),
         email=None if spec.email is None else spec.email.lower(),
     )
 
 
-def _allowances(spec: QuotaSpec) -> tuple[Allowance, ...]:
-    default = Allowance("default", spec.requests, spec.window)
+def _quota_policies(spec: QuotaSpec) -> tuple[QuotaPolicy, ...]:
+    default = QuotaPolicy("default", spec.requests, spec.window)
     if spec.burst is None:
         return (default,)
-    return (default, Allowance("burst", spec.burst.requests, spec.burst.window))
+    return (default, QuotaPolicy("burst", spec.burst.requests, spec.burst.window))
