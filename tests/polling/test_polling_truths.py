@@ -382,7 +382,7 @@ async def test_users_never_read_are_pending_from_the_first_poll_until_they_are_r
             await talk.order("events", user=BOB, behavior="imp_travel")
             await clock.sleep(MINUTE)
             assert pending(exporter) == {"changed": 1, "never_read": 1, "refresh": 0}
-            await talk.session.delete(f"{talk.simulator.control_url}/faults")
+            await talk.session.delete(f"{talk.simulator.admin_url}/faults")
             await clock.sleep(10 * MINUTE)
 
             assert pending(exporter) == {"changed": 0, "never_read": 0, "refresh": 0}
