@@ -2,12 +2,14 @@
 
 import random
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+
+import structlog
 
 from exporter.app.workshop import Workshop
 from exporter.cloudflare.client import CloudflareClient, Exchange
-from exporter.cloudflare.credentials import TokenSource
+from exporter.cloudflare.credentials import TokenSource, exposure
 from exporter.cloudflare.wire import Operation
 from exporter.polling.account import AccountPoller
 from exporter.polling.context import AccountContext, PollIntervals
@@ -30,6 +32,8 @@ _RESOURCE_OF = {
     Operation.GET_BEHAVIORS: ResourceName.BEHAVIORS,
     Operation.LIST_INTEGRATIONS: ResourceName.INTEGRATIONS,
 }
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,7 @@ def build_accesses(settings: Settings, workshop: Workshop) -> tuple[Access, ...]
     Each quota reserves what its accounts' summaries and configuration need.
     """
     sources = [token_source(account) for account in settings.accounts]
+    _warn_of_exposed_files(settings.accounts)
     tokens = [source.current() for source in sources]
     per_account = 1 / settings.poll_interval + 2 / settings.config_interval
     governors = {}
@@ -77,6 +82,14 @@ def build_accesses(settings: Settings, workshop: Workshop) -> tuple[Access, ...]
     return tuple(
         Access(source, governors[token]) for source, token in zip(sources, tokens, strict=True)
     )
+
+
+def _warn_of_exposed_files(accounts: Iterable[AccountSettings]) -> None:
+    paths = (account.api_token_file for account in accounts)
+    for path in dict.fromkeys(path for path in paths if path is not None):
+        problem = exposure(path)
+        if problem is not None:
+            _log.warning("token_file.exposed", path=str(path), problem=problem)
 
 
 def _governor(quota: Quota, workshop: Workshop) -> Governor:

@@ -5,6 +5,7 @@ read, so that it cannot smuggle anything into a header.
 """
 
 import re
+import stat
 from pathlib import Path
 from typing import Self
 
@@ -80,6 +81,24 @@ class TokenSource:
         if not self._failing:
             _log.warning("token_file.read_failed", problem=str(error))
         self._failing = True
+
+
+def exposure(path: Path) -> str | None:
+    """Return what is wrong with the permissions of a token file; None if nothing is.
+
+    Reading by the group is not wrong: that is how services get a file that they do not own.
+    """
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+    except OSError:
+        return None
+    if mode & (stat.S_IWGRP | stat.S_IWOTH):
+        may = "may be written by other users"
+    elif mode & stat.S_IROTH:
+        may = "may be read by every user of this machine"
+    else:
+        return None
+    return f"{may} (mode {mode:04o}): chmod 600, or 640 where its group reads it"
 
 
 def _read(path: Path) -> tuple[_Signature, str]:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from exporter.store.interface import Store
 from exporter.store.memory import MemoryStore
+from exporter.store.opening import examine
 from exporter.store.sqlite import SqliteStore, open_sqlite
 
-__all__ = ["MemoryStore", "SqliteStore", "Store", "open_sqlite", "open_store"]
+__all__ = ["MemoryStore", "SqliteStore", "Store", "examine", "open_sqlite", "open_store"]
 
 
 @asynccontextmanager

@@ -6,13 +6,14 @@ SQLite sees it, and checked over a connection that cannot write.
 
 import os
 import sqlite3
+import stat
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from exporter.errors import StateError
 from exporter.store.lock import hold_lock
-from exporter.store.schema import APPLICATION_ID, VERSION, migrate
+from exporter.store.schema import APPLICATION_ID, VERSION, expected_schema, migrate, read_schema
 
 BUSY_SECONDS = 5.0
 """How long another program, such as a backup, may keep us from writing."""
@@ -26,6 +27,7 @@ LOG_LIMIT_BYTES = 4 * 2**20
 _OLDEST_SQLITE = (3, 37, 0)  # STRICT tables, https://www.sqlite.org/stricttables.html
 _HEADER_BYTES = 100  # https://www.sqlite.org/fileformat.html#the_database_header
 _MAGIC = b"SQLite format 3\0"
+_OF_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _ELSEWHERE = "or keep the state elsewhere (RISK_EXPORTER_STATE)"
 _REMEDIES = {
     sqlite3.SQLITE_NOTADB: f"not a state file of this exporter; move it away, {_ELSEWHERE}",
@@ -54,9 +56,10 @@ def open_database(path: Path, resources: ExitStack) -> sqlite3.Connection:
         _recognise(path)
         _create_folder(path.parent)
         resources.enter_context(hold_lock(path))
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
         if path.stat().st_size:
             _check(path)
+        _restrict(path)
         connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
         resources.enter_context(closing(connection))
         _prepare(connection)
@@ -104,7 +107,7 @@ def _recognise(path: Path) -> None:
 
 
 def _refuse_newer(path: Path, version: int) -> None:
-    if version > VERSION:
+    if not 0 <= version <= VERSION:
         raise StateError(
             f"{path}: written by a newer exporter (version {version} of the schema, this one "
             f"knows up to {VERSION}); upgrade this exporter, or restore an older backup"
@@ -122,11 +125,64 @@ def _check(path: Path) -> None:
     """Refuse a damaged file, at the cost of reading it once."""
     uri = f"{path.as_uri()}?{_reading_mode(path)}"
     with closing(sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS)) as connection:
+        connection.execute("PRAGMA trusted_schema = OFF")
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         _refuse_newer(path, version)
+        _refuse_foreign_schema(path, connection, version)
         (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
         raise StateError(f"{path}: {_REMEDIES[sqlite3.SQLITE_CORRUPT]} ({verdict})")
+
+
+def _refuse_foreign_schema(path: Path, connection: sqlite3.Connection, version: int) -> None:
+    """Refuse a file with anything but our tables and indexes, before any of it is used.
+
+    A trigger or a view of somebody else's could change what our statements do.
+    """
+    found, expected = read_schema(connection), expected_schema(version)
+    if found == expected:
+        return
+    kinds = {kind for kind, *_ in found - expected} & {"table", "index", "view", "trigger"}
+    reason = f"foreign or changed: {', '.join(sorted(kinds))}" if kinds else "tables are missing"
+    raise StateError(
+        f"{path}: its schema is not the one of this exporter ({reason}); restore it from a "
+        f"backup, move it away to begin again at zero, {_ELSEWHERE}"
+    )
+
+
+def _restrict(path: Path) -> None:
+    """Take the file and its log from everybody but their owner, if that is us.
+
+    A file that was there before, made by `touch` or restored from a backup, may be readable by
+    others; SQLite gives the log the mode of the file.
+    """
+    for suffix in ("", "-wal", "-shm"):
+        flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+        try:
+            handle = os.open(path.with_name(path.name + suffix), flags)
+        except FileNotFoundError:
+            continue
+        try:
+            status = os.fstat(handle)
+            if stat.S_IMODE(status.st_mode) & _OF_OTHERS and status.st_uid == os.geteuid():
+                os.fchmod(handle, stat.S_IRUSR | stat.S_IWUSR)
+        finally:
+            os.close(handle)
+
+
+def examine(path: Path) -> None:
+    """Raise StateError if an exporter would refuse the file at `path`; leave no trace.
+
+    Where a log or a journal is beside the file, only its header is looked at, because reading
+    more would leave files behind.
+    """
+    with _refused(path):
+        _recognise(path)
+        has_log = any(
+            path.with_name(path.name + suffix).exists() for suffix in ("-wal", "-journal")
+        )
+        if path.exists() and path.stat().st_size and not has_log:
+            _check(path)
 
 
 def _reading_mode(path: Path) -> str:
@@ -146,6 +202,7 @@ def _prepare(connection: sqlite3.Connection) -> None:
 
     The tables come before the log, so that even a file cut short has our mark in its header.
     """
+    connection.execute("PRAGMA trusted_schema = OFF")
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(f"PRAGMA cache_size = -{CACHE_KIBIBYTES}")

@@ -3,9 +3,10 @@
 Texts that the API gave are in columns of type ANY: see `texts.sql_text`.
 """
 
+import re
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 
 APPLICATION_ID = 0x43465A52
 """Marks a SQLite file as ours ("CFZR"), in the header field that SQLite keeps for this."""
@@ -135,3 +136,26 @@ def migrate(
                 cursor.execute(statement)
         cursor.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         cursor.execute(f"PRAGMA user_version = {len(migrations)}")
+
+
+_AROUND_SIGNS = re.compile(r" ?([(),=]) ?")
+
+SchemaRow = tuple[str, ...]
+"""Of a table, index, view or trigger: kind, name, table and definition."""
+
+
+def read_schema(connection: sqlite3.Connection) -> frozenset[SchemaRow]:
+    """Return everything that the file defines, definitions without differences of white space."""
+    rows = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema")
+    return frozenset(tuple(_normalized(str(part)) for part in row) for row in rows)
+
+
+def _normalized(definition: str) -> str:
+    return _AROUND_SIGNS.sub(r"\1", " ".join(definition.split()))
+
+
+def expected_schema(version: int) -> frozenset[SchemaRow]:
+    """Return what a file of that version of ours defines."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        migrate(connection, MIGRATIONS[:version])
+        return read_schema(connection)

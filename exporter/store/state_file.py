@@ -15,6 +15,8 @@ from exporter.store.reading import read_ledger, read_marks
 from exporter.store.schema import transaction
 from exporter.store.writing import delete_marks, write_changes
 
+_KEY_BYTES = 32
+
 
 class StateFile:
     """Blocks, and belongs to the thread that opened it; `size_bytes` alone may be read by any.
@@ -77,10 +79,11 @@ class StateFile:
         with self._reading(), transaction(self._connection) as cursor:
             cursor.execute(
                 "INSERT INTO pseudonym_key (id, key) VALUES (1, ?) ON CONFLICT DO NOTHING",
-                (secrets.token_bytes(32),),
+                (secrets.token_bytes(_KEY_BYTES),),
             )
             (key,) = cursor.execute("SELECT key FROM pseudonym_key").fetchone()
-        assert isinstance(key, bytes)
+        if not isinstance(key, bytes) or len(key) != _KEY_BYTES:
+            raise StateError(f"{self._path}: its key of pseudonyms is damaged; restore a backup")
         return key
 
     @contextmanager

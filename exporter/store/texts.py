@@ -1,5 +1,7 @@
 """Texts as SQLite takes them, whatever the API put into them."""
 
+import sqlite3
+
 
 def sql_text(text: str) -> str | bytes:
     """The text as SQLite takes it: itself, or bytes where UTF-8 has no way to write it."""
@@ -10,6 +12,16 @@ def sql_text(text: str) -> str | bytes:
     return text
 
 
-def python_text(kept: str | bytes) -> str:
-    """The text that `sql_text` was given."""
-    return kept if isinstance(kept, str) else kept.decode("utf-8", "surrogatepass")
+def python_text(kept: object) -> str:
+    """Return the text that `sql_text` was given.
+
+    Raises sqlite3.DataError for a value that it cannot have returned.
+    """
+    if isinstance(kept, str):
+        return kept
+    try:
+        if isinstance(kept, bytes):
+            return kept.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        pass
+    raise sqlite3.DataError("a text of the file is not a text")

@@ -213,3 +213,46 @@ async def test_a_wrong_configuration_is_wrong_usage() -> None:
     ending = await run_command("check", "--poll-interval", "soon")
     assert ending.status == 2
     assert "--poll-interval" in ending.err
+
+
+@pytest.mark.parametrize(
+    ("mode", "verdict", "said"),
+    [
+        (0o600, "ok", "readable in"),
+        (0o640, "ok", "readable in"),
+        (0o644, "note", "may be read by every user of this machine (mode 0644)"),
+        (0o660, "note", "may be written by other users (mode 0660)"),
+    ],
+)
+async def test_a_token_file_open_to_others_is_noted(
+    mode: int, verdict: str, said: str, tmp_path: Path
+) -> None:
+    """Everybody who reads it reads the risk of all users."""
+    path = tmp_path / "token"
+    async with talk_to_simulator(still_scenario()) as talk:
+        environ = dict(pointed_at(talk.simulator))
+        path.write_text(environ.pop("CLOUDFLARE_API_TOKEN"))
+        path.chmod(mode)
+        environ |= {"CLOUDFLARE_API_TOKEN_FILE": str(path), "RISK_EXPORTER_STATE": "memory:"}
+        checked = await run_command("check", "--json", **environ)
+        polled = await run_command("once", "--log-format", "json", **environ)
+    found = [one for one in json.loads(checked.out)["findings"] if one["check"] == "token"]
+    assert [one["verdict"] for one in found] == [verdict]
+    assert said in found[0]["message"]
+    warnings = [
+        one for one in map(json.loads, polled.err.splitlines()) if one["level"] == "warning"
+    ]
+    assert [one["event"] for one in warnings] == ["token_file.exposed"] * (verdict == "note")
+
+
+async def test_a_state_that_is_no_state_file_is_wrong(tmp_path: Path) -> None:
+    """Better known before an exporter starts, and without touching the file."""
+    path = tmp_path / "notes.txt"
+    path.write_text("notes")
+    async with talk_to_simulator(still_scenario()) as talk:
+        environ = {**pointed_at(talk.simulator), "RISK_EXPORTER_STATE": f"sqlite:{path}"}
+        ending = await run_command("check", **environ)
+    assert ending.status == 1
+    assert "not a state file of this exporter" in ending.out
+    assert [one.name for one in path.parent.iterdir()] == ["notes.txt"]
+    assert path.read_text() == "notes"

@@ -131,6 +131,22 @@ async def test_a_missing_file_is_created_for_our_eyes_only(tmp_path: Path) -> No
     assert {_mode(tmp_path / "a"), _mode(tmp_path / "a" / "b")} == {0o700}
 
 
+async def test_a_file_that_others_could_read_is_taken_from_them(tmp_path: Path) -> None:
+    """As `touch` and a restored backup leave it, with the log of a killed process beside it."""
+    path = tmp_path / "state.db"
+    await _create(path)
+    _change_and_crash(path, "UPDATE accounts SET resets = 99")
+    for name in ("state.db", "state.db-wal", "state.db-shm"):
+        (tmp_path / name).chmod(0o644)
+
+    async with open_sqlite(path) as store:
+        await store.load(ACCOUNT, now=1.0)
+        modes = _modes(tmp_path)
+
+    assert set(modes.values()) == {0o600}
+    assert len(modes) == 4
+
+
 def _mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
@@ -372,6 +388,122 @@ async def test_a_file_another_program_keeps_locked_is_refused(
                 pass
     finally:
         shell.close()
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        (
+            "CREATE TRIGGER t AFTER UPDATE ON accounts BEGIN DELETE FROM marks; END",
+            "foreign or changed: trigger",
+        ),
+        ("CREATE VIEW v AS SELECT 1", "foreign or changed: view"),
+        ("CREATE TABLE t (x)", "foreign or changed: table"),
+        ("CREATE INDEX i ON users (level)", "foreign or changed: index"),
+        ("ALTER TABLE users ADD COLUMN note ANY", "foreign or changed: table"),
+        ("DROP TABLE marks", "tables are missing"),
+    ],
+)
+@pytest.mark.parametrize("is_in_log", [False, True])
+async def test_a_file_with_a_schema_that_is_not_ours_is_refused(
+    tmp_path: Path, statement: str, said: str, *, is_in_log: bool
+) -> None:
+    """A trigger in a file from elsewhere would run with our statements."""
+    path = tmp_path / "state.db"
+    await _create(path)
+    if is_in_log:
+        _change_and_crash(path, statement)
+    else:
+        connection = sqlite3.connect(path, isolation_level=None)
+        connection.execute(statement)
+        connection.close()
+
+    refusal = await _refusal(path)
+
+    assert "its schema is not the one of this exporter" in refusal
+    assert said in refusal
+
+
+async def test_tables_in_a_file_of_no_version_are_refused(tmp_path: Path) -> None:
+    """Anybody can write our mark into the header of a file of theirs."""
+    path = tmp_path / "state.db"
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE accounts (id INTEGER)")
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.commit()
+    connection.close()
+    before = path.read_bytes()
+
+    with pytest.raises(StateError, match="foreign or changed: table"):
+        async with open_sqlite(path):
+            pass
+
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("value", [7, b"\xff"])
+async def test_a_text_that_is_none_is_an_error_that_says_what_to_do(
+    tmp_path: Path, value: int | bytes
+) -> None:
+    """The columns of texts take any type, because texts may be bytes."""
+    path = tmp_path / "state.db"
+    await _create(path)
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("UPDATE users SET user_id = ? WHERE id = 1", (value,))
+    connection.close()
+
+    async with open_sqlite(path) as store:
+        with pytest.raises(StateError, match="cannot be read"):
+            await store.load(ACCOUNT, now=1.0)
+
+
+@pytest.mark.parametrize("target", ["notes.txt", "missing.txt"])
+async def test_a_lock_that_is_a_link_is_refused(tmp_path: Path, target: str) -> None:
+    """In a folder that others write to it may lead to any file of ours."""
+    (tmp_path / "notes.txt").write_text("precious")
+    (tmp_path / "state.db.lock").symlink_to(tmp_path / target)
+
+    with pytest.raises(StateError, match=r"state\.db\.lock: a link"):
+        async with open_sqlite(tmp_path / "state.db"):
+            pass
+
+    assert (tmp_path / "notes.txt").read_text() == "precious"
+    assert not (tmp_path / "missing.txt").exists()
+
+
+async def test_a_lock_that_is_a_second_name_of_a_file_is_refused(tmp_path: Path) -> None:
+    """A hard link cannot be told from the file, but counted."""
+    (tmp_path / "empty.txt").touch()
+    (tmp_path / "state.db.lock").hardlink_to(tmp_path / "empty.txt")
+
+    with pytest.raises(StateError, match="a link"):
+        async with open_sqlite(tmp_path / "state.db"):
+            pass
+
+    assert (tmp_path / "empty.txt").read_bytes() == b""
+
+
+@pytest.mark.parametrize("content", ["notes\n", "1234\nnotes", "9" * 20, "x" * 100])
+async def test_a_lock_with_something_else_in_it_is_left_as_it_is(
+    tmp_path: Path, content: str
+) -> None:
+    """Somebody's file of that name must not be cut to nothing."""
+    (tmp_path / "state.db.lock").write_text(content)
+
+    with pytest.raises(StateError, match="did not write"):
+        async with open_sqlite(tmp_path / "state.db"):
+            pass
+
+    assert (tmp_path / "state.db.lock").read_text() == content
+
+
+async def test_a_lock_that_is_a_pipe_is_refused_without_waiting(tmp_path: Path) -> None:
+    """Opening it would block the start."""
+    os.mkfifo(tmp_path / "state.db.lock")
+
+    with pytest.raises(StateError, match="did not write"):
+        async with open_sqlite(tmp_path / "state.db"):
+            pass
 
 
 # Alone --------------------------------------------------------------------------------------

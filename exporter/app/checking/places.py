@@ -2,12 +2,14 @@
 
 import fcntl
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from exporter.app.checking.findings import Finding, Verdict
-from exporter.errors import ConfigurationError
+from exporter.errors import ConfigurationError, StateError
 from exporter.settings import OPTIONS, MemoryState, Settings
+from exporter.store import examine
 from exporter.web import read_web_config
 
 
@@ -44,9 +46,21 @@ def _state_finding(path: Path) -> Finding:
         return Finding("state", Verdict.WRONG, f"{path}: nobody may write to {folder} as this user")
     if not path.exists():
         return Finding("state", Verdict.OK, f"{path}: will be made at the first start")
+    return _existing_state_finding(path)
+
+
+def _existing_state_finding(path: Path) -> Finding:
     if not (path.is_file() and os.access(path, os.R_OK | os.W_OK)):
         return Finding("state", Verdict.WRONG, f"{path}: not a file this user may read and write")
-    return Finding("state", Verdict.OK, f"{path}: there, and nobody uses it")
+    try:
+        examine(path)
+    except StateError as error:
+        return Finding("state", Verdict.WRONG, str(error))
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        message = f"{path}: open to other users (mode {mode:04o}); the next start makes it 0600"
+        return Finding("state", Verdict.NOTE, message)
+    return Finding("state", Verdict.OK, f"{path}: there, and not in use")
 
 
 def _holder(path: Path) -> str | None:
@@ -55,8 +69,9 @@ def _holder(path: Path) -> str | None:
     The lock is the one of `exporter.store`. Sharing it is refused while it is held, and disturbs
     only an exporter that starts in the very same moment.
     """
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     try:
-        handle = os.open(path.with_name(path.name + ".lock"), os.O_RDONLY | os.O_CLOEXEC)
+        handle = os.open(path.with_name(path.name + ".lock"), flags)
     except OSError:
         return None
     try:

@@ -10,6 +10,7 @@ from exporter.app.checking.findings import Finding, Verdict
 from exporter.app.status import PERMISSIONS
 from exporter.clock import Clock
 from exporter.cloudflare.client import CloudflareClient, Exchange
+from exporter.cloudflare.credentials import exposure
 from exporter.errors import (
     ConfigurationError,
     ForbiddenError,
@@ -48,7 +49,7 @@ async def probe_account(settings: Settings, account: AccountSettings, *, clock: 
         async with open_client(
             settings, account, clock=clock, on_exchange=probe.exchanges.append
         ) as client:
-            probe.note("token", Verdict.OK, _origin(account))
+            probe.note("token", *_origin(account))
             await _ask_everything(client, probe)
     except ConfigurationError as error:
         probe.note("token", Verdict.WRONG, str(error))
@@ -126,7 +127,11 @@ def _explanation(resource: ResourceName, error: PollError) -> str:
     return said
 
 
-def _origin(account: AccountSettings) -> str:
-    if account.api_token_file is not None:
-        return f"readable in {account.api_token_file}"
-    return "given as a value"
+def _origin(account: AccountSettings) -> tuple[Verdict, str]:
+    path = account.api_token_file
+    if path is None:
+        return Verdict.OK, "given as a value"
+    problem = exposure(path)
+    if problem is not None:
+        return Verdict.NOTE, f"readable in {path}, which {problem}"
+    return Verdict.OK, f"readable in {path}"
