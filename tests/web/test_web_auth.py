@@ -354,6 +354,16 @@ async def test_what_is_remembered_is_bounded() -> None:
     assert await auth.allows(header(names[0], "one"))
 
 
+async def test_with_a_burst_of_zero_every_request_is_refused() -> None:
+    """As in the exporter-toolkit: a burst is how many requests fit into one moment."""
+    clock = ManualClock()
+    config = WebConfig(rate_limit=RateLimit(interval_seconds=1.0, burst=0))
+    async with serve(config=config, clock=clock) as served:
+        for _ in range(2):
+            assert (await served.client.get("/-/ready")).status_code == 429
+            clock.advance(60.0)
+
+
 async def test_requests_above_the_rate_are_refused() -> None:
     """`rate_limit` of the web config: a burst, then one for each interval."""
     clock = ManualClock()

@@ -182,6 +182,66 @@ async def test_a_certificate_in_the_ca_file_is_trusted_by_itself(keys: Keys) -> 
         assert (await get(served, trusting(keys, keys.client))).status_code == 200
 
 
+PAIR = "cert_file: server.crt, key_file: server.key"
+
+FORMS = {
+    "one server certificate": f"tls_server_config: {{{PAIR}}}",
+    "no policy, by name": f"tls_server_config: {{{PAIR}, client_auth_type: NoClientCert}}",
+    "a requested certificate": f"tls_server_config: {{{PAIR}, client_auth_type: RequestClientCert}}",
+    "a requested certificate of an authority": f"tls_server_config: {{{PAIR}, client_auth_type: RequestClientCert, client_ca_file: authority.crt}}",
+    "a verified certificate of the system's roots": f"tls_server_config: {{{PAIR}, client_auth_type: VerifyClientCertIfGiven}}",
+    "all cipher suites": f"""
+        tls_server_config:
+          {{{PAIR}, cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA, TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+          TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA, TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+          TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA,
+          TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA,
+          TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+          TLS_AES_128_GCM_SHA256, TLS_AES_256_GCM_SHA384, TLS_CHACHA20_POLY1305_SHA256]}}""",
+    "some cipher suites of TLS 1.2": f"tls_server_config: {{{PAIR}, min_version: TLS12, max_version: TLS12, prefer_server_cipher_suites: false, cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256]}}",
+    "a suite that HTTP/2 forbids": f"{{tls_server_config: {{{PAIR}, max_version: TLS12, cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384]}}, http_server_config: {{http2: false}}}}",
+    "HTTP/2 by name": f"{{tls_server_config: {{{PAIR}}}, http_server_config: {{http2: true}}}}",
+    "all curves": f"tls_server_config: {{{PAIR}, curve_preferences: [X25519, CurveP521, CurveP384, CurveP256]}}",
+    "some curves": f"tls_server_config: {{{PAIR}, curve_preferences: [X25519, CurveP256]}}",
+    "one curve and TLS 1.3": f"tls_server_config: {{{PAIR}, min_version: TLS13, curve_preferences: [CurveP521]}}",
+    "headers": f"""
+        tls_server_config: {{{PAIR}}}
+        http_server_config:
+          headers:
+            Strict-Transport-Security: max-age=600
+            X-Frame-Options: sameorigin
+            X-Content-Type-Options: nosniff
+            X-XSS-Protection: 1
+            Content-Security-Policy: default-src 'none'""",
+    "no rate limit": f"{{tls_server_config: {{{PAIR}}}, rate_limit: {{interval: 0, burst: 0}}}}",
+}  # fmt: skip
+"""Files in forms with which the exporter-toolkit starts and answers a client without certificate."""
+
+
+@pytest.mark.parametrize("text", FORMS.values(), ids=FORMS)
+async def test_forms_of_the_exporter_toolkit_are_served(keys: Keys, text: str) -> None:
+    """Operators share one file among exporters; what another one accepts must serve here."""
+    file = keys.folder / "form.yml"
+    file.write_text(text, encoding="utf-8")
+    async with serve(config=read_web_config(file)) as served:
+        assert (await get(served, trusting(keys))).status_code == 200
+
+
+async def test_without_a_ca_file_the_system_s_roots_verify_clients(
+    keys: Keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in Go, for which a missing pool means the system's."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(keys.authority.cert))
+    config = config_of(keys, client_auth_type="RequireAndVerifyClientCert")
+    stranger = make_certificate(tmp_path, "client", sans="DNS:prometheus.example")
+    async with serve(config=config) as served:
+        assert (await get(served, trusting(keys, keys.client))).status_code == 200
+        async with refused():
+            await get(served, trusting(keys, stranger))
+        async with refused():
+            await get(served, trusting(keys))
+
+
 async def test_a_certificate_that_may_be_left_out_may_be_left_out(keys: Keys) -> None:
     """VerifyClientCertIfGiven."""
     optional: dict[str, Json] = {**MUTUAL, "client_auth_type": "VerifyClientCertIfGiven"}
@@ -232,7 +292,14 @@ async def test_cipher_suites_are_kept_by_go_s_names(keys: Keys) -> None:
         ("TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", True),
         ("TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384", False),
     ):
-        config = config_of(keys, cipher_suites=[suite], prefer_server_cipher_suites=False)
+        tls: dict[str, Json] = {
+            "cert_file": "server.crt",
+            "key_file": "server.key",
+            "cipher_suites": [suite],
+            "prefer_server_cipher_suites": False,
+        }
+        content: Json = {"tls_server_config": tls, "http_server_config": {"http2": False}}
+        config = read_web_config(write_yaml(keys.folder / "suite.yml", content))
         async with serve(config=config) as served:
             if is_spoken:
                 assert (await get(served, context)).status_code == 200
@@ -241,14 +308,31 @@ async def test_cipher_suites_are_kept_by_go_s_names(keys: Keys) -> None:
                     await get(served, context)
 
 
-async def test_the_one_curve_is_kept(keys: Keys) -> None:
-    """A client that speaks another curve alone is not served."""
+@pytest.mark.parametrize(
+    ("preferences", "curve", "is_answered"),
+    [
+        (["CurveP256"], "prime256v1", True),
+        (["CurveP384"], "prime256v1", False),
+        (["X25519", "CurveP256"], "prime256v1", True),
+        (["X25519", "CurveP256"], "X25519", False),
+        (["CurveP521", "X25519"], "secp521r1", True),
+        (["CurveP521", "X25519"], "secp384r1", False),
+        (["CurveP256", "CurveP384", "CurveP521", "X25519"], "X25519", True),
+    ],
+)
+async def test_no_curve_is_used_that_is_not_listed(
+    keys: Keys, preferences: list[str], curve: str, *, is_answered: bool
+) -> None:
+    """Python's ssl restricts to one curve: of several P-256 or the first; all are no restriction."""
     context = trusting(keys)
-    context.set_ecdh_curve("prime256v1")
-    async with serve(config=config_of(keys, curve_preferences=["CurveP256"])) as served:
-        assert (await get(served, context)).status_code == 200
-    async with serve(config=config_of(keys, curve_preferences=["CurveP384"])) as served, refused():
-        await get(served, context)
+    context.set_ecdh_curve(curve)
+    wanted: list[Json] = [*preferences]
+    async with serve(config=config_of(keys, curve_preferences=wanted)) as served:
+        if is_answered:
+            assert (await get(served, context)).status_code == 200
+        else:
+            async with refused():
+                await get(served, context)
 
 
 @pytest.mark.parametrize(
@@ -256,8 +340,8 @@ async def test_the_one_curve_is_kept(keys: Keys) -> None:
     [
         ({"key_file": "client.key"}, "not a certificate and its key"),
         ({"key_file": "web.yml"}, "not a certificate and its key"),
-        ({"client_ca_file": "authority.crt"}, "client_ca_file is useless without it"),
-        ({"client_auth_type": "RequireAndVerifyClientCert"}, "client_ca_file: needed"),
+        ({"client_ca_file": "authority.crt"}, "client_ca_file has no effect without it"),
+        ({"client_auth_type": "RequestClientCert", "client_ca_file": "absent"}, "absent cannot be"),
         ({**MUTUAL, "client_ca_file": "server.key"}, "client_ca_file: not certificates"),
         ({"client_allowed_sans": ["a"]}, "client_allowed_sans: needs client_auth_type"),
     ],

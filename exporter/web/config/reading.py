@@ -18,7 +18,7 @@ from exporter.web.config.schema import (
     TlsSection,
     WebConfigFile,
 )
-from exporter.web.config.tls import build_tls_context
+from exporter.web.config.tls import build_tls_context, require_http2_suite
 from exporter.web.rate import RateLimit
 from exporter.yaml_file import read_yaml
 
@@ -61,14 +61,14 @@ def read_web_config(path: Path) -> WebConfig:
         details = error.errors(include_url=False, include_input=False)
         raise ConfigurationError("\n".join(_problem(each, path) for each in details)) from None
     return WebConfig(
-        tls=_tls(content.tls_server_config, path),
+        tls=_tls(content, path),
         allowed_sans=_allowed_sans(content.tls_server_config),
         headers=content.http_server_config.headers.model_dump(by_alias=True, exclude_none=True),
         users={
             user: secret.get_secret_value().encode("ascii")
             for user, secret in content.basic_auth_users.items()
         },
-        rate_limit=_rate_limit(content.rate_limit, path),
+        rate_limit=_rate_limit(content.rate_limit),
     )
 
 
@@ -77,11 +77,16 @@ def _parse(path: Path) -> object:
     return {} if content is None else content
 
 
-def _without_nulls(value: object) -> object:
-    """A key without a value counts as not written, in every section."""
+def _without_nulls(value: object, key: object = None) -> object:
+    """Return the file's content without the keys that have no value, in every section.
+
+    A user without a hash stays, to be refused: without any user the server asks no password.
+    """
     if not isinstance(value, dict):
         return value
-    return {key: _without_nulls(part) for key, part in value.items() if part is not None}
+    if key == "basic_auth_users":
+        return {user: "" if hashed is None else hashed for user, hashed in value.items()}
+    return {name: _without_nulls(part, name) for name, part in value.items() if part is not None}
 
 
 def _problem(details: ErrorDetails, path: Path) -> str:
@@ -94,10 +99,13 @@ def _problem(details: ErrorDetails, path: Path) -> str:
     return f"{place}: {details['msg'].removeprefix('Value error, ')}"
 
 
-def _tls(section: TlsSection | None, path: Path) -> ssl.SSLContext | None:
+def _tls(content: WebConfigFile, path: Path) -> ssl.SSLContext | None:
+    section = content.tls_server_config
     if section is None:
         return None
     try:
+        if content.http_server_config.http2:
+            require_http2_suite(section)
         return build_tls_context(section, path.parent)
     except ValueError as error:
         raise ConfigurationError(f"tls_server_config.{error} (in {path})") from error
@@ -107,9 +115,5 @@ def _allowed_sans(section: TlsSection | None) -> frozenset[str]:
     return frozenset(section.client_allowed_sans) if section else frozenset()
 
 
-def _rate_limit(section: RateLimitSection, path: Path) -> RateLimit | None:
-    if not section.interval:
-        return None
-    if not section.burst:
-        raise ConfigurationError(f"rate_limit.burst in {path}: must be 1 or more")
-    return RateLimit(section.interval, section.burst)
+def _rate_limit(section: RateLimitSection) -> RateLimit | None:
+    return RateLimit(section.interval, section.burst) if section.interval else None

@@ -2,7 +2,8 @@
 
 The format is the exporter-toolkit's own:
 https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md
-What it allows and this server cannot do is refused here by name, never passed over.
+What it allows and this server cannot do is refused here by name, never ignored;
+docs/deployment.md lists the differences.
 """
 
 import re
@@ -32,12 +33,12 @@ class ClientAuth(StrEnum):
 
 
 def _verifying(policy: ClientAuth) -> ClientAuth:
-    if policy in {ClientAuth.NONE, ClientAuth.VERIFY_IF_GIVEN, ClientAuth.REQUIRE_AND_VERIFY}:
-        return policy
-    raise ValueError(
-        f"{policy} cannot be had: Python's ssl takes no client certificate without verifying it; "
-        f"use {ClientAuth.REQUIRE_AND_VERIFY}"
-    )
+    if policy in {ClientAuth.REQUIRE_ANY, ClientAuth.REQUIRE_ANY_OLD_NAME}:
+        raise ValueError(
+            f"{policy} is not supported: Python's ssl accepts no client certificate without"
+            f" verifying it; use {ClientAuth.REQUIRE_AND_VERIFY}"
+        )
+    return policy
 
 
 def _modern(version: str) -> str:
@@ -46,16 +47,11 @@ def _modern(version: str) -> str:
     return version
 
 
-def _one_curve(curves: list[str]) -> list[str]:
-    if len(curves) > 1:
-        raise ValueError("Python's ssl can be told one curve only; leave one, or the whole key out")
-    return curves
-
-
-def _without_http2(wanted: bool) -> bool:  # noqa: FBT001  # a value read from a file
-    if wanted:
-        raise ValueError("this exporter speaks HTTP/1.1 alone; write false or leave it out")
-    return wanted
+def _text(value: object) -> object:
+    """Return numbers and booleans as text, as Go's YAML library does where it expects a string."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int | float) else value
 
 
 def _header(value: str) -> str:
@@ -100,7 +96,8 @@ _TlsVersion = Annotated[
     Literal["TLS10", "TLS11", "TLS12", "TLS13"],
     AfterValidator(_modern),
 ]
-_Header = Annotated[str, AfterValidator(_header)]
+_Header = Annotated[str, BeforeValidator(_text), AfterValidator(_header)]
+Curve = Literal["CurveP256", "CurveP384", "CurveP521", "X25519"]
 
 
 class _Section(BaseModel):
@@ -122,9 +119,7 @@ class TlsSection(_Section):
     max_version: _TlsVersion = "TLS13"
     cipher_suites: list[str] = Field(default_factory=list)
     prefer_server_cipher_suites: bool = True
-    curve_preferences: Annotated[
-        list[Literal["CurveP256", "CurveP384", "CurveP521", "X25519"]], AfterValidator(_one_curve)
-    ] = Field(default_factory=list)
+    curve_preferences: list[Curve] = Field(default_factory=list)
 
 
 class HeadersSection(_Section):
@@ -144,14 +139,14 @@ class HeadersSection(_Section):
 
 
 class HttpSection(_Section):
-    """`http_server_config`."""
+    """`http_server_config`; `http2` is on by default, as in the exporter-toolkit, and unused."""
 
-    http2: Annotated[bool, AfterValidator(_without_http2)] = False
+    http2: bool = True
     headers: HeadersSection = HeadersSection()
 
 
 class RateLimitSection(_Section):
-    """`rate_limit`; an interval of zero is no limit."""
+    """`rate_limit`; an interval of zero is no limit, a burst of zero refuses every request."""
 
     interval: Annotated[float, BeforeValidator(_interval)] = 0.0
     burst: int = Field(default=0, ge=0)
@@ -164,6 +159,6 @@ class WebConfigFile(_Section):
     http_server_config: HttpSection = HttpSection()
     rate_limit: RateLimitSection = RateLimitSection()
     basic_auth_users: dict[
-        Annotated[str, AfterValidator(_user_name)],
+        Annotated[str, BeforeValidator(_text), AfterValidator(_user_name)],
         Annotated[SecretStr, AfterValidator(_bcrypt_hash)],
     ] = Field(default_factory=dict)

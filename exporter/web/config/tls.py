@@ -1,13 +1,13 @@
 """From the TLS section to the context that a server answers with."""
 
 import ssl
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from difflib import get_close_matches
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from exporter.web.config.schema import ClientAuth, TlsSection
+from exporter.web.config.schema import ClientAuth, Curve, TlsSection
 
 # Go's names, of https://pkg.go.dev/crypto/tls#CipherSuites, and OpenSSL's.
 _TLS12_SUITES = {
@@ -27,14 +27,19 @@ _TLS13_SUITES = frozenset(
     {"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"}
 )
 _VERSIONS = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
-_CURVES = {
+_CURVES: Mapping[Curve, str] = {
     "CurveP256": "prime256v1",
     "CurveP384": "secp384r1",
     "CurveP521": "secp521r1",
     "X25519": "X25519",
 }
+_HTTP2_SUITES = frozenset(
+    {"TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"}
+)
 _VERIFYING = {
     ClientAuth.NONE: ssl.CERT_NONE,
+    # A requested certificate that is not verified changes nothing for the client.
+    ClientAuth.REQUEST: ssl.CERT_NONE,
     ClientAuth.VERIFY_IF_GIVEN: ssl.CERT_OPTIONAL,
     ClientAuth.REQUIRE_AND_VERIFY: ssl.CERT_REQUIRED,
 }
@@ -54,6 +59,20 @@ def build_tls_context(section: TlsSection, folder: Path) -> ssl.SSLContext:
     return context
 
 
+def require_http2_suite(section: TlsSection) -> None:
+    """Refuse cipher suites with which the exporter-toolkit does not start while HTTP/2 is on.
+
+    This server speaks HTTP/1.1 only, so nothing here depends on them; but a file that one
+    exporter accepts should suit the others. Raises ValueError as build_tls_context does.
+    """
+    suites = section.cipher_suites
+    if suites and section.min_version != "TLS13" and _HTTP2_SUITES.isdisjoint(suites):
+        raise ValueError(
+            f"cipher_suites: HTTP/2 needs {' or '.join(sorted(_HTTP2_SUITES))}; add one, or write"
+            " http2: false in http_server_config"
+        )
+
+
 def _set_versions(context: ssl.SSLContext, section: TlsSection) -> None:
     if section.min_version > section.max_version:
         raise ValueError(f"max_version: below min_version, which is {section.min_version}")
@@ -70,8 +89,21 @@ def _set_ciphers(context: ssl.SSLContext, section: TlsSection) -> None:
             raise ValueError("cipher_suites: none is of TLS 1.2; write min_version: TLS13")
     if not section.prefer_server_cipher_suites:
         context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
-    for curve in section.curve_preferences:
-        context.set_ecdh_curve(_CURVES[curve])
+    curve = _curve_of(section.curve_preferences)
+    if curve:
+        context.set_ecdh_curve(curve)
+
+
+def _curve_of(preferences: Sequence[Curve]) -> str | None:
+    """Return the one curve to offer, or None for OpenSSL's own list.
+
+    Python's ssl can restrict a context to one curve only. Of several P-256 is offered, which
+    every client of TLS 1.3 has to support (RFC 8446, 9.1); if it is not listed, the first one.
+    All four together are no restriction.
+    """
+    if not preferences or set(preferences) == set(_CURVES):
+        return None
+    return _CURVES["CurveP256" if "CurveP256" in preferences else preferences[0]]
 
 
 def _tls12_suites(names: Sequence[str]) -> list[str]:
@@ -127,12 +159,8 @@ def _readable(path: Path, key: str) -> Path:
 def _set_client_auth(context: ssl.SSLContext, section: TlsSection, folder: Path) -> None:
     context.verify_mode = _VERIFYING[section.client_auth_type]
     has_ca = bool(section.client_ca or section.client_ca_file)
-    if has_ca == (section.client_auth_type is ClientAuth.NONE):
-        raise ValueError(
-            "client_auth_type: client_ca_file is useless without it"
-            if has_ca
-            else f"client_ca_file: needed for client_auth_type: {section.client_auth_type}"
-        )
+    if has_ca and section.client_auth_type is ClientAuth.NONE:
+        raise ValueError("client_auth_type: client_ca_file has no effect without it")
     required = section.client_auth_type is ClientAuth.REQUIRE_AND_VERIFY
     if section.client_allowed_sans and not required:
         raise ValueError(
@@ -140,6 +168,9 @@ def _set_client_auth(context: ssl.SSLContext, section: TlsSection, folder: Path)
         )
     if has_ca:
         _load_client_ca(context, section, folder)
+    elif context.verify_mode is not ssl.CERT_NONE:
+        # As Go does: the roots that the system trusts.
+        context.load_default_certs(ssl.Purpose.CLIENT_AUTH)
 
 
 def _load_client_ca(context: ssl.SSLContext, section: TlsSection, folder: Path) -> None:
