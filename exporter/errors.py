@@ -1,4 +1,4 @@
-"""Everything that can go wrong and that somebody can do something about, as one tree.
+"""The errors this package raises on purpose, as one tree.
 
 An error's class says what the caller may do; its attributes keep the evidence. No message
 ever holds a token, an email or the body of an answer.
@@ -34,13 +34,27 @@ class CommitError(ExporterError):
     """A transaction did not reach the disk: keep the changes and commit them again later."""
 
 
+LONGEST_MESSAGE = 500
+"""Characters of a PollError's message; a message is one line of printable characters."""
+
+
 class PollError(ExporterError):
     """A request to the API gave no usable answer.
 
-    `reason` is the value of the `reason` label of `poll_failures_total`.
+    `reason` is the value of the `reason` label of `poll_failures_total`. `ray_id` is the CF-RAY
+    of the answer, by which Cloudflare's support finds the request; None where there is none.
     """
 
     reason: ClassVar[str]
+
+    def __init__(self, message: str) -> None:
+        cleaned = "".join(char if char.isprintable() else " " for char in message)
+        super().__init__(cleaned[:LONGEST_MESSAGE])
+        self.ray_id: str | None = None
+
+    def __str__(self) -> str:
+        message = super().__str__()
+        return message if self.ray_id is None else f"{message} (CF-RAY {self.ray_id})"
 
 
 class TimedOutError(PollError):
@@ -130,7 +144,8 @@ class ServerError(StatusError):
 class RejectedError(StatusError):
     """The API refused what was asked of it (any other 4xx): correct the request.
 
-    Its message carries the API's own explanations, which name fields of the request.
+    For a request with a body its message carries the API's explanation, with quoted values, emails
+    and ids left out.
     """
 
     reason = "bad_response"

@@ -1,4 +1,5 @@
 import json
+from collections.abc import Callable
 
 import pytest
 
@@ -248,3 +249,34 @@ def test_a_document_without_ascii_reads_as_one_with_escapes() -> None:
     assert read_user(json.dumps(document, ensure_ascii=False).encode()) == read_user(
         json.dumps(document).encode()
     )
+
+
+@pytest.mark.parametrize(
+    ("result", "field"),
+    [
+        ('{"events":[],"events":[]}', "result.events"),
+        ('{"events":[],"risk_level":"low","risk_level":"high"}', "result.risk_level"),
+        ('{"events":[],"last_reset_time":null,"last_reset_time":null}', "result.last_reset_time"),
+        ('{"behaviors":{},"behaviors":{}}', "result.behaviors"),
+        ('{"behaviors":{"imp_travel":1,"imp_travel":2}}', "result.behaviors.a key"),
+        ('{"id":"i1","active":false,"active":true}', "result.a key"),
+        ('{},"result":{}', "result"),
+    ],
+)
+@pytest.mark.parametrize(
+    "read", [read_user, read_behaviors, read_changes, read_integration, check_success]
+)
+def test_a_key_that_stands_there_twice_refuses_any_answer(
+    read: Callable[[bytes], object], result: str, field: str
+) -> None:
+    """JSON leaves open which of them counts."""
+    with pytest.raises(BadResponseError, match="twice") as caught:
+        read(f'{{"success":true,"result":{result}}}'.encode())
+    assert caught.value.field == field
+
+
+def test_the_keys_of_events_may_repeat() -> None:
+    """`event_details` is anything; an event with a key twice is one event."""
+    body = answer(user(event("e1"))).replace(b'"from":"Oslo"', b'"from":"Oslo","from":"Rome"')
+
+    assert len(read_user(body).events) == 1

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from exporter.cloudflare.wire import SummarySlicer, join, read_whole_summary
+from exporter.cloudflare.wire import PIECE_BYTES, SummarySlicer, join, read_whole_summary
 from exporter.errors import BadResponseError
 from exporter.risk.model import SummaryReading
 from tests.support.answers import Document, row, summary
@@ -184,6 +184,126 @@ def test_a_second_array_of_users_is_refused() -> None:
     with pytest.raises(BadResponseError) as caught:
         slicer.finish()
     assert caught.value.field == "result.users"
+
+
+USERS = json.dumps({"users": [row("u1")]})
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        (f'{{"success":true,"result":{USERS},"result":{{"users":[]}}}}', "result"),
+        (f'{{"success":true,"result":{{"users":[]}},"result":{USERS}}}', "result"),
+        (f'{{"success":true,"result":null,"result":{USERS}}}', "result"),
+        (f'{{"success":true,"result":{USERS},"r\\u0065sult":{{"users":[]}}}}', "result"),
+        ('{"success":true,"result":{"users":[],"users":[]}}', "result.users"),
+        ('{"success":true,"result":{"users":1,"users":[]}}', "result.users"),
+        (f'{{"success":false,"success":true,"result":{USERS}}}', "success"),
+        (f'{{"success":true,"errors":[1],"errors":[],"result":{USERS}}}', "errors"),
+        (
+            f'{{"success":true,"result":{USERS},"result_info":{{"page":1}},"result_info":{{}}}}',
+            "result_info",
+        ),
+        (
+            f'{{"success":true,"result":{USERS},"result_info":{{"total_pages":9,"total_pages":1}}}}',
+            "result_info.total_pages",
+        ),
+        (f'{{"success":true,"result":{USERS},"Ada":1,"Ada":2}}', "a key"),
+    ],
+)
+def test_a_key_that_stands_there_twice_refuses_the_answer(body: str, field: str) -> None:
+    """JSON leaves open which of them counts, and either may hide users."""
+    for read in (SummarySlicer(slice_bytes=SMALL), SummarySlicer()):
+        read.feed(body.encode())
+        with pytest.raises(BadResponseError, match="twice") as caught:
+            read.finish()
+        assert caught.value.field == field
+
+
+def test_keys_of_rows_and_unknown_objects_may_repeat() -> None:
+    """A row concerns one user, and `event_details` and the like concern nothing that is read."""
+    twice = '{"result":1,"result":2,"users":[],"users":[]}'
+    body = summary([row("u1", extra="HERE")], messages="HERE").replace(b'"HERE"', twice.encode())
+
+    reading = read_in_pieces(body, [])
+
+    assert reading is not None
+    assert [user.user_id for user in reading.users] == ["u1"]
+
+
+def feed_all(body: bytes) -> None:
+    """Feed a body in pieces of a network's size, and finish."""
+    slicer = SummarySlicer()
+    feed_pieces(slicer, body)
+    slicer.finish()
+
+
+def feed_pieces(slicer: SummarySlicer, body: bytes) -> None:
+    """Feed a body in pieces of a network's size."""
+    for start in range(0, len(body), PIECE_BYTES):
+        slicer.feed(body[start : start + PIECE_BYTES])
+
+
+MEBIBYTE = 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    "rows_then_filler",
+    [
+        [row("u1"), row("u2", name="x" * (MEBIBYTE + 1)), row("u3")],
+        [row("u2", name="x" * (MEBIBYTE + 1))],
+        [row("u2", extra="},{" * 400_000)],
+        [row("u1"), row("u2", extra=[{}] * 400_000)],
+    ],
+)
+def test_a_row_of_more_than_a_mebibyte_refuses_the_answer(rows_then_filler: list[object]) -> None:
+    """A real row has two hundred bytes; one gigantic row would be held several times."""
+    with pytest.raises(BadResponseError, match="row"):
+        feed_all(summary(rows_then_filler))
+
+
+def test_rows_up_to_a_mebibyte_are_read() -> None:
+    """The bound is far from what is real, and exact enough to be relied on."""
+    feed_all(summary([row(f"u{n}", extra="x" * (MEBIBYTE - 500)) for n in range(3)]))
+
+
+@pytest.mark.parametrize(
+    "endless",
+    [
+        b'{"success":true,"result":{"users":[{"user_id":"' + b"x" * 9 * MEBIBYTE,
+        b'{"success":true,"result":{"users":[' + b"[" * 9 * MEBIBYTE,
+        b'{"success":true,"messages":["' + b"x" * 9 * MEBIBYTE,
+        b"{" + b" " * 9 * MEBIBYTE,
+    ],
+)
+def test_eight_mebibytes_without_the_end_of_a_row_are_refused_at_once(endless: bytes) -> None:
+    """Not held until the body ends, which may be a quarter of a gigabyte later."""
+    slicer = SummarySlicer()
+    with pytest.raises(BadResponseError, match="without the end of a row"):
+        feed_pieces(slicer, endless)
+
+
+def test_an_answer_of_tiny_values_is_refused_before_it_is_decoded() -> None:
+    """Two bytes on the wire are sixty in memory once they are objects."""
+    with pytest.raises(BadResponseError, match="more values"):
+        read_whole_summary(summary([0] * 600_000))
+
+
+def test_more_unreadable_rows_than_a_summary_has_are_refused() -> None:
+    """The user of each would have to be remembered."""
+    rows_of_ids = [{"user_id": str(number)} for number in range(100_001)]
+    with pytest.raises(BadResponseError, match="not as documented"):
+        feed_all(summary(rows_of_ids))
+
+
+@pytest.mark.parametrize("changes", [{"name": "x" * 1025}, {"email": "x" * 1025}])
+def test_a_row_with_an_absurd_text_costs_only_itself(changes: dict[str, object]) -> None:
+    """Names and emails are kept for days, so they are bounded."""
+    reading = read_in_pieces(summary([row("u1"), row("u2", **changes)]), [])
+
+    assert reading is not None
+    assert [user.user_id for user in reading.users] == ["u1"]
+    assert reading.kept == {"u2"}
 
 
 def test_the_number_of_pages_may_come_last() -> None:

@@ -25,11 +25,13 @@ def refusal(*errors: object) -> bytes:
     return json.dumps({"success": False, "errors": errors, "result": None}).encode()
 
 
-def error_of(status: int, body: bytes = b"", **headers: str) -> PollError:
-    """Return what is raised of a status that is not a good one."""
+def error_of(
+    status: int, body: bytes = b"", *, quotes_api: bool = False, **headers: str
+) -> PollError:
+    """Return what is raised for a status that is not a good one."""
     response = Response(status, {k.replace("_", "-"): v for k, v in headers.items()}, body)
     with pytest.raises(PollError) as caught:
-        check_status(response, now=1000.0)
+        check_status(response, now=1000.0, quotes_api=quotes_api)
     return caught.value
 
 
@@ -71,6 +73,15 @@ def test_each_status_has_its_error_whatever_the_body(
     assert "DOCTYPE" not in str(caught)
 
 
+@pytest.mark.parametrize("status", [203, 205, 206, 207, 226, 299])
+def test_a_success_that_is_no_whole_answer_is_a_bad_response(status: int) -> None:
+    """206 is a part of a body: its users would be taken for all users."""
+    caught = error_of(status, refusal())
+
+    assert isinstance(caught, BadResponseError)
+    assert caught.field == "status"
+
+
 @pytest.mark.parametrize("status", [300, 301, 302, 304, 307, 308])
 def test_a_redirect_is_a_bad_response(status: int) -> None:
     """To follow it would hand the token to somebody else."""
@@ -88,12 +99,26 @@ def test_being_throttled_says_for_how_long() -> None:
     assert isinstance(caught, ThrottledError)
     assert caught.retry_after_seconds == 300.0
     assert caught.codes == (971,)
+    assert str(caught) == (
+        "HTTP 429: code 971 too many requests; the API refuses this token for 300 s"
+    )
+
+
+@pytest.mark.parametrize("retry_after", ["3601", "999999999", "Tue, 01 Jan 2058 00:00:00 GMT"])
+def test_an_absurd_retry_after_is_capped_and_the_message_says_so(retry_after: str) -> None:
+    """A mistake in one header must not silence the exporter for years."""
+    caught = error_of(429, retry_after=retry_after)
+
+    assert isinstance(caught, ThrottledError)
+    assert caught.retry_after_seconds == 3600.0
+    assert "for 3600 s (its Retry-After is longer and is capped at one hour)" in str(caught)
 
 
 def test_being_throttled_without_a_time_says_so() -> None:
     """Older edges send no Retry-After."""
     caught = error_of(429, HTML)
 
+    assert "does not say for how long" in str(caught)
     assert isinstance(caught, ThrottledError)
     assert caught.retry_after_seconds is None
 
@@ -106,7 +131,7 @@ def test_a_refusal_says_what_the_api_says_and_of_which_field() -> None:
         {"message": "no code"},
     ]
 
-    caught = error_of(400, refusal(*errors))
+    caught = error_of(400, refusal(*errors), quotes_api=True)
 
     assert str(caught) == (
         "HTTP 400: code 1003 is not a URL at /tenant_url; code 1004 unknown type; no code"
@@ -115,11 +140,54 @@ def test_a_refusal_says_what_the_api_says_and_of_which_field() -> None:
     assert caught.codes == (1003, 1004)
 
 
+PRIVATE = (
+    "ada@example.com",
+    "Ada Lovelace",
+    "aaaaaaaa-0000-4000-8000-000000000001",
+    "0123456789abcdef0123456789abcdef",
+    "s3cr3t-T0ken_with-forty-characters-in-it",
+)
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 429, 500])
+def test_an_error_says_what_its_code_means_and_nothing_the_api_wrote(status: int) -> None:
+    """The API's sentences name users, and every failed poll is logged."""
+    message = f"no access to {', '.join(PRIVATE)}"
+    errors = [
+        {"code": 10000, "message": message, "source": {"pointer": f"/{PRIVATE[0]}"}},
+        {"code": 77, "message": message},
+        {"message": message},
+    ]
+
+    text = str(error_of(status, refusal(*errors)))
+
+    assert text.startswith(f"HTTP {status}: code 10000 authentication error; code 77")
+    assert not [one for one in PRIVATE if one in text]
+
+
+@pytest.mark.parametrize("quote", ['"{}"', "'{}'", "`{}`", "\u201c{}\u201d", '"{}'])
+def test_the_apis_words_about_a_request_with_a_body_are_redacted(quote: str) -> None:
+    """They say which field is wrong; quoted values, emails, ids and tokens are left out."""
+    quoted = quote.format("Ada Lovelace")
+    message = f"{PRIVATE[0]} of {PRIVATE[2]} ({PRIVATE[3]}, {PRIVATE[4]}) is not {quoted}"
+    errors = [{"code": 1003, "message": message, "source": {"pointer": f"/{PRIVATE[2]}"}}]
+
+    text = str(error_of(400, refusal(*errors), quotes_api=True))
+
+    assert text == "HTTP 400: code 1003 … of … (…, …) is not …"
+
+
+@pytest.mark.parametrize("code", [-1, 10**9, 10**300])
+def test_a_number_that_is_no_code_is_not_repeated(code: int) -> None:
+    """A message has no received bytes, digits included."""
+    assert str(error_of(400, refusal({"code": code, "message": "x"}))) == "HTTP 400"
+
+
 def test_explanations_are_bounded_and_cannot_steer_a_terminal() -> None:
     """They are printed in logs and terminals, and come from outside."""
     hostile = [{"code": n, "message": "\x1b[31m\r\n\u202e" + "x" * 9999} for n in range(50)]
 
-    text = str(error_of(400, refusal(*hostile)))
+    text = str(error_of(400, refusal(*hostile), quotes_api=True))
 
     assert text.isprintable()
     assert len(text) < 1000

@@ -18,7 +18,7 @@ from exporter.cloudflare.wire.quota import (
     retry_after_seconds,
 )
 from exporter.cloudflare.wire.requests import OPERATIONS, Operation, Request
-from exporter.cloudflare.wire.responses import Response, check_status, is_good
+from exporter.cloudflare.wire.responses import Response, check_status, is_good, ray_id
 from exporter.cloudflare.wire.slices import SLICE_BYTES, SummarySlicer, read_summary
 from exporter.cloudflare.wire.summary import join, newer, read_whole_summary
 from exporter.cloudflare.wire.users import read_user
@@ -42,6 +42,7 @@ __all__ = [
     "is_good",
     "join",
     "newer",
+    "ray_id",
     "read_behaviors",
     "read_changes",
     "read_integration",

@@ -1,8 +1,11 @@
 """The envelope around every answer, and what it takes to believe what is inside."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+import json
+import re
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final, Generic, TypeVar
 
 import msgspec
 from msgspec import Raw, Struct
@@ -18,10 +21,36 @@ from exporter.errors import BadResponseError
 T = TypeVar("T")
 
 MOST_PAGES = 1000
-"""More pages than this are a mistake of somebody's, not an account."""
+"""More pages than this are a mistake, not an account."""
+
+MOST_VALUES = 500_000
+"""Commas in what is decoded in one piece. A list of a million zeros takes two bytes a value on the
+wire and more than sixty in memory."""
+
+KNOWN_CODES: Final[Mapping[int, str]] = {
+    971: "too many requests",
+    6003: "invalid request headers",
+    7000: "no route for this request",
+    7003: "no route for this request",
+    9106: "authentication headers are missing",
+    9109: "invalid access token, or no access to this resource",
+    10000: "authentication error",
+}
+"""What Cloudflare's documentation and public reports say of an error code."""
 
 _MOST_EXPLANATIONS = 3
 _LONGEST_EXPLANATION = 200
+_LONGEST_ERRORS = 64 * 1024
+_LARGEST_CODE = 10**9
+
+_PRIVATE = re.compile(
+    r"[^\s\"'<>()]+@[^\s\"'<>()]+"  # an email
+    r"|[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}"  # a UUID
+    r"|[0-9A-Za-z_-]{24,}"  # a token, an account id
+    r"|\"[^\"]*\"?|'[^']*'?|`[^`]*`?|\u201c[^\u201d]*\u201d?|\u2018[^\u2019]*\u2019?",  # a quoted value
+    re.IGNORECASE,
+)
+_POINTER = re.compile(r"[A-Za-z0-9_./\[\]-]{1,80}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +71,28 @@ class Rows(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """One of the envelope's errors, cleaned and cut to a length a log line can bear."""
+    """One of the envelope's errors.
+
+    `text` is as received: it may name a user, so it is for decisions and never shown.
+    """
 
     code: int | None
-    text: str
+    text: str = field(repr=False)
+    pointer: str | None = None
+
+    def known(self) -> str:
+        """The code and what is known of it; "" without a code. Holds no received text."""
+        if self.code is None:
+            return ""
+        text = KNOWN_CODES.get(self.code)
+        return f"code {self.code}" if text is None else f"code {self.code} {text}"
+
+    def quoted(self) -> str:
+        """The code and the API's words, bounded, with whatever may be a value replaced by `…`."""
+        parts = [] if self.code is None else [f"code {self.code}"]
+        parts += [_PRIVATE.sub("…", printable(self.text))] if self.text else []
+        parts += [f"at {self.pointer}"] if self.pointer else []
+        return " ".join(parts)
 
 
 class _Envelope(Struct, frozen=True):
@@ -99,10 +146,10 @@ def open_page(body: bytes, *, page: int) -> Page[Raw]:
         raise BadResponseError("null or missing", field="result")
     info = decode(_PAGE_INFO, envelope.result_info, at="result_info") or _PageInfo()
     if info.page is not None and info.page != page:
-        raise BadResponseError(f"{info.page} where {page} was asked", field="result_info.page")
+        raise BadResponseError(f"not the page {page} that was asked", field="result_info.page")
     total = 1 if info.total_pages is None else info.total_pages
     if not 0 <= total <= MOST_PAGES:
-        raise BadResponseError(f"{total} is not believable", field="result_info.total_pages")
+        raise BadResponseError(f"not 0 to {MOST_PAGES}", field="result_info.total_pages")
     return Page(envelope.result, total=max(total, 1))
 
 
@@ -113,7 +160,9 @@ def check_success(body: bytes) -> None:
 
 
 def explanations(body: bytes) -> tuple[Explanation, ...]:
-    """Read the envelope's errors, as far as they can be read; of anything else, nothing."""
+    """Read the first of the envelope's errors, as far as they can be read; else nothing."""
+    if len(body) > _LONGEST_ERRORS:
+        return ()
     try:
         errors = _ERRORS.decode(without_lone_surrogates(body)).errors or []
     except UNDECODABLE:
@@ -127,12 +176,82 @@ def printable(text: str, *, longest: int = _LONGEST_EXPLANATION) -> str:
     return cleaned + ("..." if len(text) > longest else "")
 
 
+def check_size(data: bytes, *, field: str) -> None:
+    """Raise BadResponseError for more than `MOST_VALUES` values: before, not after decoding."""
+    if data.count(b",") > MOST_VALUES:
+        raise BadResponseError("more values than any answer has", field=field)
+
+
 def _open(body: bytes) -> _Envelope:
+    check_size(body, field="body")
     envelope = decode(_ENVELOPE, _repaired(body), at="")
     if not envelope.success:
         codes = ", ".join(str(found.code) for found in explanations(body)) or "none"
         raise BadResponseError(f"false with a good status; codes: {codes}", field="success")
+    _refuse_duplicates(body)
     return envelope
+
+
+_UNIQUE_BELOW: Final = {"result": ("behaviors",), "result_info": ()}
+"""The objects whose keys must be unique beside the envelope's own, and those inside them."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    """What is known of an object: a key that stands there twice, and the objects that matter."""
+
+    twice: str | None = None
+    inner: Mapping[str, "_Keys"] = field(default_factory=dict)
+
+
+_NOTHING_TWICE = _Keys()
+_INNER = frozenset({"result", "result_info", "behaviors"})
+
+
+def _refuse_duplicates(body: bytes) -> None:
+    """Raise BadResponseError where a key stands twice and only one of them would be believed.
+
+    JSON leaves open which one counts. Looked at are the envelope, `result`, `result_info` and the
+    map of behaviors; rows and events stay lenient. `body` is valid JSON. It is read as Latin-1,
+    which takes one byte a character and changes no ASCII key.
+    """
+    try:
+        keys: object = json.loads(
+            body.decode("latin-1"), object_pairs_hook=_keys_of, parse_int=len, parse_float=len
+        )
+    except RecursionError:
+        keys = None
+    if keys is None:
+        raise BadResponseError("nested too deeply", field="body")
+    if isinstance(keys, _Keys):
+        _refuse_in(keys, "", ("result", "result_info"))
+
+
+def _keys_of(pairs: list[tuple[str, object]]) -> _Keys:
+    names = [name for name, _ in pairs]
+    twice = None
+    if len(set(names)) != len(names):
+        twice = next(name for name, count in Counter(names).items() if count > 1)
+    inner = {name: value for name, value in pairs if name in _INNER and isinstance(value, _Keys)}
+    return _Keys(twice, inner) if twice is not None or inner else _NOTHING_TWICE
+
+
+def _refuse_in(keys: _Keys, at: str, inner: Collection[str]) -> None:
+    if keys.twice is not None:
+        # Only a documented name is repeated in the message: any other is received text.
+        name = keys.twice if keys.twice in _DOCUMENTED else "a key"
+        raise BadResponseError("stands there twice", field=f"{at}.{name}".lstrip("."))
+    for name in inner:
+        if name in keys.inner:
+            _refuse_in(keys.inner[name], f"{at}.{name}".lstrip("."), _UNIQUE_BELOW.get(name, ()))
+
+
+_DOCUMENTED: Final = frozenset(
+    {
+        *("success", "errors", "result", "result_info", "page", "total_pages"),
+        *("users", "events", "risk_level", "last_reset_time", "behaviors"),
+    }
+)
 
 
 def _repaired(body: bytes) -> bytes:
@@ -146,15 +265,9 @@ def _readable(errors: list[Raw]) -> Iterator[Explanation]:
             error = _ERROR.decode(raw)
         except UNDECODABLE:
             continue
-        yield Explanation(error.code, _sentence(error))
-
-
-def _sentence(error: _Error) -> str:
-    parts = [] if error.code is None else [f"code {error.code}"]
-    parts += [printable(error.message)] if error.message else []
-    pointer = _pointer(error.source)
-    parts += [f"at {printable(pointer)}"] if pointer else []
-    return " ".join(parts)
+        is_code = error.code is not None and 0 <= error.code < _LARGEST_CODE
+        code = error.code if is_code else None
+        yield Explanation(code, error.message or "", _pointer(error.source))
 
 
 def _pointer(source: Raw) -> str | None:
@@ -162,4 +275,6 @@ def _pointer(source: Raw) -> str | None:
         decoded = _SOURCE.decode(source)
     except UNDECODABLE:
         return None
-    return decoded.pointer if decoded is not None else None
+    pointer = decoded.pointer if decoded is not None else None
+    is_plain = pointer is not None and _POINTER.fullmatch(pointer) is not None
+    return pointer if is_plain and pointer and not _PRIVATE.search(pointer) else None

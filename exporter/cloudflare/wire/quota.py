@@ -48,7 +48,11 @@ _PARTS = re.compile(
 )
 _PARAMETER = re.compile(rf'\s*(?P<key>[a-z*][a-z0-9_.*-]*)\s*=\s*(?P<value>[^\s"]+|{_QUOTED})\s*')
 _NUMBER = re.compile(r"\d{1,12}(?:\.\d{1,6})?", re.ASCII)
-_SECONDS = re.compile(r"\d{1,9}(?:\.\d{1,6})?", re.ASCII)
+_SECONDS = re.compile(r"\d{1,18}(?:\.\d{1,6})?", re.ASCII)
+
+LONGEST_RETRY_AFTER_SECONDS = 3600.0
+"""Cloudflare documents at most 300 s. A longer Retry-After is capped, because a mistake in one
+header would otherwise stop the exporter for years."""
 
 
 def read_quota(headers: Mapping[str, str]) -> QuotaHeaders | None:
@@ -59,10 +63,16 @@ def read_quota(headers: Mapping[str, str]) -> QuotaHeaders | None:
 
 
 def retry_after_seconds(headers: Mapping[str, str], *, now: float) -> float | None:
-    """Read Retry-After, written as seconds or as an HTTP date; a date gone by is 0.
+    """Read Retry-After, written as seconds or as an HTTP date; a date in the past is 0.
 
-    None where there is none, or none that can be understood.
+    At most `LONGEST_RETRY_AFTER_SECONDS`. None where there is none, or none that is readable.
     """
+    seconds = requested_retry_seconds(headers, now=now)
+    return None if seconds is None else min(seconds, LONGEST_RETRY_AFTER_SECONDS)
+
+
+def requested_retry_seconds(headers: Mapping[str, str], *, now: float) -> float | None:
+    """Read Retry-After like `retry_after_seconds`, without the cap."""
     text = headers.get("retry-after", "").strip()
     if _SECONDS.fullmatch(text):
         return float(text)

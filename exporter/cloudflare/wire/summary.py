@@ -15,27 +15,41 @@ from exporter.cloudflare.wire.envelope import Page, open_page
 from exporter.cloudflare.wire.instants import Instant, unix_seconds
 from exporter.cloudflare.wire.levels import LEVELS
 from exporter.cloudflare.wire.requests import UNADDRESSABLE_USERS
+from exporter.errors import BadResponseError
 from exporter.risk.model import RiskLevel, SummaryReading, UserSummary
 
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 """A count a database can hold; JSON's `true` is none."""
 
 
+UserId = Annotated[str, Meta(max_length=256)]
+Text = Annotated[str, Meta(max_length=1024)]
+"""An email has at most 320 characters; without a bound one row could hold a megabyte for days."""
+
+
 class _Row(Struct, frozen=True, gc=False):
-    user_id: str
+    user_id: UserId
     event_count: Count
     last_event: Instant
     max_risk_level: str
-    email: str | None = None
-    name: str | None = None
+    email: Text | None = None
+    name: Text | None = None
 
 
 class _NamedRow(Struct, frozen=True, gc=False):
-    user_id: str
+    user_id: UserId
 
 
 class _Summary(Struct, frozen=True):
     users: Raw
+
+
+MOST_ROW_BYTES = 1024 * 1024
+"""A row has about 200 bytes."""
+
+
+class RowTooLongError(BadResponseError):
+    """A whole row was found that is longer than any real one."""
 
 
 _ROWS = msgspec.json.Decoder(list[_Row])
@@ -56,19 +70,24 @@ def read_whole_summary(body: bytes, *, page: int = 1) -> Page[SummaryReading]:
     return Page(read_rows(users), total=opened.total)
 
 
-def count_rows(body: bytes, *, page: int = 1) -> int:
-    """Count the rows of a body that `read_whole_summary` has read, readable or not."""
-    users = decode(_SUMMARY, open_page(body, page=page).value, at="result").users
-    return len(decode(_RAW_ROWS, users, at="result.users"))
+def read_rows(array: bytes | Raw) -> SummaryReading:
+    """Read a JSON array of rows.
 
-
-def read_rows(array: bytes) -> SummaryReading:
-    """Read a JSON array of rows; raises BadResponseError where it is not an array at all."""
+    Raises BadResponseError where it is not an array, or has a row of more than `MOST_ROW_BYTES`.
+    """
+    if len(memoryview(array)) > MOST_ROW_BYTES:
+        _check_row_sizes(array)
     try:
         rows = _ROWS.decode(array)
     except UNDECODABLE:
         return _read_one_by_one(decode(_RAW_ROWS, array, at="result.users"))
     return _reading(rows)
+
+
+def _check_row_sizes(array: bytes | Raw) -> None:
+    raws = decode(_RAW_ROWS, array, at="result.users")
+    if any(len(memoryview(raw)) > MOST_ROW_BYTES for raw in raws):
+        raise RowTooLongError(f"a row of more than {MOST_ROW_BYTES} bytes", field="result.users")
 
 
 def join(readings: Iterable[SummaryReading]) -> SummaryReading:
