@@ -149,7 +149,7 @@ async def test_a_token_without_the_permission_is_told_which_one(tmp_path: Path) 
         text = await seen.text()
     assert "forbidden; needs Zero Trust: PII Read" in text
     assert "Users by level not known now" in text
-    assert "HTTP 403: code 10000 Authentication error" in text
+    assert "HTTP 403: code 10000 authentication error" in text
 
 
 async def test_data_are_called_stale_when_cloudflare_is_gone(tmp_path: Path) -> None:

@@ -75,7 +75,8 @@ async def test_an_unknown_integration_is_an_error(words: tuple[str, ...]) -> Non
     async with talk_to_simulator(SCENARIO) as talk:
         ending = await typed(talk, *words)
     assert (ending.status, ending.out) == (1, "")
-    assert "Integration not found" in ending.err
+    assert "HTTP 404: " in ending.err
+    assert "not found" in ending.err
 
 
 async def test_an_integration_is_created() -> None:

@@ -155,7 +155,7 @@ async def test_an_unknown_user_is_an_error() -> None:
         environ = pointed_at(talk.simulator)
         ending = await run_command("users", "show", EVE.replace("5", "6"), **environ)
     assert ending.status == 1
-    assert "User not found" in ending.err
+    assert "not found" in ending.err
     assert ending.out == ""
 
 

@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
+from tests.support.certificates import Certificate
+
 
 class Ending(Enum):
     """What follows an answer's bytes."""
@@ -71,6 +73,13 @@ class RawApi:
         if reply.ending is Ending.RESET:
             _reset_on_close(writer)
         return reply.ending is Ending.KEEP
+
+
+def server_tls(certificate: Certificate) -> ssl.SSLContext:
+    """Return the TLS of a server with this certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate.cert, certificate.key)
+    return context
 
 
 @asynccontextmanager

@@ -1,29 +1,128 @@
-"""The aiohttp session as we want it; the client borrows one and never closes it."""
+"""The aiohttp session the client borrows, and the proxy it goes through."""
 
+import asyncio
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from urllib.request import getproxies
+from dataclasses import dataclass, field
+from urllib.request import getproxies, proxy_bypass
 
 from aiohttp import ClientSession, DummyCookieJar, TCPConnector
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.http import HttpProcessingError, RawResponseMessage
+from aiohttp.streams import StreamReader
+from yarl import URL
+
+from exporter.errors import ConfigurationError
+
+MOST_INFORMATIONAL = 16
+"""Responses with a status of 1xx before the final one. HTTP sets no limit, and aiohttp skips them
+without returning to the event loop."""
 
 _KEEP_ALIVE_SECONDS = 90.0
 """Longer than the default poll interval, so that a quiet exporter keeps its one connection."""
 
 _DNS_SECONDS = 60
+_PARSED_BYTES = 16 * 1024
+_FIRST_FINAL_STATUS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """An HTTP proxy. `url` is without credentials; `authorization` is a header's value."""
+
+    url: URL
+    authorization: str | None = field(default=None, repr=False)
+
+
+def proxy_for(url: URL) -> Proxy | None:
+    """Return the proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY name for a URL, if any.
+
+    Raises ConfigurationError, which repeats nothing of the value, for one that is not
+    `http://[USER:PASSWORD@]HOST[:PORT]`: to go without a proxy that was asked for may leak the
+    request.
+    """
+    value = getproxies().get(url.scheme)
+    if not value or (url.host is not None and proxy_bypass(url.host)):
+        return None
+    proxy = _parsed(value)
+    if proxy is None:
+        name = f"{url.scheme.upper()}_PROXY"
+        raise ConfigurationError(f"{name}: expected http://HOST:PORT, or http://USER:PASSWORD@…")
+    authorization = None
+    if proxy.user is not None or proxy.password is not None:
+        credentials = f"{proxy.user or ''}:{proxy.password or ''}"
+        authorization = f"Basic {b64encode(credentials.encode()).decode()}"
+    return Proxy(proxy.origin(), authorization)
+
+
+def _parsed(value: str) -> URL | None:
+    try:
+        proxy = URL(value)
+    except ValueError:
+        return None
+    return proxy if proxy.scheme == "http" and proxy.host and proxy.port is not None else None
 
 
 @asynccontextmanager
 async def open_session(*, connections: int = 8) -> AsyncIterator[ClientSession]:
     """Open a session of at most `connections` connections, closed with the block.
 
-    It keeps connections alive, keeps no cookies (Cloudflare's are for browsers) and honours
-    HTTPS_PROXY, HTTP_PROXY and NO_PROXY. Where no proxy is configured as it is opened, aiohttp is
-    not told to look: it would read the environment and ~/.netrc again for every request.
+    It keeps connections alive, keeps no cookies (Cloudflare's are for browsers), and reads neither
+    proxy variables nor ~/.netrc: `proxy_for` does, once.
     """
-    connector = TCPConnector(
-        limit=connections, keepalive_timeout=_KEEP_ALIVE_SECONDS, ttl_dns_cache=_DNS_SECONDS
-    )
     async with ClientSession(
-        connector=connector, cookie_jar=DummyCookieJar(), trust_env=bool(getproxies())
+        connector=_Connector(
+            limit=connections, keepalive_timeout=_KEEP_ALIVE_SECONDS, ttl_dns_cache=_DNS_SECONDS
+        ),
+        cookie_jar=DummyCookieJar(),
+        trust_env=False,
     ) as session:
         yield session
+
+
+class _Connector(TCPConnector):
+    """Opens connections that bound what may come before an answer.
+
+    aiohttp has no setting for that; `_factory` is where its connectors make a protocol.
+    """
+
+    def __init__(self, *, limit: int, keepalive_timeout: float, ttl_dns_cache: int) -> None:
+        super().__init__(
+            limit=limit, keepalive_timeout=keepalive_timeout, ttl_dns_cache=ttl_dns_cache
+        )
+        loop = asyncio.get_running_loop()
+        self._factory = lambda: _BoundedHandler(loop)  # type: ignore[assignment]  # a partial there
+
+
+class _BoundedHandler(ResponseHandler):
+    """Refuses an endless series of informational responses.
+
+    The number is of all between two final ones. Bytes go to the parser a little at a time, so that
+    the bound holds within one read of the socket too.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
+        self._informational = 0
+
+    def data_received(self, data: bytes) -> None:
+        if len(data) <= _PARSED_BYTES:
+            super().data_received(data)
+            return
+        for start in range(0, len(data), _PARSED_BYTES):
+            if self._informational > MOST_INFORMATIONAL:
+                return
+            super().data_received(data[start : start + _PARSED_BYTES])
+
+    def feed_data(self, data: tuple[RawResponseMessage, StreamReader], size: int = 0) -> None:
+        if data[0].code >= _FIRST_FINAL_STATUS:
+            self._informational = 0
+        else:
+            self._informational += 1
+        if self._informational <= MOST_INFORMATIONAL:
+            super().feed_data(data, size)
+        elif self._informational == MOST_INFORMATIONAL + 1:
+            if self.transport is not None:
+                self.transport.close()
+            self.set_exception(HttpProcessingError(message="too many informational responses"))

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from aiohttp import (
-    ClientHandlerType,
-    ClientRequest,
     ClientResponse,
     ClientSession,
     ClientTimeout,
@@ -17,14 +15,16 @@ from yarl import URL
 from exporter import __version__
 from exporter.clock import Clock
 from exporter.cloudflare.client.answer import Answer
-from exporter.cloudflare.client.failures import translated
-from exporter.cloudflare.credentials import TokenSource
+from exporter.cloudflare.client.failures import Route, translated
+from exporter.cloudflare.client.session import proxy_for
+from exporter.cloudflare.credentials import TokenSource, fingerprint
 from exporter.cloudflare.wire import (
     QuotaHeaders,
     Request,
     Response,
     check_status,
     is_good,
+    ray_id,
     read_quota,
     retry_after_seconds,
 )
@@ -44,7 +44,8 @@ class Exchange:
 
     `outcome` is the HTTP status, or the error's `reason` where no status ever came. `seconds` run
     from the request to the last byte read; of a streamed summary they hold the reader's own time
-    too. `rows` counts the rows of a good answer, `unreadable_rows` those of them left out.
+    too. `rows` counts the rows of a good answer, `unreadable_rows` those of them left out. `token` is the
+    fingerprint of the token it was sent with.
     """
 
     operation: str
@@ -54,6 +55,7 @@ class Exchange:
     retry_after_seconds: float | None = None
     rows: int = 0
     unreadable_rows: int = 0
+    token: str = ""
 
 
 class Transport:
@@ -72,8 +74,13 @@ class Transport:
         self._session = session
         self._base = _base_url(api_url)
         self._token = token
-        self._timeout = ClientTimeout(
-            total=timeout_seconds, sock_connect=min(_CONNECT_SECONDS, timeout_seconds)
+        url = URL(self._base)
+        connect_seconds = min(_CONNECT_SECONDS, timeout_seconds)
+        self._timeout = ClientTimeout(total=timeout_seconds, sock_connect=connect_seconds)
+        self._proxy = proxy_for(url)
+        self._is_tunnelled = url.scheme == "https"
+        self._route = Route.to(
+            url, self._proxy, timeout_seconds=timeout_seconds, connect_seconds=connect_seconds
         )
         self._on_exchange = on_exchange
         self._clock = clock
@@ -86,76 +93,92 @@ class Transport:
         reported when the block ends, unless it was cancelled before any status came.
         """
         started = self._clock.monotonic()
+        token = self._token.current()
         answer: Answer | None = None
         failure: PollError | None = None
         try:
-            with translated():
-                async with self._send(request) as response:
+            with translated(self._route):
+                async with self._send(request, token) as response:
                     answer = Answer(response, longest=longest)
-                    await self._check(answer)
+                    await self._check(answer, request, token)
                     yield answer
         except PollError as error:
             failure = error
+            if answer is not None:
+                error.ray_id = ray_id(answer.headers)
             raise
         finally:
-            seconds = self._clock.monotonic() - started
-            self._report(request, answer=answer, failure=failure, seconds=seconds)
+            exchange = self._exchange(
+                request,
+                answer=answer,
+                failure=failure,
+                seconds=self._clock.monotonic() - started,
+                token=token,
+            )
+            if exchange is not None:
+                self._on_exchange(exchange)
 
-    def _send(self, request: Request) -> AbstractAsyncContextManager[ClientResponse]:
+    def _send(self, request: Request, token: str) -> AbstractAsyncContextManager[ClientResponse]:
+        headers, proxy_headers = _headers(request), None
+        # Given here and not by a middleware: the session knows no netrc that it could clash with.
+        headers["Authorization"] = f"Bearer {token}"
+        if self._proxy is not None and self._proxy.authorization is not None:
+            for_proxy = {"Proxy-Authorization": self._proxy.authorization}
+            if self._is_tunnelled:
+                proxy_headers = for_proxy
+            else:
+                headers.update(for_proxy)
         query = f"?{urlencode(request.query)}" if request.query else ""
         return self._session.request(
             request.method,
             URL(f"{self._base}{request.path}{query}", encoded=True),
             data=request.body,
-            headers=_headers(request),
+            headers=headers,
             timeout=self._timeout,
             allow_redirects=False,
             auto_decompress=False,
-            middlewares=(self._authorize,),
+            proxy=None if self._proxy is None else self._proxy.url,
+            proxy_headers=proxy_headers,
         )
 
-    async def _authorize(
-        self, request: ClientRequest, handler: ClientHandlerType
-    ) -> ClientResponse:
-        """Put the token into the request.
-
-        Here rather than among the headers, because a session that heeds the proxy variables also
-        heeds netrc, and aiohttp refuses a request that has both.
-        """
-        request.headers["Authorization"] = f"Bearer {self._token.current()}"
-        return await handler(request)
-
-    async def _check(self, answer: Answer) -> None:
+    async def _check(self, answer: Answer, request: Request, token: str) -> None:
         if is_good(answer.status):
             return
-        body = await self._error_body(answer)
+        body = await self._error_body(answer, token)
         try:
-            check_status(Response(answer.status, answer.headers, body), now=self._clock.time())
+            check_status(
+                Response(answer.status, answer.headers, body),
+                now=self._clock.time(),
+                quotes_api=request.body is not None,
+            )
         except (UnauthorizedError, ForbiddenError):
             self._token.reread()
             raise
 
-    async def _error_body(self, answer: Answer) -> bytes:
+    async def _error_body(self, answer: Answer, token: str) -> bytes:
         """Read the explanation of an error; the status counts even where it cannot be read.
 
-        Should the API ever repeat the token to us, it ends here.
+        A token that the API repeats is removed here.
         """
         body = b""
-        with suppress(PollError), translated():
+        with suppress(PollError), translated(self._route):
             body = await answer.beginning(_ERROR_BODY_BYTES)
-        return body.replace(self._token.current().encode(), b"[redacted]")
+        return body.replace(token.encode(), b"[redacted]")
 
-    def _report(
+    def _exchange(
         self,
         request: Request,
         *,
         answer: Answer | None,
         failure: PollError | None,
         seconds: float,
-    ) -> None:
+        token: str,
+    ) -> Exchange | None:
+        """Describe what happened; None for a request cancelled before any status came."""
+        sent_with = fingerprint(token)
         if answer is not None:
             now = self._clock.time()
-            exchange = Exchange(
+            return Exchange(
                 request.operation,
                 str(answer.status),
                 seconds,
@@ -163,10 +186,11 @@ class Transport:
                 retry_after_seconds=retry_after_seconds(answer.headers, now=now),
                 rows=answer.rows,
                 unreadable_rows=answer.unreadable_rows,
+                token=sent_with,
             )
-            self._on_exchange(exchange)
-        elif failure is not None:
-            self._on_exchange(Exchange(request.operation, failure.reason, seconds))
+        if failure is not None:
+            return Exchange(request.operation, failure.reason, seconds, token=sent_with)
+        return None
 
 
 def _base_url(api_url: str) -> str:
