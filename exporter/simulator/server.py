@@ -16,16 +16,16 @@ from exporter.simulator.world.timestamps import SECOND_NS
 from exporter.simulator.world.world import World, build_world
 
 _SHUTDOWN_SECONDS = 0.25
-"""How long answers under way may take at the end; aiohttp waits so long twice."""
+"""The time that running requests get at shutdown; aiohttp waits twice as long."""
 _MAX_REQUEST_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Simulator:
-    """A simulator that is being served at `url`.
+    """A running simulator, served at `url`.
 
-    `account_ids` and `tokens` (their values) are by name, in the scenario's order. Who reads
-    `world` without a request lets `driver` catch up first.
+    `account_ids` and `tokens` (the values) are by name, in the order of the scenario. Call
+    `driver.catch_up` before reading `world` directly.
     """
 
     url: str
@@ -35,23 +35,23 @@ class Simulator:
 
     @property
     def api_url(self) -> str:
-        """What stands for `https://api.cloudflare.com/client/v4`."""
+        """The base URL of the API, in place of `https://api.cloudflare.com/client/v4`."""
         return self.url + API_ROOT
 
     @property
     def admin_url(self) -> str:
-        """Where the simulator's own controls are; see `http.control`."""
+        """The base URL of the admin API; see `http.admin_api`."""
         return self.url + ADMIN_ROOT
 
     @property
     def account_ids(self) -> Mapping[str, str]:
-        """Each account's id by its name."""
+        """The id of each account by its name."""
         accounts = self.world.accounts
         return {account.traits.name: account_id for account_id, account in accounts.items()}
 
     @property
     def tokens(self) -> Mapping[str, str]:
-        """Each token's value by its name."""
+        """The value of each token by its name."""
         return {token.name: value for value, token in self.world.tokens.items()}
 
 
@@ -63,10 +63,10 @@ async def run_simulator(
     port: int = 0,
     clock: Clock | None = None,
 ) -> AsyncIterator[Simulator]:
-    """Serve a simulator until the block ends; port 0 takes a free one.
+    """Serve a simulator until the block ends; port 0 is any free port.
 
-    Raises ConfigurationError if the scenario's parts do not fit together, and ListenError if the
-    address cannot be listened on.
+    Raise ConfigurationError if the parts of the scenario contradict each other, and ListenError if
+    the address cannot be bound.
     """
     clock = clock or SystemClock()
     now_ns = round(clock.time() * SECOND_NS)
@@ -110,7 +110,7 @@ async def _serve(app: web.Application, *, host: str, port: int) -> AsyncIterator
 
 
 def _url(address: tuple[str, int] | tuple[str, int, int, int]) -> str:
-    """Return the URL of a bound address; the unspecified one is reached by loopback."""
+    """Return the URL of a bound address, with loopback in place of the unspecified address."""
     host, port = address[0], address[1]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - read, not bound
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

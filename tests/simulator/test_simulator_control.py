@@ -87,7 +87,7 @@ async def test_of_several_accounts_an_order_names_one() -> None:
     """Guessing would change the wrong one."""
     accounts = [still_account(), still_account(name="globex")]
     async with talk_to_simulator(Scenario.model_validate({"accounts": accounts})) as talk:
-        with pytest.raises(AssertionError, match="there are several accounts: say which"):
+        with pytest.raises(AssertionError, match="several accounts exist; name one in account"):
             await talk.order("reset", user=ADA)
         await talk.order("reset", user=ADA, account="globex")
 
@@ -101,7 +101,7 @@ async def test_a_number_of_a_fault_is_a_number(talk: Talk) -> None:
     async with talk.session.delete(url, params={"number": "one"}) as answer:
         content = await answer.json()
 
-    assert (answer.status, content) == (400, {"errors": ["number: not a number"]})
+    assert (answer.status, content) == (400, {"errors": ["number: must be a number"]})
 
 
 async def test_the_log_names_tokens_and_never_shows_them(talk: Talk) -> None:

@@ -112,9 +112,9 @@ class BehaviorsForm(Form):
 
 
 class IntegrationForm(Form):
-    """What creating and overwriting an integration have in common.
+    """The fields that creating and overwriting an integration have in common.
 
-    A `reference_id` that is missing, null or empty is None.
+    A `reference_id` that is missing, null or empty means None.
     """
 
     tenant_url: TenantUrl
@@ -123,7 +123,7 @@ class IntegrationForm(Form):
 
 
 class NewIntegrationForm(IntegrationForm):
-    """A new integration. The reference has no `active` here: strict validation ignores it."""
+    """A new integration. The reference has no `active` here, so strict validation ignores it."""
 
     integration_type: IntegrationType
 
@@ -134,7 +134,7 @@ class NewIntegrationForm(IntegrationForm):
 
 
 class ChangedIntegrationForm(IntegrationForm):
-    """An overwritten integration; an `active` of None leaves it as it is (lenient only)."""
+    """An overwritten integration. An `active` of None keeps the present value (lenient only)."""
 
     active: bool | None = Field(default=None, validate_default=True)
 
@@ -164,7 +164,7 @@ def read_form(
 
 
 def _problem(detail: ErrorDetails) -> Problem:
-    # pydantic marks an error in a key of an object by one more part after the key.
+    # For an invalid key of an object, pydantic adds one more part to the location.
     names = [str(name) for name in detail["loc"] if name != "[key]"]
     pointer = "".join(f"/{name}" for name in names)
     return invalid_field(_message(detail), pointer=pointer)
@@ -177,7 +177,7 @@ def _message(detail: ErrorDetails) -> str:
 
 
 def get_behaviors(authorized: AuthorizedCall) -> Reply:
-    """Answer every behavior and how it is configured."""
+    """Return every behavior with its configuration."""
     behaviors = {
         behavior.key: {
             "name": behavior.name,
@@ -191,7 +191,7 @@ def get_behaviors(authorized: AuthorizedCall) -> Reply:
 
 
 def update_behaviors(authorized: AuthorizedCall) -> Reply:
-    """Configure the behaviors named, and answer what they are now; others stay as they are."""
+    """Configure the given behaviors and return their new configuration; keep the others."""
     account = authorized.account
     form = read_form(
         BehaviorsForm,
@@ -205,19 +205,19 @@ def update_behaviors(authorized: AuthorizedCall) -> Reply:
 
 
 def list_integrations(authorized: AuthorizedCall) -> Reply:
-    """Answer all of them."""
+    """Return every integration."""
     return success_reply(
         authorized, [_shape(authorized, one) for one in authorized.account.integrations]
     )
 
 
 def get_integration(authorized: AuthorizedCall) -> Reply:
-    """Answer the one with the id in the path."""
+    """Return the integration with the id in the path."""
     return success_reply(authorized, _shape(authorized, _find(authorized)))
 
 
 def get_integration_by_reference(authorized: AuthorizedCall) -> Reply:
-    """Answer the one with the client's reference id in the path."""
+    """Return the integration with the reference id in the path."""
     integration = authorized.account.integrations.find(authorized.route.key)
     if integration is None:
         raise integration_not_found()
@@ -225,7 +225,7 @@ def get_integration_by_reference(authorized: AuthorizedCall) -> Reply:
 
 
 def create_integration(authorized: AuthorizedCall) -> Reply:
-    """Create an integration, active by default. It gets a reference id if none is given."""
+    """Create an integration, active by default, and generate a reference id if none is given."""
     form = read_form(
         NewIntegrationForm, authorized.call.body, is_lenient=authorized.world.is_lenient
     )
@@ -241,7 +241,7 @@ def create_integration(authorized: AuthorizedCall) -> Reply:
 
 
 def update_integration(authorized: AuthorizedCall) -> Reply:
-    """Overwrite whether it is active, its tenant and, where given, its reference id."""
+    """Overwrite tenant URL, `active` and reference id; a missing reference id is kept."""
     before = _find(authorized)
     form = read_form(
         ChangedIntegrationForm, authorized.call.body, is_lenient=authorized.world.is_lenient
@@ -258,7 +258,7 @@ def update_integration(authorized: AuthorizedCall) -> Reply:
 
 
 def delete_integration(authorized: AuthorizedCall) -> Reply:
-    """Delete it; the result is null."""
+    """Delete an integration; the result is null."""
     authorized.account.integrations.delete(_find(authorized).id)
     return success_reply(authorized, None)
 

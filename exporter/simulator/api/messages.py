@@ -7,10 +7,13 @@ import msgspec
 
 from exporter.simulator.world.bodies import Body, Piece
 
+_ENCODER = msgspec.json.Encoder()
+_REST = b'"success":true,"errors":[],"messages":[]'
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One entry of an envelope's `errors`; `pointer` is the place in the request, if any."""
+    """An entry of the envelope's `errors`; `pointer` is its place in the request, if any."""
 
     code: int
     message: str
@@ -18,7 +21,7 @@ class Problem:
 
 
 class ApiError(Exception):
-    """The call is refused with an HTTP status and one problem or more."""
+    """A call is rejected with an HTTP status and at least one problem."""
 
     def __init__(self, status: int, *problems: Problem) -> None:
         super().__init__("; ".join(problem.message for problem in problems))
@@ -27,17 +30,17 @@ class ApiError(Exception):
 
 
 def no_credentials() -> ApiError:
-    """The request carries none."""
+    """Return the error of a request without credentials."""
     return ApiError(400, Problem(9106, "Missing X-Auth-Key, X-Auth-Email or Authorization headers"))
 
 
 def missing_credential(header: str) -> ApiError:
-    """The request carries only one of X-Auth-Email and X-Auth-Key."""
+    """Return the error of a request with only one of X-Auth-Email and X-Auth-Key."""
     return ApiError(400, Problem(9106, f"Missing {header} header"))
 
 
 def malformed_email() -> ApiError:
-    """X-Auth-Email is not an email address."""
+    """Return the error of an X-Auth-Email that is not an email address."""
     return ApiError(
         400,
         Problem(6003, "Invalid request headers"),
@@ -46,12 +49,12 @@ def malformed_email() -> ApiError:
 
 
 def unknown_key() -> ApiError:
-    """No user has this pair of email and key."""
+    """Return the error of an unknown pair of email and key."""
     return ApiError(403, Problem(9103, "Unknown X-Auth-Key or X-Auth-Email"))
 
 
 def malformed_credentials() -> ApiError:
-    """The Authorization header is not a bearer token."""
+    """Return the error of an Authorization header that is not a bearer token."""
     return ApiError(
         400,
         Problem(6003, "Invalid request headers"),
@@ -60,37 +63,37 @@ def malformed_credentials() -> ApiError:
 
 
 def forbidden() -> ApiError:
-    """The token may not do this, or not in this account."""
+    """Return the error of a token without the permission or without access to the account."""
     return ApiError(403, Problem(10000, "Authentication error"))
 
 
 def not_entitled() -> ApiError:
-    """The account's plan has no risk scoring."""
+    """Return the error of an account whose plan does not include risk scoring."""
     return ApiError(403, Problem(10000, "Risk scoring is not part of this account's plan"))
 
 
 def throttled() -> ApiError:
-    """The token's quota is spent."""
+    """Return the error of a token whose quota is used up."""
     return ApiError(429, Problem(971, "Please wait and consider throttling your request speed"))
 
 
 def user_not_found() -> ApiError:
-    """The account has no such user now."""
+    """Return the error of an unknown or deleted user."""
     return ApiError(404, Problem(1404, "User not found"))
 
 
 def integration_not_found() -> ApiError:
-    """The account has no such integration."""
+    """Return the error of an unknown integration."""
     return ApiError(404, Problem(1404, "Integration not found"))
 
 
 def unknown_token(status: int) -> ApiError:
-    """No such token; Cloudflare answers 401 or 403."""
+    """Return the error of an unknown token; Cloudflare uses the status 401 or 403."""
     return ApiError(status, Problem(9109, "Invalid access token"))
 
 
 def no_route(path: str) -> ApiError:
-    """Nothing is at `path`."""
+    """Return the error of a path without a route."""
     return ApiError(
         404,
         Problem(7003, f"Could not route to {path}, perhaps your object identifier is invalid?"),
@@ -99,26 +102,22 @@ def no_route(path: str) -> ApiError:
 
 
 def no_method(method: str) -> ApiError:
-    """Something is at that path, but not for `method`."""
+    """Return the error of a method that the route of a path does not have."""
     return ApiError(405, Problem(7001, f"Method {method} not available for that URI."))
 
 
 def invalid(message: str, *, pointer: str) -> ApiError:
-    """What stands at `pointer` in the request is not acceptable."""
+    """Return the error of one invalid value at `pointer` in the request."""
     return ApiError(400, invalid_field(message, pointer=pointer))
 
 
 def invalid_field(message: str, *, pointer: str) -> Problem:
-    """One thing that is wrong with a request's body or query."""
+    """Return the problem of one invalid value at `pointer` in the request."""
     return Problem(1400, message, pointer)
 
 
-_ENCODER = msgspec.json.Encoder()
-_REST = b'"success":true,"errors":[],"messages":[]'
-
-
 class ResultInfo(msgspec.Struct):
-    """Which page of how many the result is."""
+    """The page of a paged result."""
 
     count: int
     page: int
@@ -128,14 +127,14 @@ class ResultInfo(msgspec.Struct):
 
 
 def success(result: object, *, result_first: bool) -> Body:
-    """Wrap a JSON `result`."""
+    """Return the envelope of a successful reply with `result` as JSON."""
     return wrap((Piece(_ENCODER.encode(result)),), result_first=result_first)
 
 
 def wrap(
     result: Iterable[Piece], *, result_first: bool, result_info: ResultInfo | None = None
 ) -> Body:
-    """Wrap a result that is already JSON, without copying it."""
+    """Return the envelope of a successful reply whose result is already JSON, without copying it."""
     info = b"" if result_info is None else b',"result_info":' + _ENCODER.encode(result_info)
     head, tail = (b'{"result":', b"," + _REST + info + b"}")
     if not result_first:
@@ -144,7 +143,7 @@ def wrap(
 
 
 def failure(problems: Sequence[Problem]) -> Body:
-    """Wrap errors."""
+    """Return the envelope of an error."""
     answer = {"success": False, "errors": list(map(_error_entry, problems)), "messages": []}
     return Body.of(_ENCODER.encode({**answer, "result": None}))
 
@@ -173,12 +172,12 @@ class Call:
 
 
 def ignore_delivery() -> None:
-    """Take note of nothing: it does not matter whether the reply went out whole."""
+    """Do nothing: the delivery of the reply changes no state."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What to answer; `delivered` is to be called once all of it went out."""
+    """A reply to a call; the caller calls `delivered` once the whole body was sent."""
 
     status: int
     body: Body
@@ -187,5 +186,5 @@ class Reply:
 
 
 def error_reply(error: ApiError, headers: Mapping[str, str] | None = None) -> Reply:
-    """Reply with an error."""
+    """Return the reply of an error."""
     return Reply(error.status, failure(error.problems), headers or {})

@@ -14,7 +14,7 @@ from exporter.simulator.world.world import World
 
 
 class Operation(StrEnum):
-    """One operation, by the name the log, the faults and the counts use."""
+    """An operation; the value is its name in the log, the faults and the counts."""
 
     SUMMARY = "summary"
     USER = "user"
@@ -46,19 +46,19 @@ PERMISSIONS = {
     Operation.DELETE_INTEGRATION: _WRITE,
     Operation.INTEGRATION_BY_REFERENCE: _READ,
 }
-"""Any one of these is enough."""
+"""The permissions of each operation, any one of which is sufficient."""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Where a call goes; `key` is the user, integration or reference id of the path."""
+    """The target of a call; `key` is the user, integration or reference id in the path."""
 
     operation: Operation
     account_id: str
     key: str = ""
 
 
-# The first pattern that matches decides, so that what looks like a user id comes last.
+# The first matching pattern is used, so the patterns with a user id come last.
 _PATHS: tuple[tuple[str, dict[str, Operation]], ...] = (
     ("/summary", {"GET": Operation.SUMMARY}),
     ("/behaviors", {"GET": Operation.BEHAVIORS, "PUT": Operation.UPDATE_BEHAVIORS}),
@@ -110,7 +110,7 @@ def route_or_none(method: str, path: str, account_ids: Collection[str]) -> Route
 
 @dataclass(frozen=True, slots=True)
 class AuthorizedCall:
-    """A call that may be performed: its token exists, may do this, and has quota left."""
+    """A call that may be performed: its token is known, has the permission and has quota left."""
 
     call: Call
     route: Route
@@ -121,6 +121,6 @@ class AuthorizedCall:
 
 
 def success_reply(authorized: AuthorizedCall, result: object) -> Reply:
-    """Reply with a JSON result."""
+    """Return a successful reply with `result` as JSON."""
     result_first = authorized.account.traits.result_first
     return Reply(200, success(result, result_first=result_first), {})

@@ -48,10 +48,10 @@ _HANDLERS: Mapping[Operation, Callable[[AuthorizedCall], Reply]] = {
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What became of a call before it was performed.
+    """The decision about a call before it is performed.
 
-    `token` and `route` are None where the call has none; exactly one of `authorized` and
-    `rejection` is set. `headers` tell of the quota.
+    `token` and `route` are None if the call has none. Exactly one of `authorized` and `rejection` is
+    set. `headers` are those of the quota.
     """
 
     token: Token | None
@@ -62,13 +62,13 @@ class Decision:
 
 
 class Service:
-    """A world's API. Instants are passed in: Unix nanoseconds, and a monotonic clock's seconds."""
+    """The API of a world. Instants are Unix nanoseconds, or seconds of a monotonic clock."""
 
     def __init__(self, world: World) -> None:
         self._world = world
 
     def authorize(self, call: Call, *, now_ns: int, monotonic: float) -> Decision:
-        """Decide whether a call may be performed; every call of a known token costs quota."""
+        """Decide whether a call may be performed. Every call of a known token uses quota."""
         route = route_or_none(call.method, call.path, self._world.accounts)
         token = None
         headers: Mapping[str, str] = {}
@@ -85,7 +85,7 @@ class Service:
         return Decision(token, route, headers, authorized=authorized)
 
     def perform(self, authorized: AuthorizedCall, *, now_ns: int) -> Reply:
-        """Perform an authorized call, which may have been kept waiting until `now_ns`."""
+        """Perform an authorized call, possibly after a delay, as of `now_ns`."""
         authorized = replace(authorized, now_ns=now_ns)
         try:
             return _HANDLERS[authorized.route.operation](authorized)

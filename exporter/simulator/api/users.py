@@ -16,7 +16,7 @@ _TAIL = Piece(b"]}")
 
 
 class EventShape(msgspec.Struct, omit_defaults=True):
-    """An event as details show it."""
+    """An event in the details of a user."""
 
     id: str
     name: str
@@ -26,7 +26,7 @@ class EventShape(msgspec.Struct, omit_defaults=True):
 
 
 class UserShape(msgspec.Struct):
-    """A user as details show them; `risk_level` is missing where they have none."""
+    """The details of a user; `risk_level` is missing if the user has none."""
 
     email: str
     name: str
@@ -36,7 +36,7 @@ class UserShape(msgspec.Struct):
 
 
 def get_summary(authorized: AuthorizedCall) -> Reply:
-    """Answer every listed user, or a page of them where the account pages."""
+    """Return every listed user, or one page of them if the account has a page size."""
     account, reader = authorized.account, authorized.token.reader
     changes = account.preview_summary(reader, at_ns=authorized.now_ns)
     info, rows = None, account.summary_pieces()
@@ -49,7 +49,7 @@ def get_summary(authorized: AuthorizedCall) -> Reply:
 
 
 def get_user(authorized: AuthorizedCall) -> Reply:
-    """Answer one user's events, the latest first, and their score."""
+    """Return a user's events, newest first, and their level."""
     user = _find_user(authorized)
     events, reset = tuple(user.events), user.last_reset
     reply = success_reply(authorized, _shape_user(user))
@@ -64,7 +64,7 @@ def get_user(authorized: AuthorizedCall) -> Reply:
 
 
 def reset_user(authorized: AuthorizedCall) -> Reply:
-    """Clear one user's score, whether or not they have one."""
+    """Clear the score of a user, whether or not they have one."""
     authorized.account.reset(_find_user(authorized), at_ns=authorized.now_ns)
     return success_reply(authorized, {})
 

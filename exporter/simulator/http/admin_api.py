@@ -1,19 +1,19 @@
-"""The simulator's own controls, below /simulator/, beside the API and without any token.
+"""The admin API of the simulator, below /simulator/, without authentication.
 
 | request | what it does |
 |---|---|
-| GET /simulator/ | names the accounts and the tokens |
-| GET /simulator/truth | the ground truth; `?account=`, `?reader=` (a token's name), `?users=0` |
-| GET /simulator/log | the latest requests, and counts of all |
-| POST /simulator/events | a user triggers events |
-| POST /simulator/reset, vanish, return | a user is reset, deleted, there again |
+| GET /simulator/ | returns the names of the accounts and tokens |
+| GET /simulator/truth | returns the ground truth; `?account=`, `?reader=` (a token), `?users=0` |
+| GET /simulator/log | returns the latest requests, and counts of all |
+| POST /simulator/events | lets a user trigger events |
+| POST /simulator/reset, vanish, return | resets, deletes or restores a user |
 | POST /simulator/users, behaviors | adds a user; adds or changes a behavior |
-| POST /simulator/spend | somebody else spends requests of a token |
-| GET, POST, DELETE /simulator/faults | lists, adds, clears (all, or `?number=`) faults |
-| POST /simulator/pause, resume | stops what happens by itself, and lets it go on |
+| POST /simulator/spend | uses quota of a token, as another client would |
+| GET, POST, DELETE /simulator/faults | lists, adds and clears (all, or `?number=`) faults |
+| POST /simulator/pause, resume | stops and resumes the activity |
 
-Bodies are JSON objects as `orders` and `scenario.faults` say. What cannot be done is answered
-with 400 and `{"errors": [...]}`.
+Bodies are JSON objects as in `admin_commands` and `scenario.Fault`. A command that cannot be
+carried out is answered with 400 and `{"errors": [...]}`.
 """
 
 from collections.abc import Awaitable, Callable
@@ -49,7 +49,7 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class AdminApi:
-    """Everything below /simulator/."""
+    """All routes below /simulator/."""
 
     def __init__(self, world: World, driver: Driver, log: RequestLog, clock: Clock) -> None:
         self._world = world
@@ -59,7 +59,7 @@ class AdminApi:
         self._commands = AdminCommands(world, clock)
 
     def routes(self) -> list[web.RouteDef]:
-        """Return the routes to serve."""
+        """Return the routes."""
         posts = {
             "events": self._trigger,
             "reset": self._user_command(self._commands.reset),
@@ -148,7 +148,7 @@ class AdminApi:
     async def _clear_faults(self, request: web.Request) -> web.StreamResponse:
         number = request.rel_url.query.get("number")
         if number is not None and not number.isdecimal():
-            raise CommandError("number: not a number")
+            raise CommandError("number: must be a number")
         numbers = None if number is None else [int(number)]
         return _json({"cleared": self._world.faults.clear(numbers)})
 
@@ -168,7 +168,7 @@ class AdminApi:
         return handle
 
     def _handle_errors(self, handle: _Handler) -> _Handler:
-        """Let the world catch up before a command, and answer 400 where it cannot be followed."""
+        """Catch up with the activity before a command, and answer 400 if it fails."""
 
         async def handle_errors(request: web.Request) -> web.StreamResponse:
             self._driver.catch_up()
@@ -181,7 +181,7 @@ class AdminApi:
 
 
 async def _read(request: web.Request, kind: type[_Command]) -> _Command:
-    """Read the body as a command; CommandError with all that is wrong with it."""
+    """Return the body as a command. Raise CommandError with every problem."""
     try:
         return kind.model_validate_json(await request.read())
     except ValidationError as error:

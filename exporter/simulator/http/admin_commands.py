@@ -15,13 +15,13 @@ from exporter.simulator.world.world import World, behavior_of
 
 
 class AccountCommand(ScenarioModel):
-    """A command about an account, by name or id; the only one, unless said."""
+    """A command for an account, by name or id; the default is the only account."""
 
     account: Name | None = None
 
 
 class UserCommand(AccountCommand):
-    """A command about a user, by id or email address."""
+    """A command for a user, by id or email address."""
 
     user: Name
 
@@ -29,9 +29,9 @@ class UserCommand(AccountCommand):
 class TriggerCommand(UserCommand):
     """Let a user trigger `count` events of a behavior (a key).
 
-    `level`, `timestamp` (RFC 3339, or Unix seconds to the microsecond) and `id`: the behavior's,
-    now, and a new one, unless said. Several events ordered with one id and timestamp are alike
-    in every way.
+    By default, `level` is the behavior's, `timestamp` is now, and each event has a new `id`. A
+    timestamp is RFC 3339, or Unix seconds with microsecond precision. Events of one command with
+    both id and timestamp are identical.
     """
 
     behavior: Name
@@ -42,38 +42,38 @@ class TriggerCommand(UserCommand):
 
 
 class AddUserCommand(AccountCommand):
-    """Add a user without any event."""
+    """Add a user without events."""
 
     email: Name
     name: str = ""
 
 
 class ConfigureCommand(BehaviorSpec):
-    """Add or change a behavior at once; what a scenario says of later does not apply."""
+    """Add or change a behavior immediately, ignoring the scenario's delayed changes."""
 
     account: Name | None = None
 
 
 class SpendCommand(ScenarioModel):
-    """Let somebody else spend so many requests of a token (by name; the first, unless said)."""
+    """Use requests of a token (a name; the default is the first token)."""
 
     requests: int = Field(ge=1)
     token: Name | None = None
 
 
 class CommandError(Exception):
-    """The command cannot be carried out: each argument is one reason."""
+    """A command cannot be carried out; each argument is one reason."""
 
 
 class AdminCommands:
-    """Changes a world as ordered."""
+    """Carries out commands on a world."""
 
     def __init__(self, world: World, clock: Clock) -> None:
         self._world = world
         self._clock = clock
 
     def trigger(self, command: TriggerCommand) -> list[Event]:
-        """Let a user, who may have vanished, trigger events; return them."""
+        """Let a user, who may be deleted, trigger events; return them."""
         account = self.find_account(command.account)
         user = self.find_user(command)
         behavior = account.behaviors.get(command.behavior)
@@ -82,7 +82,7 @@ class AdminCommands:
         return [self._trigger(account, user, behavior, command) for _ in range(command.count)]
 
     def reset(self, command: UserCommand) -> None:
-        """Clear a user's score, even one who has vanished."""
+        """Clear a user's score, even if the user is deleted."""
         self.find_account(command.account).reset(self.find_user(command), at_ns=self._now_ns())
 
     def vanish(self, command: UserCommand) -> None:
@@ -90,11 +90,11 @@ class AdminCommands:
         self.find_account(command.account).vanish(self.find_user(command))
 
     def bring_back(self, command: UserCommand) -> None:
-        """Let a deleted user be there again."""
+        """Restore a deleted user."""
         self.find_account(command.account).bring_back(self.find_user(command))
 
     def add_user(self, command: AddUserCommand) -> User:
-        """Add a user without any event."""
+        """Add a user without events."""
         account = self.find_account(command.account)
         return account.add_user(draw_uuid(self._world.rng), email=command.email, name=command.name)
 
@@ -104,23 +104,23 @@ class AdminCommands:
         behaviors[command.key] = behavior_of(command, behaviors.get(command.key))
 
     def spend(self, command: SpendCommand) -> None:
-        """Spend requests of a token."""
+        """Use requests of a token."""
         token = self.find_token(command.token)
         token.quota.spend(self._clock.monotonic(), requests=command.requests)
 
     def find_account(self, name_or_id: str | None) -> Account:
-        """Return the account; None is the only one."""
+        """Return an account by name or id; None means the only account."""
         if name_or_id is not None:
             account = self._world.find_account(name_or_id)
             if account is None:
                 raise CommandError(f"no such account: {name_or_id}")
             return account
         if len(self._world.accounts) > 1:
-            raise CommandError("there are several accounts: say which")
+            raise CommandError("several accounts exist; name one in account")
         return next(iter(self._world.accounts.values()))
 
     def find_token(self, name: str | None) -> Token:
-        """Return the token with that name; None is the first."""
+        """Return a token by name; None means the first token."""
         if name is None:
             return next(iter(self._world.tokens.values()))
         token = self._world.find_token(name)
@@ -129,7 +129,7 @@ class AdminCommands:
         return token
 
     def find_user(self, command: UserCommand) -> User:
-        """Return the user, by id or email address."""
+        """Return a user by id or email address."""
         account = self.find_account(command.account)
         by_email = (user for user in account.user_list if user.email == command.user)
         user = account.users.get(command.user) or next(by_email, None)
@@ -158,7 +158,7 @@ class AdminCommands:
 
 def _at_ns(timestamp: float | str) -> int:
     if not isinstance(timestamp, str):
-        # What is finer than a microsecond is noise in a float of this size.
+        # A float of this size has no precision below a microsecond.
         return round(timestamp * 1e6) * 1000
     try:
         return parse_timestamp(timestamp)

@@ -27,13 +27,15 @@ from exporter.simulator.world.world import World
 
 _KEPT = 10_000
 
+API_ROOT = "/client/v4"
+
 
 class LogEntry(msgspec.Struct, frozen=True):
-    """One request.
+    """A request and its outcome.
 
-    `time` is when it came, in Unix seconds. `token` is a name, None where it was not known; it
-    is never the token itself. `status` is None where no status went out; `fault` is the kind
-    that struck it, if any. `delivered`: the whole answer went out.
+    `time` is its arrival in Unix seconds. `token` is the name of the token, None if it is unknown, and
+    never its value. `status` is None if none was sent. `fault` is the kind of the fault that was
+    applied, if any. `delivered` says whether the whole response was sent.
     """
 
     time: float
@@ -46,7 +48,7 @@ class LogEntry(msgspec.Struct, frozen=True):
 
 
 class RequestCount(msgspec.Struct, frozen=True):
-    """How many requests of one kind there were since the start."""
+    """The number of requests of one kind since the start."""
 
     token: str | None
     operation: str | None
@@ -62,24 +64,21 @@ class RequestLog:
         self._counts: Counter[tuple[str | None, str | None, int | None]] = Counter()
 
     def add(self, entry: LogEntry) -> None:
-        """Remember a request once it has ended."""
+        """Record a request after it has ended."""
         self._entries.append(entry)
         self._counts[entry.token, entry.operation, entry.status] += 1
 
     def entries(self) -> tuple[LogEntry, ...]:
-        """Return the latest requests, in the order they ended."""
+        """Return the latest requests in the order they ended."""
         return tuple(self._entries)
 
     def counts(self) -> tuple[RequestCount, ...]:
-        """Return the complete counts."""
+        """Return the counts of all requests since the start."""
         return tuple(RequestCount(*key, count) for key, count in self._counts.items())
 
 
-API_ROOT = "/client/v4"
-
-
 class Endpoint:
-    """Everything below the API's root."""
+    """The handler of every path below the root of the API."""
 
     def __init__(self, world: World, driver: Driver, log: RequestLog, clock: Clock) -> None:
         self._world = world
@@ -89,7 +88,7 @@ class Endpoint:
         self._clock = clock
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Answer one request, and log it once it has ended in whatever way."""
+        """Respond to a request, and log it however it ends."""
         started = self._clock.time()
         call = await _read_call(request)
         decision = self._service.authorize(
@@ -99,13 +98,13 @@ class Endpoint:
         try:
             return await self._answer(exchange)
         except OSError:
-            # The client has gone; nobody is left to be answered.
+            # The client has disconnected; the response cannot be sent.
             return web.Response(status=500)
         finally:
             self._log.add(exchange.log_entry(started))
 
     async def add_ray(self, request: web.Request, response: web.StreamResponse) -> None:
-        """Add the CF-RAY header to an answer of the API, also to one of aiohttp's own."""
+        """Add the CF-RAY header to a response of the API, including aiohttp's own errors."""
         if request.path.startswith(API_ROOT):
             response.headers["CF-RAY"] = draw_ray(self._world.ray_rng)
 
@@ -144,7 +143,7 @@ class Endpoint:
 
 @dataclass(slots=True)
 class _Exchange:
-    """One request and what becomes of it."""
+    """A request and its outcome."""
 
     request: web.Request
     decision: Decision
@@ -158,31 +157,31 @@ class _Exchange:
         return self.decision.authorized
 
     async def send(self, reply: Reply) -> web.StreamResponse:
-        """Answer with `reply`, which then has been delivered."""
+        """Send `reply` and mark it as delivered."""
         stream = await self.send_response(HttpResponse(reply.status, reply.body, reply.headers))
         reply.delivered()
         return stream
 
     async def send_response(self, response: HttpResponse) -> web.StreamResponse:
-        """Answer with `response` and what there is to tell of the quota."""
+        """Send `response` with the headers of the quota."""
         self.status = response.status
         stream = await send(self.request, self._with_quota(response))
         self.is_delivered = True
         return stream
 
     async def send_truncated(self, reply: Reply, fault: Fault, clock: Clock) -> web.StreamResponse:
-        """Answer with half of `reply`."""
+        """Send half of `reply`."""
         self.status = reply.status
         response = self._with_quota(HttpResponse(reply.status, reply.body, reply.headers))
         return await send_truncated(self.request, response, fault, clock)
 
     def drop(self) -> web.StreamResponse:
-        """Answer nothing."""
+        """Close the connection without a response."""
         close_connection(self.request)
         return web.Response(status=500)
 
     def log_entry(self, started: float) -> LogEntry:
-        """Return what the log keeps."""
+        """Return the log entry of this request."""
         token, route = self.decision.token, self.decision.route
         return LogEntry(
             time=started,

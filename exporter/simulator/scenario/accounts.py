@@ -16,9 +16,9 @@ from exporter.simulator.scenario.values import (
 
 
 class EventSpec(ScenarioModel):
-    """An event that is there from the start: `ago` before it, or at an RFC 3339 instant.
+    """An initial event, `ago` before the start or at the RFC 3339 timestamp `at`.
 
-    `behavior` is a key; `level` and `id`: the behavior's and a new one, unless said.
+    `behavior` is a key. By default, `level` is the behavior's and `id` is generated.
     """
 
     behavior: Name
@@ -29,7 +29,7 @@ class EventSpec(ScenarioModel):
 
 
 class UserSpec(ScenarioModel):
-    """A user of choice; without events they are known but not listed."""
+    """A named user; without events the user exists but is not listed."""
 
     email: Name
     name: str = ""
@@ -39,10 +39,10 @@ class UserSpec(ScenarioModel):
 
 
 class BehaviorSpec(ScenarioModel):
-    """A behavior: changes one of the predefined, or adds one.
+    """A behavior, which changes a predefined one or adds a new one.
 
-    `level` may be a word this API never used; `weight` is how often people do it, beside the
-    others. It can appear or be renamed while the simulator runs, in simulated seconds.
+    `level` may be one the real API does not have. `weight` is the relative frequency of its events.
+    A behavior can appear or be renamed while the simulator runs, after simulated seconds.
     """
 
     key: Name
@@ -57,7 +57,7 @@ class BehaviorSpec(ScenarioModel):
 
 
 class IntegrationSpec(ScenarioModel):
-    """An integration that is there from the start."""
+    """An initial integration."""
 
     integration_id: Uuid | None = None
     tenant_url: Name = "https://tenant.example.com"
@@ -66,7 +66,7 @@ class IntegrationSpec(ScenarioModel):
 
 
 class LevelMix(ScenarioModel):
-    """Which share of the users begins with each level; the others are not listed."""
+    """The share of the generated users that starts with each level; the others are not listed."""
 
     low: Share = 0.2
     medium: Share = 0.08
@@ -75,19 +75,19 @@ class LevelMix(ScenarioModel):
     @model_validator(mode="after")
     def _check_sum(self) -> Self:
         if self.low + self.medium + self.high > 1:
-            raise ValueError("the shares are more than 1 together")
+            raise ValueError("the shares add up to more than 1")
         return self
 
 
 class Activity(ScenarioModel):
-    """What happens by itself, per account and in simulated time.
+    """The activity of an account, in simulated time.
 
-    - events: single ones, mostly of the same few people; `late_share` of them happened up to
-      `late_by` seconds before they appear.
-    - bursts: `burst_events` of one user and behavior within `burst_seconds`.
-    - resets: an administrator clears the score of somebody listed, the worst levels first.
-    - vanishings: a user is deleted, and is back after `absence` seconds on average.
-    - `forget_after`: events this old are erased; None: never.
+    - events: single events, mostly of a few users; `late_share` of them happened up to `late_by`
+      before they appear.
+    - bursts: `burst_events` events of one user and behavior within `burst_seconds`.
+    - resets: an administrator clears the score of a listed user, the highest levels first.
+    - vanishings: a user is deleted, and restored after `absence` on average.
+    - `forget_after`: events of this age are erased; None means never.
     """
 
     events_per_minute: Rate = 20.0
@@ -105,14 +105,14 @@ class Activity(ScenarioModel):
 class AccountSpec(ScenarioModel):
     """An account.
 
-    - `account_id`: drawn from the seed and the name, unless said.
-    - `users`: how many are invented; `named_users` come in addition, and first.
-    - `events_per_user`: how many a listed user begins with, at most, over the last `history`.
-    - `predefined_behaviors`: whether to have Cloudflare's; `behaviors` change or extend them.
-    - `event_ids`: `unique`, or `behavior` where an id only names the behavior.
-    - `timestamps`: `mixed` timestamp_formats of RFC 3339, or all alike (`plain`, to the millisecond).
-    - `page_size`: rows on one page of the summary; None: it is one body.
-    - `result_first`: where `result` stands in the envelope.
+    - `account_id`: by default generated from the seed and the name.
+    - `users`: the number of generated users; `named_users` are added before them.
+    - `events_per_user`: the maximum of initial events of a listed user, within the last `history`.
+    - `predefined_behaviors`: whether the account has Cloudflare's; `behaviors` change or extend them.
+    - `event_ids`: `unique`, or `behavior` if an event's id is the key of its behavior.
+    - `timestamps`: `mixed` formats of RFC 3339, or `plain` (all with milliseconds).
+    - `page_size`: the number of summary rows on one page; None means that the summary is not paged.
+    - `result_first`: whether `result` is the first field of the envelope or the last.
     """
 
     name: Name = "demo"

@@ -13,20 +13,21 @@ from exporter.simulator.scenario.accounts import AccountSpec
 from exporter.simulator.scenario.values import Name, ScenarioModel, Seconds, Share, describe_errors
 from exporter.yaml_file import read_yaml
 
+_HTML_STATUSES = {*range(500, 600), 1015}
+
 
 class FaultKind(StrEnum):
-    """One way for an answer to go wrong.
+    """A kind of fault.
 
-    - `latency`: the right answer, `seconds` late; see `computed`.
-    - `throttle`: 429 in the envelope, with `retry_after`, whatever the quota says.
-    - `error`: `status` (500 unless said) in the envelope; 200 gives `success: false` with 200.
-    - `html`: a page of the edge with `status` (502 unless said; 520 to 526, or 1015, which is
-      a page with 429).
+    - `latency`: the right response after `seconds`; see `computed`.
+    - `throttle`: 429 in the envelope with `retry_after`, whatever quota is left.
+    - `error`: `status` (default 500) in the envelope; with 200 the envelope says `success: false`.
+    - `html`: an HTML page of the edge with `status` (default 502; 5xx, or 1015, which is sent as 429).
     - `truncate`: the connection ends in the middle of the body.
-    - `stall`: half the body, then silence for `seconds`, then the connection ends.
-    - `drop`: the connection ends without an answer.
-    - `malformed`: JSON that is no envelope.
-    - `null_result`: an envelope of success whose `result` is null.
+    - `stall`: half of the body, then nothing for `seconds`, then the connection ends.
+    - `drop`: the connection ends without a response.
+    - `malformed`: JSON that is not an envelope.
+    - `null_result`: a successful envelope whose `result` is null.
     """
 
     LATENCY = "latency"
@@ -40,17 +41,14 @@ class FaultKind(StrEnum):
     NULL_RESULT = "null_result"
 
 
-_HTML_STATUSES = {*range(500, 600), 1015}
-
-
 class Fault(ScenarioModel):
-    """A fault, and which requests it strikes: all of them, unless said.
+    """A fault, and the requests to which it applies; by default to all.
 
-    - `operation` (as the log names it), `account` (name or id), `token` (name): only those.
-    - `probability`: the share of those requests; `count`: at most so many of them.
-    - `after`: seconds from now, or from the start in a scenario, until it begins; `lasting`:
-      seconds from there until it ends. Both are real seconds, whatever the speed.
-    - `computed`: whether a late answer tells what was true `before` or `after` the wait.
+    - `operation` (its name in the log), `account` (name or id), `token` (name): only these.
+    - `probability`: the share of these requests; `count`: the maximum number of them.
+    - `after`: seconds until it begins, from now or from the start in a scenario; `lasting`: seconds
+      until it ends, from there. Both are real seconds, whatever the speed.
+    - `computed`: whether a late response has the state `before` or `after` the wait.
     """
 
     kind: FaultKind
@@ -78,7 +76,7 @@ class Fault(ScenarioModel):
 
 
 class Permission(StrEnum):
-    """What a token may do, by Cloudflare's names."""
+    """A permission of a token, by Cloudflare's name."""
 
     PII_READ = "Zero Trust: PII Read"
     READ = "Zero Trust Read"
@@ -95,8 +93,8 @@ class Policy(ScenarioModel):
 class QuotaSpec(Policy):
     """The quota of each token.
 
-    The defaults are https://developers.cloudflare.com/fundamentals/api/reference/limits/.
-    `burst` is a second policy beside it; without `headers` only `Retry-After` tells of them.
+    The defaults are those of https://developers.cloudflare.com/fundamentals/api/reference/limits/.
+    `burst` is a second policy beside it. Without `headers` only `Retry-After` reports the quota.
     """
 
     burst: Policy | None = None
@@ -104,12 +102,12 @@ class QuotaSpec(Policy):
 
 
 class TokenSpec(ScenarioModel):
-    """A token; without `token` its value is drawn from the seed and the name.
+    """A token; its value is by default generated from the seed and the name.
 
-    - `accounts`: names or ids; None means all of them.
-    - `email`: makes it the API key of that user, accepted as X-Auth-Key with this X-Auth-Email
-      and not as a bearer token. Without it, the value is accepted as a bearer token, and as
-      X-Auth-Key with any X-Auth-Email.
+    - `accounts`: names or ids; None means all accounts.
+    - `email`: makes it the API key of that user, accepted as X-Auth-Key with this X-Auth-Email and
+      not as a bearer token. Without it, the value is accepted as a bearer token, and as X-Auth-Key
+      with any X-Auth-Email.
     """
 
     name: Name = "full"
@@ -120,13 +118,13 @@ class TokenSpec(ScenarioModel):
 
 
 class Scenario(ScenarioModel):
-    """What is simulated. The defaults are a lively account of 200 people.
+    """Everything that is simulated. The default is one active account of 200 users.
 
-    `seed`: the usual one has an event of every level, and a reset, in its first minute.
-    `speed`: simulated seconds in a real one, for everything that happens by itself; timestamps
-    stay real. `unknown_token_status`: Cloudflare refuses unknown tokens with 401 or 403.
-    `validation`: `strict` accepts only what the API's reference describes, `lenient` also what
-    Cloudflare's own clients send beyond it; see `api.forms`.
+    - `seed`: with the default seed, the first minute has an event of every level and a reset.
+    - `speed`: simulated seconds per real second, for all activity; timestamps stay real.
+    - `unknown_token_status`: the status that rejects an unknown token; Cloudflare uses 401 or 403.
+    - `validation`: `strict` accepts only what the API's reference describes, `lenient` also what
+      Cloudflare's own clients send beyond it; see `api.configuration`.
     """
 
     seed: int = 3
@@ -148,15 +146,15 @@ class Scenario(ScenarioModel):
         for token in self.tokens:
             for account in token.accounts or ():
                 if account not in names:
-                    raise ValueError(f"token {token.name!r} names no such account: {account!r}")
+                    raise ValueError(f"token {token.name!r} names an unknown account: {account!r}")
         return self
 
     def with_overrides(
         self, *, users: int | None = None, seed: int | None = None, speed: float | None = None
     ) -> Self:
-        """Return the same scenario with what is given put in; `users` is meant per account.
+        """Return the scenario with the given values replaced; `users` applies to each account.
 
-        ConfigurationError where a value is impossible.
+        Raise ConfigurationError if a value is invalid.
         """
         data = self.model_dump(exclude_unset=True)
         given = {"seed": seed, "speed": speed}
@@ -184,9 +182,9 @@ def _check_duplicates(problem: str, names: Iterable[str]) -> None:
 
 
 def load_scenario(path: Path) -> Scenario:
-    """Read a scenario; an empty file is the default one.
+    """Read a scenario from a YAML file; an empty file is the default scenario.
 
-    ConfigurationError tells all that is wrong with the file, a line each.
+    Raise ConfigurationError with one line for each problem.
     """
     data = read_yaml(path)
     if data is None:

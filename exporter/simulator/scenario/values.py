@@ -17,15 +17,26 @@ from pydantic import (
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)?")
 _UNIT_SECONDS = {"ms": 0.001, None: 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
+Share = Annotated[float, Field(ge=0, le=1)]
+Rate = Annotated[float, Field(ge=0)]
+Name = Annotated[str, StringConstraints(min_length=1)]
+AccountId = Annotated[str, StringConstraints(pattern=r"^[0-9a-z_-]{1,32}$")]
+"""A real id is 32 hexadecimal digits; the test suites of the SDKs send `account_id`."""
+
+Uuid = Annotated[
+    str,
+    StringConstraints(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"),
+]
+
 
 class ScenarioModel(BaseModel):
-    """A part of a scenario: frozen, and refusing keys it does not know."""
+    """The base class: frozen, and with unknown keys rejected."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 def parse_duration(value: object) -> object:
-    """Seconds of a duration such as `250ms`, `15s`, `5m`, `24h` or `7d`; else `value` itself."""
+    """Return the seconds of a duration such as `250ms`, `15s`, `5m`, `24h` or `7d`; keep other types."""
     if not isinstance(value, str):
         return value
     found = _DURATION.fullmatch(value.strip())
@@ -35,21 +46,12 @@ def parse_duration(value: object) -> object:
 
 
 Seconds = Annotated[float, BeforeValidator(parse_duration), Field(ge=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Rate = Annotated[float, Field(ge=0)]
-Name = Annotated[str, StringConstraints(min_length=1)]
-AccountId = Annotated[str, StringConstraints(pattern=r"^[0-9a-z_-]{1,32}$")]
-"""Real ones are 32 hexadecimal digits; the SDKs' test suites send `account_id`."""
-Uuid = Annotated[
-    str,
-    StringConstraints(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"),
-]
 
 
 def describe_errors(error: ValidationError, kind: type[ScenarioModel]) -> Iterator[str]:
-    """Say each problem in a line: where it is, what is wrong, and what may have been meant.
+    """Yield one line for each problem: its place, what is wrong, and the nearest known key.
 
-    `kind` is what was being read. Values are not repeated, because one of them may be a token.
+    `kind` is the model that was validated. Values are not repeated, because one may be a token.
     """
     for problem in error.errors(include_url=False, include_input=False, include_context=False):
         place = ".".join(str(part) for part in problem["loc"])
@@ -69,7 +71,7 @@ def _suggest(kind: type[ScenarioModel], loc: tuple[int | str, ...]) -> str:
 
 
 def _models_in(annotation: object) -> Iterator[type[ScenarioModel]]:
-    """Find the part in an annotation such as `tuple[SomePart, ...]` or `SomePart | None`."""
+    """Yield the models in an annotation such as `tuple[SomeModel, ...]` or `SomeModel | None`."""
     if isinstance(annotation, type) and issubclass(annotation, ScenarioModel):
         yield annotation
     for inner in get_args(annotation):

@@ -11,22 +11,22 @@ from exporter.simulator.world.users import Event, Reset, User
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """The first summary: when it was rendered, and the latest event of each user it listed."""
+    """The first summary of a reader: its instant, and the last event of each listed user."""
 
     at_ns: int
     last_event_ns: dict[str, int]
 
     def precedes(self, user_id: str, at_ns: int) -> bool:
-        """Whether an event of that user at `at_ns` counts: it is none of the baseline's."""
+        """Return whether the baseline precedes an event of a user, so that the event counts."""
         last_event_ns = self.last_event_ns.get(user_id)
         return last_event_ns is None or at_ns > last_event_ns
 
 
 @dataclass(frozen=True, slots=True)
 class SummaryChanges:
-    """The levels a rendered summary tells that the reader has not been told yet.
+    """The levels in a rendered summary that the reader has not seen before.
 
-    `version` is the account's when it was rendered; `baseline` is set for a first summary.
+    `version` is that of the account at rendering. `baseline` is set for the first summary.
     """
 
     version: int
@@ -35,7 +35,12 @@ class SummaryChanges:
 
 
 class ReaderView:
-    """One reader of one account."""
+    """What one reader of an account has seen of its summaries.
+
+    A reader is a token. The view has the reader's baseline, which is the first summary delivered
+    completely, and the level changes from each of their summaries to the next. Its cost grows with
+    what changed, not with the number of users.
+    """
 
     def __init__(self) -> None:
         self.baseline: Baseline | None = None
@@ -44,14 +49,14 @@ class ReaderView:
         self._changed: dict[str, int] = {}
 
     def mark_changed(self, user_id: str, version: int) -> None:
-        """Remember that something about the user changed, in that version of the account."""
+        """Record that a user changed in that version of the account."""
         if self.baseline is not None:
             self._changed[user_id] = version
 
     def preview_summary(
         self, users: dict[str, User], *, version: int, at_ns: int
     ) -> SummaryChanges:
-        """What a summary rendered now tells this reader. Nothing is told before `record_summary`."""
+        """Return what a summary rendered now would show; the view changes in `record_summary`."""
         if self.baseline is None:
             listed = [user for user in users.values() if user.is_listed]
             baseline = Baseline(at_ns, {user.id: _last_event_ns(user) for user in listed})
@@ -59,7 +64,7 @@ class ReaderView:
         return SummaryChanges(version, _levels_of(users[user_id] for user_id in self._changed))
 
     def record_summary(self, changes: SummaryChanges) -> None:
-        """Let the reader have read `changes`: its summary went out whole."""
+        """Record that the summary with `changes` was delivered completely."""
         if self.baseline is None:
             self._begin(changes)
             return
@@ -90,11 +95,11 @@ def _last_event_ns(user: User) -> int:
 
 @dataclass(frozen=True, slots=True)
 class AccountTraits:
-    """What stays as it is.
+    """The constant properties of an account.
 
-    - `is_entitled`: whether the plan has risk scoring at all.
-    - `page_size`: rows on one page of the summary; None: the summary is not paged.
-    - `result_first`: whether `result` stands before the rest of the envelope.
+    - `is_entitled`: whether the plan includes risk scoring.
+    - `page_size`: the number of summary rows on one page; None means that the summary is not paged.
+    - `result_first`: whether `result` is the first field of the envelope.
     """
 
     account_id: str
@@ -105,7 +110,7 @@ class AccountTraits:
 
 
 class Account:
-    """A whole account; readers are numbered, and each has a reader_view once they have read."""
+    """An account. Readers are numbered; each has a view from its first summary on."""
 
     def __init__(self, traits: AccountTraits, behaviors: tuple[Behavior, ...]) -> None:
         self.traits = traits
@@ -118,7 +123,7 @@ class Account:
         self._version = 0
 
     def add_user(self, user_id: str, *, email: str, name: str) -> User:
-        """Add a user without any event; ids are unique."""
+        """Add a user without events. The id must be new."""
         user = User(user_id, email, name, ordinal=len(self.user_list))
         self.users[user_id] = user
         self.user_list.append(user)
@@ -126,7 +131,7 @@ class Account:
         return user
 
     def trigger(self, user: User, event: Event) -> None:
-        """Let `event` of `user` appear."""
+        """Add an event to a user."""
         user.trigger(event)
         self._mark_changed(user)
 
@@ -137,22 +142,22 @@ class Account:
         return reset
 
     def vanish(self, user: User) -> None:
-        """Let the account have no such user for now."""
+        """Delete a user, who keeps their events for a later return."""
         user.is_vanished = True
         self._mark_changed(user)
 
     def bring_back(self, user: User) -> None:
-        """Let a vanished user be there again, with the events they had."""
+        """Restore a deleted user with the events they had."""
         user.is_vanished = False
         self._mark_changed(user)
 
     def forget_events(self, user: User, *, before_ns: int, at_ns: int) -> None:
-        """Let the user's events from before `before_ns` age out."""
+        """Erase the user's events from before `before_ns`."""
         if user.forget_events(before_ns=before_ns, at_ns=at_ns):
             self._mark_changed(user)
 
     def configure(self, key: str, *, enabled: bool, level: str) -> None:
-        """Set a behavior the account has; events that stand stay as they are."""
+        """Configure a behavior of the account; existing events keep their level."""
         self.behaviors[key] = replace(self.behaviors[key], enabled=enabled, level=level)
 
     def summary_pieces(self) -> tuple[Piece, ...]:
@@ -160,21 +165,21 @@ class Account:
         return self._summary_rows.pieces()
 
     def summary_rows(self) -> list[bytes]:
-        """Each row of a listed user."""
+        """Return the row of each listed user."""
         return self._summary_rows.rows()
 
     def preview_summary(self, reader: int, *, at_ns: int) -> SummaryChanges:
-        """What a summary rendered now tells that reader; `record_summary` it once it has gone out."""
+        """Return what a summary rendered now shows to a reader; see `record_summary`."""
         return self.reader_view(reader).preview_summary(
             self.users, version=self._version, at_ns=at_ns
         )
 
     def record_summary(self, reader: int, changes: SummaryChanges) -> None:
-        """Let the reader have read `changes`."""
+        """Record that the summary with `changes` was delivered to a reader."""
         self.reader_view(reader).record_summary(changes)
 
     def reader_view(self, reader: int) -> ReaderView:
-        """What that reader has been told so far."""
+        """Return the view of a reader."""
         return self._reader_views.setdefault(reader, ReaderView())
 
     def _mark_changed(self, user: User) -> None:

@@ -19,50 +19,51 @@ from exporter.simulator.world.users import User
 from exporter.simulator.world.world import World, behavior_of
 
 Action: TypeAlias = Callable[[float], None]
-"""Something that happens; it is told the simulated second at which it was due."""
+"""A scheduled change of the world; its argument is the simulated second at which it was due."""
+
+_MINUTE = 60.0
+_HOUR = 3600.0
+_SKEW = 6
+"""The higher the value, the fewer users have most of the events."""
+
+_CANDIDATES = 6
+"""The number of random users from which an administrator resets the one with the highest level."""
+
+_WEIGHTS = {"low": 8.0, "medium": 3.0, "high": 1.0}
 
 
 class Schedule:
-    """Deeds in the order they are due, so that no outcome depends on how often one looks."""
+    """Actions in the order they are due, so that the outcome does not depend on how often it runs."""
 
     def __init__(self) -> None:
         self._entries: list[tuple[float, int, Action]] = []
         self._numbers = itertools.count()
 
     def add(self, action: Action, *, at: float) -> None:
-        """Let `action` happen at simulated second `at`."""
+        """Schedule `action` at simulated second `at`."""
         heapq.heappush(self._entries, (at, next(self._numbers), action))
 
     def add_recurring(self, action: Action, *, per_second: float, rng: random.Random) -> None:
-        """Let `action` happen again and again, by chance `per_second` times a second on average."""
+        """Schedule `action` at random intervals, `per_second` times a second on average."""
         if per_second <= 0:
             return
 
-        def happen(at: float) -> None:
-            self.add(happen, at=at + rng.expovariate(per_second))
+        def run_and_repeat(at: float) -> None:
+            self.add(run_and_repeat, at=at + rng.expovariate(per_second))
             action(at)
 
-        self.add(happen, at=rng.expovariate(per_second))
+        self.add(run_and_repeat, at=rng.expovariate(per_second))
 
     def run_until(self, now: float) -> None:
-        """Let everything happen that is due up to simulated second `now`."""
+        """Run every action that is due up to simulated second `now`."""
         while self._entries and self._entries[0][0] <= now:
             at, _, action = heapq.heappop(self._entries)
             action(at)
 
 
-_MINUTE = 60.0
-_HOUR = 3600.0
-_SKEW = 6
-"""The higher, the fewer people do most of what happens."""
-_GLANCES = 6
-"""How many people, of all alike, an administrator looks at before resetting the worst of them."""
-_WEIGHTS = {"low": 8.0, "medium": 3.0, "high": 1.0}
-
-
 @dataclass(frozen=True, slots=True)
 class ActivityContext:
-    """What a life needs besides its account; `real_ns` turns simulated seconds into real ns."""
+    """What the activity of every account uses; `real_ns` converts simulated seconds to instants."""
 
     schedule: Schedule
     event_factory: EventFactory
@@ -71,7 +72,7 @@ class ActivityContext:
 
 
 class ActivityGenerator:
-    """One account's life, all of which stands in the schedule."""
+    """The activity of one account, entirely made of scheduled actions."""
 
     def __init__(self, account: Account, spec: AccountSpec, context: ActivityContext) -> None:
         self._account = account
@@ -81,11 +82,11 @@ class ActivityGenerator:
         self._weights = {one.key: one.weight for one in spec.behaviors if one.weight is not None}
 
     def schedule_all(self) -> None:
-        """Put on the schedule whatever happens by itself."""
+        """Schedule the activity that the scenario describes."""
         activity = self._spec.activity
         for action, per_second in (
             (self._trigger_event, activity.events_per_minute / _MINUTE),
-            (self._burst, activity.bursts_per_hour / _HOUR),
+            (self._trigger_burst, activity.bursts_per_hour / _HOUR),
             (self._reset_user, activity.resets_per_hour / _HOUR),
             (self._delete_user, activity.vanishings_per_hour / _HOUR),
         ):
@@ -102,7 +103,7 @@ class ActivityGenerator:
         if user is not None and behavior is not None:
             self._trigger(user, behavior, at=at)
 
-    def _burst(self, at: float) -> None:
+    def _trigger_burst(self, at: float) -> None:
         user, behavior = self._draw_user(), self._draw_behavior()
         if user is None or behavior is None:
             return
@@ -125,9 +126,9 @@ class ActivityGenerator:
         self._account.trigger(user, event)
 
     def _reset_user(self, at: float) -> None:
-        """Reset the worst of some people looked at; nothing where none of them is listed."""
+        """Reset the listed user with the highest level among a few random users, if any."""
         user_list = self._account.user_list
-        seen = self._rng.choices(user_list, k=_GLANCES) if user_list else ()
+        seen = self._rng.choices(user_list, k=_CANDIDATES) if user_list else ()
         listed = (user for user in seen if user.is_listed)
         worst = max(listed, key=lambda user: severity(user.level or ""), default=None)
         if worst is not None:
@@ -149,7 +150,7 @@ class ActivityGenerator:
             self._account.forget_events(user, before_ns=now_ns - age_ns, at_ns=now_ns)
 
     def _draw_user(self) -> User | None:
-        """Draw somebody who is there, most often of the first few; None where nobody is."""
+        """Return a random user who is not deleted, mostly one of the first; None if none is found."""
         user_list = self._account.user_list
         for _ in range(3):
             if user_list:
@@ -159,7 +160,7 @@ class ActivityGenerator:
         return None
 
     def _draw_behavior(self) -> Behavior | None:
-        """Draw an enabled behavior by weight; None where nothing is enabled."""
+        """Return a random enabled behavior by weight; None if none is enabled."""
         enabled = [one for one in self._account.behaviors.values() if one.enabled]
         weights = [
             self._weights.get(behavior.key, _WEIGHTS.get(behavior.level, 1.0))
@@ -170,15 +171,15 @@ class ActivityGenerator:
     def _schedule_change(self, change: BehaviorSpec) -> None:
         add = self._context.schedule.add
         if change.appears_after:
-            add(lambda _: self._introduce(change), at=change.appears_after)
+            add(lambda _: self._add_behavior(change), at=change.appears_after)
         if change.renamed_to is not None:
-            add(lambda _: self._rename(change), at=change.renamed_after)
+            add(lambda _: self._rename_behavior(change), at=change.renamed_after)
 
-    def _introduce(self, change: BehaviorSpec) -> None:
+    def _add_behavior(self, change: BehaviorSpec) -> None:
         behaviors = self._account.behaviors
         behaviors[change.key] = behavior_of(change, behaviors.get(change.key))
 
-    def _rename(self, change: BehaviorSpec) -> None:
+    def _rename_behavior(self, change: BehaviorSpec) -> None:
         behavior = self._account.behaviors.get(change.key)
         if behavior is not None and change.renamed_to is not None:
             renamed = replace(behavior, name=change.renamed_to)
@@ -186,12 +187,11 @@ class ActivityGenerator:
 
 
 class Driver:
-    """Lets everything happen that the scenario says happens by itself.
+    """Applies the activity of the scenario to a world as time passes.
 
-    Nothing happens while nobody looks: whoever is about to look lets the world catch up first,
-    and everything has then happened when it was due. Speed makes it happen more often; it still
-    happens now, because who scrapes compares timestamps with a real clock. A pause stops
-    simulated time.
+    Nothing runs in the background: before a read, `catch_up` applies every action at the instant it
+    was due. A higher speed makes actions more frequent. Their timestamps stay real, because a
+    dashboard compares them with a real clock. A pause stops simulated time.
     """
 
     def __init__(self, world: World, scenario: Scenario, clock: Clock) -> None:
@@ -213,21 +213,21 @@ class Driver:
 
     @property
     def is_paused(self) -> bool:
-        """Whether simulated time stands still."""
+        """Whether simulated time is stopped."""
         return self._is_paused
 
     def pause(self) -> None:
-        """Let simulated time stand still from now on."""
+        """Stop simulated time."""
         self.catch_up()
         self._is_paused = True
 
     def resume(self) -> None:
-        """Let simulated time go on from now on."""
+        """Continue simulated time."""
         self.catch_up()
         self._is_paused = False
 
     def catch_up(self) -> None:
-        """Let everything happen that was due since the last call."""
+        """Apply every action that became due since the last call."""
         updated_at, self._updated_at = self._updated_at, self._clock.monotonic()
         if not self._is_paused:
             self._now += (self._updated_at - updated_at) * self._speed
@@ -235,5 +235,5 @@ class Driver:
             self._schedule.run_until(self._now)
 
     def _real_ns(self, at: float) -> int:
-        """Return the real instant of simulated second `at`, which is not later than now."""
+        """Return the real instant of simulated second `at`, at most the present one."""
         return self._now_ns - round((self._now - at) / self._speed * SECOND_NS)

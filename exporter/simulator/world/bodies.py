@@ -17,9 +17,11 @@ _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 _LAST_BLOCK = b"\x03\x00"
 _WORD = 0xFFFFFFFF
 
+_CHUNK_USERS = 256
+
 
 class Piece:
-    """A part of a body, packed at most once."""
+    """A part of a body, compressed at most once."""
 
     __slots__ = ("_deflated", "plain")
 
@@ -28,7 +30,7 @@ class Piece:
         self._deflated: bytes | None = None
 
     def deflated(self) -> bytes:
-        """Raw deflate data, ended by a full flush. May be called in a thread."""
+        """Return raw deflate data that end with a full flush. Can run in a thread."""
         if self._deflated is None:
             packer = zlib.compressobj(level=1, wbits=-zlib.MAX_WBITS)
             self._deflated = packer.compress(self.plain) + packer.flush(zlib.Z_FULL_FLUSH)
@@ -36,7 +38,7 @@ class Piece:
 
 
 class Body:
-    """A whole body; its pieces never change."""
+    """A response body made of pieces that do not change."""
 
     __slots__ = ("_pieces",)
 
@@ -50,15 +52,15 @@ class Body:
 
     @property
     def size(self) -> int:
-        """How many bytes it has when not packed."""
+        """The number of bytes before compression."""
         return sum(len(piece.plain) for piece in self._pieces)
 
     def plain(self) -> bytes:
-        """The body as it is."""
+        """Return the uncompressed body."""
         return b"".join(piece.plain for piece in self._pieces)
 
     def gzipped(self) -> bytes:
-        """The body as one gzip member. May be called in a thread."""
+        """Return the body as one gzip member. Can run in a thread."""
         crc = 0
         for piece in self._pieces:
             crc = zlib.crc32(piece.plain, crc)
@@ -67,12 +69,11 @@ class Body:
         return b"".join((_GZIP_HEADER, *packed, _LAST_BLOCK, trailer))
 
 
-_CHUNK_USERS = 256
 _COMMA = Piece(b",")
 
 
 class SummaryRow(msgspec.Struct):
-    """One user as the summary shows them."""
+    """A user in the summary."""
 
     user_id: str
     email: str
@@ -91,20 +92,20 @@ class _Chunk:
 
 
 class SummaryRows:
-    """Every user of an account, listed or not, in the order they were added."""
+    """The rendered rows of all users of an account, listed or not, in the order they were added."""
 
     def __init__(self) -> None:
         self._chunks: list[_Chunk] = []
 
     def add(self, user: User) -> None:
-        """Append `user`, whose ordinal says how many were added before."""
+        """Append `user`, whose ordinal is the number of users added before."""
         if user.ordinal % _CHUNK_USERS == 0:
             self._chunks.append(_Chunk())
         self._chunks[-1].users.append(user)
         self.invalidate(user)
 
     def invalidate(self, user: User) -> None:
-        """Render the row of `user` again when next asked for: something about them changed."""
+        """Mark the row of a changed user to be rendered again."""
         user.row = None
         self._chunks[user.ordinal // _CHUNK_USERS].piece = None
 
@@ -113,7 +114,7 @@ class SummaryRows:
         return tuple(self._joined())
 
     def rows(self) -> list[bytes]:
-        """Each row of a listed user."""
+        """Return the row of each listed user."""
         return [row for chunk in self._chunks for row in _rows(chunk)]
 
     def _joined(self) -> Iterator[Piece]:
@@ -134,7 +135,7 @@ def _rows(chunk: _Chunk) -> list[bytes]:
 
 
 def _row(user: User) -> bytes:
-    """Render and keep the row of `user`; it is empty while they are not listed."""
+    """Render and cache the row of `user`; it is empty while the user is not listed."""
     user.row = b""
     if user.latest is not None and user.level is not None and not user.is_vanished:
         row = SummaryRow(

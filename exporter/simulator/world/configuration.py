@@ -11,22 +11,22 @@ from dataclasses import dataclass
 
 SCORED_LEVELS = ("low", "medium", "high")
 NO_LEVEL = "none"
-"""What the truth calls the level of a user who is not listed."""
+"""The level of a user who is not listed, in the ground truth."""
 
 
 def severity(level: str) -> int:
-    """How bad `level` is, from 1 for low."""
+    """Return the order of `level`, from 1 for low; an unknown level is above all known ones."""
     return SCORED_LEVELS.index(level) + 1 if level in SCORED_LEVELS else len(SCORED_LEVELS) + 1
 
 
 def highest(levels: Iterable[str]) -> str | None:
-    """The worst of `levels`; None of nothing."""
+    """Return the highest of `levels`, None if there are none."""
     return max(levels, key=severity, default=None)
 
 
 @dataclass(frozen=True, slots=True)
 class Behavior:
-    """One behavior of an account; `key` is its place in the API's map."""
+    """A behavior of an account; `key` is its key in the API's map."""
 
     key: str
     name: str
@@ -97,7 +97,7 @@ PREDEFINED = (
 
 @dataclass(frozen=True, slots=True)
 class Integration:
-    """One integration; `reference_id` is the client's own name for it."""
+    """An integration; `reference_id` is the client's own name for it."""
 
     id: str
     integration_type: str
@@ -108,7 +108,7 @@ class Integration:
 
     @property
     def well_known_url(self) -> str:
-        """Where its Shared Signals configuration is."""
+        """The path of its Shared Signals configuration."""
         return f"/.well-known/sse-configuration/{self.id}/"
 
 
@@ -117,7 +117,7 @@ class ReferenceTakenError(Exception):
 
 
 class Integrations:
-    """Those of one account, in the order they were created; reference ids are unique."""
+    """The integrations of an account in order of creation; reference ids are unique."""
 
     def __init__(self) -> None:
         self._by_id: dict[str, Integration] = {}
@@ -126,20 +126,20 @@ class Integrations:
         return iter(self._by_id.values())
 
     def get(self, integration_id: str) -> Integration | None:
-        """The one with this id."""
+        """Return the integration with this id."""
         return self._by_id.get(integration_id)
 
     def find(self, reference_id: str) -> Integration | None:
-        """The one with this reference id."""
+        """Return the integration with this reference id."""
         return next((one for one in self if one.reference_id == reference_id), None)
 
     def put(self, integration: Integration) -> None:
-        """Add or overwrite; ReferenceTakenError where another has its reference id."""
+        """Add or overwrite. Raise ReferenceTakenError if another has the reference id."""
         other = self.find(integration.reference_id)
         if other is not None and other.id != integration.id:
             raise ReferenceTakenError
         self._by_id[integration.id] = integration
 
     def delete(self, integration_id: str) -> bool:
-        """Remove the one with this id; whether there was one."""
+        """Delete the integration with this id; return whether it existed."""
         return self._by_id.pop(integration_id, None) is not None

@@ -9,7 +9,7 @@ from exporter.simulator.scenario.scenario import Fault
 
 @dataclass(frozen=True, slots=True)
 class RequestTarget:
-    """A request as faults see it; an account goes by both its names."""
+    """The properties of a request that a fault can select; `account` has both name and id."""
 
     operation: str
     account: frozenset[str]
@@ -18,7 +18,7 @@ class RequestTarget:
 
 @dataclass(slots=True)
 class FaultRule:
-    """A fault that was asked for; `begins_at` is a second of a monotonic clock."""
+    """A configured fault; `begins_at` is in seconds of a monotonic clock."""
 
     number: int
     fault: Fault
@@ -26,14 +26,14 @@ class FaultRule:
     struck: int = 0
 
     def is_over(self, now: float) -> bool:
-        """Whether it will never apply again."""
+        """Return whether the fault will not apply again."""
         fault = self.fault
         is_used_up = fault.count is not None and self.struck >= fault.count
         is_late = fault.lasting is not None and now >= self.begins_at + fault.lasting
         return is_used_up or is_late
 
     def applies(self, target: RequestTarget, now: float) -> bool:
-        """Whether it may apply to `target`, chance aside."""
+        """Return whether the fault may apply to `target`, leaving aside its probability."""
         fault = self.fault
         return (
             now >= self.begins_at
@@ -45,7 +45,7 @@ class FaultRule:
 
 
 class FaultRules:
-    """The faults asked for; of several that apply the first asked for strikes."""
+    """The configured faults; of several that apply, the first one configured is used."""
 
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
@@ -53,14 +53,14 @@ class FaultRules:
         self._next_number = 1
 
     def add(self, fault: Fault, *, now: float) -> FaultRule:
-        """Ask for `fault`, which begins its `after` seconds from `now`."""
+        """Add `fault`, which begins its `after` seconds from `now`."""
         rule = FaultRule(self._next_number, fault, begins_at=now + fault.after)
         self._next_number += 1
         self._rules.append(rule)
         return rule
 
     def clear(self, numbers: Iterable[int] | None = None) -> int:
-        """Withdraw the rules of these numbers, or all of them; how many there were."""
+        """Remove the rules with these numbers, or all of them; return how many were removed."""
         doomed = None if numbers is None else set(numbers)
         kept = [rule for rule in self._rules if doomed is not None and rule.number not in doomed]
         cleared = len(self._rules) - len(kept)
@@ -73,7 +73,7 @@ class FaultRules:
         return tuple(self._rules)
 
     def take(self, target: RequestTarget, *, now: float) -> Fault | None:
-        """Return the fault that strikes this request, counting it."""
+        """Return the fault that applies to this request, and count its use."""
         for rule in self.rules(now=now):
             if rule.applies(target, now) and self._rng.random() < rule.fault.probability:
                 rule.struck += 1

@@ -16,37 +16,8 @@ _TOKEN_LETTERS = string.ascii_letters + string.digits
 _TOKEN_LENGTH = 40
 _DATA_CENTER = "AMS"
 
-
-def seeded(seed: int, *purpose: str) -> random.Random:
-    """Return randomness for one purpose: what one part draws never shifts another's."""
-    return random.Random("/".join((str(seed), *purpose)))  # noqa: S311 - a simulation, no secret
-
-
-def draw_uuid(rng: random.Random) -> str:
-    """Return a UUID of version 4."""
-    digits = f"{rng.getrandbits(128):032x}"
-    variant = "89ab"[int(digits[16], 16) & 3]
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
-
-
-def draw_account_id(rng: random.Random) -> str:
-    """Return an account id: 32 hexadecimal digits."""
-    return f"{rng.getrandbits(128):032x}"
-
-
-def draw_ray(rng: random.Random) -> str:
-    """Return the value of a CF-RAY header: 16 hexadecimal digits and the code of a data center."""
-    return f"{rng.getrandbits(64):016x}-{_DATA_CENTER}"
-
-
-def draw_token(rng: random.Random) -> str:
-    """Return an API token: 40 letters and digits."""
-    return "".join(rng.choices(_TOKEN_LETTERS, k=_TOKEN_LENGTH))
-
-
 _DOMAINS = ("example.com", "example.org", "example.net", "staff.example")
 _NAMELESS_SHARE = 0.005
-
 _GIVEN = (
     *("Ada", "Siobhán", "Łukasz", "Zoë", "José", "Nguyễn", "François", "Björk", "Ágnes", "Ime"),
     *("Noor", "Priya", "Kwame", "Mei", "Yusuf", "Olga", "Tomás", "Ingrid", "Dmitri", "Chiara"),
@@ -68,20 +39,50 @@ _FAMILY = (
     *("Smith-Jones", "Çelik", "Ivanov", "Rossi", "Kumar", "Haddad", "Bakker", "Tan", "Njoroge"),
     *("St. John", "de la Cruz", "MacLeod", "Weiß", "Šimić"),
 )
+_CITIES = ("Lisbon", "Nairobi", "Oslo", "Osaka", "Quito", "Perth", "Montréal")
+_TRAVEL = "imp_travel"
+
+
+def seeded(seed: int, *purpose: str) -> random.Random:
+    """Return the random generator of one purpose, independent of all other purposes."""
+    return random.Random("/".join((str(seed), *purpose)))  # noqa: S311 - a simulation, no secret
+
+
+def draw_uuid(rng: random.Random) -> str:
+    """Return a UUID of version 4."""
+    digits = f"{rng.getrandbits(128):032x}"
+    variant = "89ab"[int(digits[16], 16) & 3]
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
+
+
+def draw_account_id(rng: random.Random) -> str:
+    """Return an account id: 32 hexadecimal digits."""
+    return f"{rng.getrandbits(128):032x}"
+
+
+def draw_ray(rng: random.Random) -> str:
+    """Return a CF-RAY value: 16 hexadecimal digits and the code of a data center."""
+    return f"{rng.getrandbits(64):016x}-{_DATA_CENTER}"
+
+
+def draw_token(rng: random.Random) -> str:
+    """Return an API token: 40 letters and digits."""
+    return "".join(rng.choices(_TOKEN_LETTERS, k=_TOKEN_LENGTH))
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody, by the email address and name an identity provider would tell."""
+    """The email address and name of a person, as an identity provider reports them."""
 
     email: str
     name: str
 
 
 def generate_person(rng: random.Random, *, number: int) -> Person:
-    """Invent the account's `number`-th person; their address is theirs alone.
+    """Return the account's `number`-th person, whose address is unique.
 
-    A few have an empty name, as people do whom an identity provider knows by address only.
+    Addresses are in domains reserved for examples (RFC 2606). Names have the accents, quotes and
+    scripts of real ones, and a few are empty, as from a provider that knows only the address.
     """
     given, family = rng.choice(_GIVEN), rng.choice(_FAMILY)
     domain = rng.choice(_DOMAINS)
@@ -91,19 +92,15 @@ def generate_person(rng: random.Random, *, number: int) -> Person:
 
 
 def _ascii(name: str) -> str:
-    """Spell `name` as the local part of an address; empty where no letter is left."""
+    """Return `name` as part of an email address; empty if it has no ASCII letter."""
     bare = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     return "".join(letter for letter in bare.lower() if letter.isalpha())
 
 
-_CITIES = ("Lisbon", "Nairobi", "Oslo", "Osaka", "Quito", "Perth", "Montréal")
-_TRAVEL = "imp_travel"
-
-
 class EventFactory:
-    """Makes the events of one account, drawing from its own randomness.
+    """Creates the events of one account with a random generator of its own.
 
-    `ids_are_unique`: an event's id is its own; otherwise it is its behavior's key.
+    If `ids_are_unique` is false, the id of an event is the key of its behavior.
     """
 
     def __init__(
@@ -120,7 +117,7 @@ class EventFactory:
     def new_event(
         self, behavior: Behavior, *, at_ns: int, appeared_ns: int, level: str | None = None
     ) -> Event:
-        """Return an event of `behavior` at its level, unless another is said."""
+        """Return an event of `behavior`, by default at the behavior's level."""
         timestamp_format = self._rng.choice(self._timestamp_formats)
         return Event(
             id=draw_uuid(self._rng) if self._ids_are_unique else behavior.key,

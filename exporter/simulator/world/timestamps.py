@@ -14,9 +14,11 @@ _PATTERN = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(?:[Zz]|([+-])(\d\d):(\d\d))"
 )
 
+_OFFSET_HOURS = 2
+
 
 class TimestampFormat(IntEnum):
-    """One way to write an instant."""
+    """A format of RFC 3339, named by its fraction or its UTC offset."""
 
     SECONDS = 0
     MILLISECONDS = 1
@@ -33,18 +35,17 @@ _DIGITS = {
 _UNIT_NS = {
     timestamp_format: int(10 ** (9 - digits)) for timestamp_format, digits in _DIGITS.items()
 }
-_OFFSET_HOURS = 2
 
 
 def round_down(at_ns: int, timestamp_format: TimestampFormat) -> int:
-    """The latest instant up to `at_ns` that `timestamp_format` can write exactly."""
+    """Return the latest instant up to `at_ns` that the format can express exactly."""
     return at_ns - at_ns % _UNIT_NS[timestamp_format]
 
 
 def format_timestamp(
     at_ns: int, timestamp_format: TimestampFormat = TimestampFormat.MILLISECONDS
 ) -> str:
-    """Write `at_ns`; what is finer than the timestamp_format is cut off."""
+    """Return `at_ns` as text, truncated to the precision of the format."""
     seconds, fraction_ns = divmod(at_ns, SECOND_NS)
     digits = _DIGITS[timestamp_format]
     fraction = f".{fraction_ns:09}"[: digits + 1] if digits else ""
@@ -55,7 +56,7 @@ def format_timestamp(
 
 
 def parse_timestamp(text: str) -> int:
-    """Unix nanoseconds of an RFC 3339 instant; ValueError where it is not one."""
+    """Return the Unix nanoseconds of an RFC 3339 timestamp. Raise ValueError if it is not one."""
     found = _PATTERN.fullmatch(text)
     if found is None:
         raise ValueError("not an RFC 3339 instant such as 2026-01-31T12:00:00Z")

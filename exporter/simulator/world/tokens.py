@@ -12,7 +12,7 @@ from exporter.simulator.scenario.scenario import Permission
 
 @dataclass(frozen=True, slots=True)
 class QuotaPolicy:
-    """At most `requests` in a fixed window of `window_seconds`; `name` is what headers call it."""
+    """At most `requests` in a fixed window of `window_seconds`; `name` is its name in headers."""
 
     name: str
     requests: int
@@ -21,7 +21,7 @@ class QuotaPolicy:
 
 @dataclass(frozen=True, slots=True)
 class QuotaStatus:
-    """How one policy stands: what is left, and the seconds until it is whole again."""
+    """The remaining requests of a policy, and the seconds until its window ends."""
 
     policy: QuotaPolicy
     remaining: int
@@ -30,14 +30,14 @@ class QuotaStatus:
 
 @dataclass(frozen=True, slots=True)
 class QuotaResult:
-    """Whether a request may go on; `retry_after_seconds` is set where it may not."""
+    """The quota after a request; `retry_after_seconds` is set if the request is rejected."""
 
     statuses: tuple[QuotaStatus, ...]
     retry_after_seconds: int | None = None
 
 
 class _QuotaWindow:
-    """One policy of one token. A window begins with the first request after the last one."""
+    """The window of one policy; a new one begins with the first request after it has ended."""
 
     def __init__(self, policy: QuotaPolicy) -> None:
         self.policy = policy
@@ -67,13 +67,13 @@ class _QuotaWindow:
 
 
 class Quota:
-    """The quota of one token, over all its accounts; requests that are refused count too."""
+    """The quota of one token over all its accounts; rejected requests count too."""
 
     def __init__(self, policies: tuple[QuotaPolicy, ...]) -> None:
         self._windows = tuple(_QuotaWindow(policy) for policy in policies)
 
     def spend(self, now: float, *, requests: int = 1) -> QuotaResult:
-        """Count `requests` at `now`, and say how it stands after them."""
+        """Count `requests` at `now`, and return the quota after them."""
         for window in self._windows:
             window.spend(now, requests)
         locks = (window.locked_until() for window in self._windows)
@@ -86,9 +86,9 @@ class Quota:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token, or the API key of the user with that `email`, which is lower-case.
+    """A token, or the API key of the user with this `email` (in lower case).
 
-    `reader` is its number. `accounts` are ids; None means all of them.
+    `reader` is its number. `accounts` are ids; None means all accounts.
     """
 
     name: str
@@ -100,5 +100,5 @@ class Token:
     email: str | None = None
 
     def may_enter(self, account_id: str) -> bool:
-        """Whether it was given access to that account."""
+        """Return whether the token has access to that account."""
         return self.accounts is None or account_id in self.accounts

@@ -25,7 +25,7 @@ from exporter.simulator.world.users import Event, User
 
 
 class EventTruth(msgspec.Struct):
-    """One event. Instants are Unix seconds; None: it never happened."""
+    """An event. Instants are Unix seconds, None if it did not happen."""
 
     id: str
     behavior: str
@@ -41,7 +41,7 @@ class EventTruth(msgspec.Struct):
 
 
 class EventTotals(msgspec.Struct):
-    """How many events of one behavior and level."""
+    """The numbers of events of one behavior and level."""
 
     behavior: str
     name: str
@@ -54,7 +54,7 @@ class EventTotals(msgspec.Struct):
     counted: int = 0
 
     def add(self, event: Event, *, shown: bool, counted: bool) -> None:
-        """Add one event that is either initial or triggered."""
+        """Count an event, which is either initial or triggered."""
         self.standing += not event.erased_ns
         self.initial += event.is_initial
         self.triggered += not event.is_initial
@@ -64,7 +64,7 @@ class EventTotals(msgspec.Struct):
 
 
 class LevelChanges(msgspec.Struct, rename={"before": "from", "after": "to"}):
-    """How often users moved between two levels, from one summary to the next."""
+    """The number of changes between two levels from one summary to the next."""
 
     before: str
     after: str
@@ -72,7 +72,7 @@ class LevelChanges(msgspec.Struct, rename={"before": "from", "after": "to"}):
 
 
 class UserTruth(msgspec.Struct):
-    """One user. `baseline_last_event` is None for who was not listed in the baseline."""
+    """A user. `baseline_last_event` is None if the baseline did not list the user."""
 
     user_id: str
     email: str
@@ -90,7 +90,7 @@ class UserTruth(msgspec.Struct):
 
 
 class AccountTruth(msgspec.Struct):
-    """One account, as of one reader. `users` is None where they were not asked for."""
+    """An account as seen by one reader. `users` is None if they were not requested."""
 
     account_id: str
     name: str
@@ -105,7 +105,7 @@ class AccountTruth(msgspec.Struct):
 
 
 class GroundTruthReport:
-    """Tells the truth of one account as of one reader."""
+    """The report of the ground truth of one account for one reader."""
 
     def __init__(self, account: Account, *, reader: int) -> None:
         self._account = account
@@ -113,7 +113,7 @@ class GroundTruthReport:
         self._reader_view: ReaderView = account.reader_view(reader)
 
     def build(self, reader_name: str, *, with_users: bool) -> AccountTruth:
-        """Return the account's truth; its users make it long."""
+        """Return the account's ground truth; its list of users is long."""
         user_list = self._account.user_list
         return AccountTruth(
             account_id=self._account.traits.account_id,
@@ -129,7 +129,7 @@ class GroundTruthReport:
         )
 
     def build_user(self, user: User) -> UserTruth:
-        """Return one user's truth."""
+        """Return a user's ground truth."""
         last_event_ns = self._baseline and self._baseline.last_event_ns.get(user.id)
         return UserTruth(
             user_id=user.id,

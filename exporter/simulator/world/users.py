@@ -7,12 +7,12 @@ from exporter.simulator.world.timestamps import TimestampFormat
 
 
 class Event(msgspec.Struct, gc=False):
-    """One risk event, and its fate.
+    """A risk event and its history.
 
-    - `at_ns`: when it happened; `appeared_ns`: when the API first knew of it.
-    - `is_initial`: it was there before the simulator started.
-    - `shown_to`: bit n is set once a details answer with it has gone out whole to reader n.
-    - `erased_ns`: when a reset (or age) removed it; 0 while it stands.
+    - `at_ns`: when it happened; `appeared_ns`: when the API first returned it.
+    - `is_initial`: it existed before the simulator started.
+    - `shown_to`: bit n is set once a details response with it was delivered to reader n.
+    - `erased_ns`: when a reset or its age erased it; 0 if it still exists.
     """
 
     id: str
@@ -29,37 +29,38 @@ class Event(msgspec.Struct, gc=False):
     erased_ns: int = 0
 
     def mark_shown(self, reader: int, *, at_ns: int) -> None:
-        """Remember that reader number `reader` was answered with this event."""
+        """Record that a response with this event was delivered to a reader."""
         self.first_shown_ns = self.first_shown_ns or at_ns
         self.shown_to |= 1 << reader
 
     def was_shown_to(self, reader: int) -> bool:
-        """Whether reader number `reader` was ever answered with this event."""
+        """Return whether this event was ever delivered to a reader."""
         return bool(self.shown_to >> reader & 1)
 
 
 class Reset(msgspec.Struct, gc=False):
-    """One clearing of a user's score; the marks are those of an event."""
+    """A reset of a score; `shown_to` is that of an event."""
 
     at_ns: int
     shown_to: int = 0
 
     def mark_shown(self, reader: int) -> None:
-        """Remember that reader number `reader` was told of this reset."""
+        """Record that this reset was delivered to a reader."""
         self.shown_to |= 1 << reader
 
     def was_shown_to(self, reader: int) -> bool:
-        """Whether reader number `reader` was ever told of this reset."""
+        """Return whether this reset was ever delivered to a reader."""
         return bool(self.shown_to >> reader & 1)
 
 
 class User:
-    """A user of an account, who may be known without having a risk level.
+    """A user of an account, with or without a risk level.
 
-    - `events`: those that stand, in the order they appeared; `erased`: those that do not.
-    - `level`: the worst of those that stand, None without any: then the user is not listed.
-    - `is_vanished`: the account has no such user now; their events wait for their return.
-    - `ordinal`: their place among the account's users; `row`: what the listing keeps.
+    - `events`: the existing ones in the order they appeared; `erased`: the erased ones.
+    - `level`: the highest level of the existing events; None without any, and then the user is not
+      listed.
+    - `is_vanished`: the user is deleted; their events are kept for a later return.
+    - `ordinal`: the index among the account's users; `row`: the cached summary row.
     """
 
     __slots__ = (
@@ -91,16 +92,16 @@ class User:
 
     @property
     def is_listed(self) -> bool:
-        """Whether the summary has a row for them."""
+        """Whether the summary has a row for the user."""
         return self.level is not None and not self.is_vanished
 
     @property
     def last_reset(self) -> Reset | None:
-        """The latest clearing of their score, if any."""
+        """The latest reset, if any."""
         return self.resets[-1] if self.resets else None
 
     def trigger(self, event: Event) -> None:
-        """Let `event` appear; one that happened earlier than the latest does not replace it."""
+        """Add `event`; it becomes the latest only if no later one exists."""
         self.events.append(event)
         if self.latest is None or event.at_ns >= self.latest.at_ns:
             self.latest = event
@@ -108,14 +109,14 @@ class User:
             self.level = event.level
 
     def reset(self, *, at_ns: int) -> Reset:
-        """Clear the score: no event stands, and the user is not listed."""
+        """Clear the score: erase all events, so that the user is not listed."""
         reset = Reset(at_ns=at_ns)
         self.resets.append(reset)
         self._erase(self.events, at_ns=at_ns)
         return reset
 
     def forget_events(self, *, before_ns: int, at_ns: int) -> bool:
-        """Erase the events that happened before `before_ns`; whether there were any."""
+        """Erase the events from before `before_ns`; return whether there were any."""
         old = [event for event in self.events if event.at_ns < before_ns]
         self._erase(old, at_ns=at_ns)
         return bool(old)

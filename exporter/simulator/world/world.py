@@ -31,12 +31,12 @@ from exporter.simulator.world.users import Event, User
 
 @dataclass(frozen=True, slots=True, repr=False)
 class World:
-    """All state there is.
+    """The complete state of a simulated Cloudflare.
 
-    - `accounts` and `event_factories` by account id, `tokens` by value.
-    - `sends_quota_headers`: whether answers carry the headers about it.
-    - `is_lenient`: whether requests are validated leniently; see `api.forms`.
-    - `rng`: for what clients create; `ray_rng`: for CF-RAY headers.
+    - `accounts` and `event_factories` are by account id, `tokens` by value.
+    - `sends_quota_headers`: whether responses have the headers of the quota.
+    - `is_lenient`: whether requests are validated leniently; see `api.configuration`.
+    - `rng`: for ids of what clients create; `ray_rng`: for CF-RAY headers.
     """
 
     accounts: Mapping[str, Account]
@@ -60,7 +60,7 @@ class World:
 
 
 class UserGenerator:
-    """Settles one account as its spec says, as of `now_ns`."""
+    """Creates the initial users of one account as of `now_ns`."""
 
     def __init__(
         self,
@@ -82,9 +82,9 @@ class UserGenerator:
                 self._by_level.setdefault(behavior.level, []).append(behavior)
 
     def generate(self) -> None:
-        """Add the named users, then the invented ones.
+        """Add the named users, then the generated ones.
 
-        ConfigurationError where two of the named have one id.
+        Raise ConfigurationError if two named users have the same id.
         """
         for user in self._spec.named_users:
             self._add_named(user)
@@ -121,7 +121,7 @@ class UserGenerator:
             self._trigger_past(user, self._up_to(level))
 
     def _draw_level(self) -> str | None:
-        """Draw a level from the mix; none where no enabled behavior has it."""
+        """Return a random level of the mix, None if no enabled behavior has it."""
         mix, draw = self._spec.levels, self._rng.random()
         for level, share in (("high", mix.high), ("medium", mix.medium), ("low", mix.low)):
             if draw < share:
@@ -145,9 +145,9 @@ class UserGenerator:
 
 
 def build_world(scenario: Scenario, *, now_ns: int, monotonic: float) -> World:
-    """Build the world; the same scenario at the same instants gives the same one.
+    """Return the world of a scenario; equal arguments give an equal world.
 
-    ConfigurationError where the parts of the scenario do not fit together.
+    Raise ConfigurationError if the parts of the scenario contradict each other.
     """
     accounts, event_factories = {}, {}
     for spec in scenario.accounts:
@@ -177,7 +177,7 @@ def build_world(scenario: Scenario, *, now_ns: int, monotonic: float) -> World:
 
 
 def behavior_of(spec: BehaviorSpec, base: Behavior | None) -> Behavior:
-    """Return `base` changed as `spec` says; without a base, a new behavior."""
+    """Return `base` changed as `spec` describes, or a new behavior if there is no base."""
     base = base or Behavior(spec.key, spec.key, "", enabled=True, level="low")
     return Behavior(
         key=spec.key,
