@@ -15,6 +15,7 @@ from prometheus_client import (
     PlatformCollector,
     ProcessCollector,
     disable_created_metrics,
+    enable_created_metrics,
     generate_latest,
 )
 from prometheus_client.metrics_core import Metric as ClientFamily
@@ -37,19 +38,21 @@ _POLLED = (
 
 _END_OF_OPENMETRICS = b"# EOF\n"
 _EXPOSITION_BYTES = f"\n{declared.EXPOSITION_BYTES.name} ".encode()
-_SAMPLE_SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}
+_SAMPLE_SUFFIXES = {
+    "counter": ("_total", "_created"),
+    "histogram": ("_bucket", "_sum", "_count", "_created"),
+}
 
 
 class Telemetry:
     """One attribute a metric of the exporter itself, each with its catalogue labels.
 
     A labelled series exists from its first use on; `register_account` makes those that must be
-    seen at zero.
+    seen at zero. `created_shown` says whether OpenMetrics has `_created` samples.
     """
 
     def __init__(self) -> None:
-        # Half as many lines again, which no query of ours needs; the library only knows it globally.
-        disable_created_metrics()  # type: ignore[no-untyped-call]  # untyped in the library
+        self.created_shown = True
         self._registry = CollectorRegistry()
         self._of_accounts: list[Gauge | Counter | Histogram] = []
         ProcessCollector(registry=self._registry)
@@ -117,9 +120,13 @@ class Telemetry:
         registry: Collector = self._registry
         if names is not None:
             registry = _Chosen(registry, names)
+        # The library knows only one switch for all registries and both formats. Its functions are
+        # untyped, the two of the switch and the one for OpenMetrics.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         if not openmetrics:
             return generate_latest(registry)
-        # Untyped in the library, which gives bytes here as well.
+        if self.created_shown:
+            enable_created_metrics()  # type: ignore[no-untyped-call]
         text: bytes = generate_openmetrics(registry)  # type: ignore[no-untyped-call]
         return text.removesuffix(_END_OF_OPENMETRICS)
 

@@ -51,6 +51,8 @@ async def build_pollers(settings: Settings, workshop: Workshop) -> tuple[Account
     """
     accesses = build_accesses(settings, workshop)
     key = await workshop.store.pseudonym_key()
+    workshop.exposition.created_shown = settings.created_series
+    workshop.telemetry.created_shown = settings.created_series
     pollers = []
     for account, access in zip(settings.accounts, accesses, strict=True):
         poller = await _build_poller(

@@ -104,7 +104,10 @@ class UserFamily:
 def _user_events(row: UserRow) -> tuple[Sample, ...]:
     return tuple(
         Sample(
-            (row.user_id, event.behavior, event.level.label), event.count, exemplar=event.exemplar
+            (row.user_id, event.behavior, event.level.label),
+            event.count,
+            created=event.created,
+            exemplar=event.exemplar,
         )
         for event in row.events
     )
@@ -126,5 +129,4 @@ USER_FAMILIES = (
     UserFamily(risk.USER_LAST_EVENT, lambda row: (Sample((row.user_id,), row.last_event),)),
     UserFamily(risk.USER_LAST_RESET, _user_last_reset),
 )
-"""In the order they are exposed. A user's counters carry no `created`: with it every one of them
-would be two series."""
+"""In the order they are exposed."""

@@ -28,8 +28,7 @@ class Metric:
 
     `name` is what a query says, so a counter's ends in `_total`. `labels` is every label in the
     order it is written, `account` first where there is one. `buckets` are the upper bounds of a
-    histogram without the infinite one, in its unit; empty for the other types. `has_created` says
-    whether a counter's samples say in OpenMetrics since when they count.
+    histogram without the infinite one, in its unit; empty for the other types.
     """
 
     name: str
@@ -37,7 +36,6 @@ class Metric:
     help: str
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = ()
-    has_created: bool = False
 
     @property
     def family(self) -> str:

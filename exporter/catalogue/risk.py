@@ -13,14 +13,8 @@ def _gauge(name: str, help_text: str, *labels: str) -> Metric:
     )
 
 
-def _counter(name: str, help_text: str, *labels: str, has_created: bool) -> Metric:
-    return Metric(
-        PREFIX + name,
-        MetricType.COUNTER,
-        help_text,
-        labels=("account", *labels),
-        has_created=has_created,
-    )
+def _counter(name: str, help_text: str, *labels: str) -> Metric:
+    return Metric(PREFIX + name, MetricType.COUNTER, help_text, labels=("account", *labels))
 
 
 UP: Final = Metric(
@@ -48,7 +42,6 @@ EVENTS: Final = _counter(
     " poll, by behavior and level.",
     "behavior",
     "risk_level",
-    has_created=True,
 )
 LEVEL_CHANGES: Final = _counter(
     "level_changes_total",
@@ -56,12 +49,10 @@ LEVEL_CHANGES: Final = _counter(
     " listed has the level none.",
     "from",
     "to",
-    has_created=True,
 )
 RESETS: Final = _counter(
     "resets_total",
     "Risk scores seen cleared: users whose last_reset_time became later.",
-    has_created=True,
 )
 USER_INFO: Final = _gauge(
     "user_info",
@@ -88,7 +79,6 @@ USER_EVENTS: Final = _counter(
     "user_id",
     "behavior",
     "risk_level",
-    has_created=False,
 )
 USER_LAST_EVENT: Final = _gauge(
     "user_last_event_timestamp_seconds",

@@ -21,10 +21,19 @@ _NO_RUNS = dict.fromkeys((metric.name for metric in RISK_METRICS), Formats(EMPTY
 
 
 @dataclass(frozen=True, slots=True)
+class RenderSettings:
+    """How accounts are rendered: about how many users a chunk has, and whether with `_created`."""
+
+    chunk_users: int
+    created_shown: bool
+
+
+@dataclass(frozen=True, slots=True)
 class RenderedAccount:
     """What is ready of one account: `runs` by the metric's name, for every risk metric."""
 
     identity_shown: bool = False
+    created_shown: bool = False
     chunks: tuple[Chunk, ...] = (Chunk(),)
     runs: Mapping[str, Formats[Run]] = field(default_factory=lambda: _NO_RUNS)
 
@@ -35,18 +44,27 @@ async def render_account(
     *,
     changed: Collection[str] | None,
     pause: Pause,
-    chunk_users: int,
+    settings: RenderSettings,
 ) -> RenderedAccount:
     """Bring what is ready up to `snapshot`, whose users differ in `changed` alone.
 
     None means that any may differ, and that the snapshot has them all.
     """
     chunks, placed = await _lay_out(
-        before, snapshot, changed=changed, pause=pause, chunk_users=chunk_users
+        before, snapshot, changed=changed, pause=pause, settings=settings
     )
-    chunks = await _render_chunks(chunks, placed, snapshot=snapshot, pause=pause)
-    runs = {**_NO_RUNS, **_account_runs(snapshot), **await _user_runs(chunks, pause=pause)}
-    return RenderedAccount(snapshot.identity_shown, chunks, runs)
+    renderer = ChunkRenderer(
+        snapshot.account,
+        identity_shown=snapshot.identity_shown,
+        created_shown=settings.created_shown,
+    )
+    chunks = await _render_chunks(chunks, placed, renderer=renderer, pause=pause)
+    runs = {
+        **_NO_RUNS,
+        **_account_runs(snapshot, created_shown=settings.created_shown),
+        **await _user_runs(chunks, pause=pause),
+    }
+    return RenderedAccount(snapshot.identity_shown, settings.created_shown, chunks, runs)
 
 
 async def _lay_out(
@@ -55,22 +73,25 @@ async def _lay_out(
     *,
     changed: Collection[str] | None,
     pause: Pause,
-    chunk_users: int,
+    settings: RenderSettings,
 ) -> tuple[tuple[Chunk, ...], Mapping[int, Users]]:
     """The chunks to begin with, and the users of those that may differ.
 
     Chunks are laid out anew, empty, where hardly a line of them would stay.
     """
     chunks, users = before.chunks, snapshot.users
-    same_families = before.identity_shown == snapshot.identity_shown
+    same_families = (before.identity_shown, before.created_shown) == (
+        snapshot.identity_shown,
+        settings.created_shown,
+    )
     if changed is not None:
         placed = await _place_changed(users, changed, chunks=chunks, pause=pause)
         sizes = (len(placed.get(index, chunk.users)) for index, chunk in enumerate(chunks))
-        count = chunk_count(sum(sizes), now=len(chunks), wanted_users=chunk_users)
+        count = chunk_count(sum(sizes), now=len(chunks), wanted_users=settings.chunk_users)
         if same_families and count == len(chunks):
             return chunks, placed
         users = _everybody(chunks, placed)
-    count = chunk_count(len(users), now=len(chunks), wanted_users=chunk_users)
+    count = chunk_count(len(users), now=len(chunks), wanted_users=settings.chunk_users)
     if not same_families or count != len(chunks):
         chunks = (Chunk(),) * count
     return chunks, await _place_all(users, count=count, pause=pause)
@@ -114,10 +135,9 @@ async def _render_chunks(
     before: Sequence[Chunk],
     placed: Mapping[int, Users],
     *,
-    snapshot: AccountSnapshot,
+    renderer: ChunkRenderer,
     pause: Pause,
 ) -> tuple[Chunk, ...]:
-    renderer = ChunkRenderer(snapshot.account, identity_shown=snapshot.identity_shown)
     chunks = list(before)
     for index, users in placed.items():
         chunk = chunks[index]
@@ -138,9 +158,10 @@ async def _user_runs(chunks: Iterable[Chunk], *, pause: Pause) -> Mapping[str, F
     return runs
 
 
-def _account_runs(snapshot: AccountSnapshot) -> Mapping[str, Formats[Run]]:
+def _account_runs(snapshot: AccountSnapshot, *, created_shown: bool) -> Mapping[str, Formats[Run]]:
     runs = {}
     for family in account_families(snapshot):
-        lines = SampleRenderer(family.metric, snapshot.account).render(family.samples)
+        renderer = SampleRenderer(family.metric, snapshot.account, created_shown=created_shown)
+        lines = renderer.render(family.samples)
         runs[family.metric.name] = run_both([deflate_both(lines)])
     return runs

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from exporter.catalogue import RISK_METRICS, Metric
-from exporter.exposition.account import RenderedAccount, render_account
+from exporter.exposition.account import RenderedAccount, RenderSettings, render_account
 from exporter.exposition.chunks import CHUNK_USERS
 from exporter.exposition.formats import OPENMETRICS_CONTENT_TYPE, TEXT_CONTENT_TYPE, Formats
 from exporter.exposition.parts import (
@@ -45,10 +45,13 @@ class Exposition:
 
     `pause` is awaited between pieces of work of about a millisecond each; where publishing has to
     give way to something more urgent, it may return late. `chunk_users` is about how many users
-    are rendered together: fewer make a change cheaper and the compression worse.
+    are rendered together: fewer make a change cheaper and the compression worse. `created_shown`
+    says whether counters have `_created` series in OpenMetrics; a change shows in an account when
+    it is published next.
     """
 
     def __init__(self, *, pause: Pause = _next_turn, chunk_users: int = CHUNK_USERS) -> None:
+        self.created_shown = True
         self._pause = pause
         self._chunk_users = chunk_users
         self._accounts: Mapping[str, RenderedAccount] = {}
@@ -81,7 +84,7 @@ class Exposition:
                 snapshot,
                 changed=changed if account in self._accounts else None,
                 pause=self._pause,
-                chunk_users=self._chunk_users,
+                settings=RenderSettings(self._chunk_users, self.created_shown),
             )
             self._accounts = {**self._accounts, account: rendered}
 
@@ -132,5 +135,5 @@ def _ready_head(metric: Metric) -> Formats[Run]:
 
 def _names(metric: Metric, *, openmetrics: bool) -> frozenset[str]:
     """What a client may call the family: its name in either format, or a sample's in this one."""
-    created = (metric.created,) if openmetrics and metric.has_created else ()
+    created = (metric.created,) if openmetrics and metric.is_counter else ()
     return frozenset((metric.name, metric.family, *created))

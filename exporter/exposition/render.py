@@ -30,9 +30,10 @@ def render_head(metric: Metric) -> Formats[bytes]:
 
 
 class SampleRenderer:
-    """Renders samples of one metric for one account."""
+    """Renders samples of one metric for one account, without `_created` unless `created_shown`."""
 
-    def __init__(self, metric: Metric, account: str) -> None:
+    def __init__(self, metric: Metric, account: str, *, created_shown: bool) -> None:
+        self._created_shown = created_shown
         self._is_counter = metric.is_counter
         self._template = _template(metric.name, metric, account)
         self._created_template = _template(metric.created, metric, account)
@@ -57,7 +58,7 @@ class SampleRenderer:
             line = self._template % (*labels, _number(sample.value))
             text.append(line)
             openmetrics.append(line + _exemplar(sample.exemplar))
-            if sample.created is not None:
+            if self._created_shown and sample.created is not None:
                 openmetrics.append(self._created_template % (*labels, _number(sample.created)))
         return Formats(_encoded(text), _encoded(openmetrics))
 

@@ -22,9 +22,9 @@ _EDITABLE_SHARE = 1 / 16
 class ChunkRenderer:
     """Says what to change of the chunks of one account."""
 
-    def __init__(self, account: str, *, identity_shown: bool) -> None:
+    def __init__(self, account: str, *, identity_shown: bool, created_shown: bool) -> None:
         self._families = [
-            (place, _FamilyRenderer(family, account))
+            (place, _FamilyRenderer(family, account, created_shown=created_shown))
             for place, family in enumerate(USER_FAMILIES)
             if identity_shown or not family.is_identity
         ]
@@ -49,9 +49,9 @@ def _changes(before: Users, after: Users) -> list[Change]:
 class _FamilyRenderer:
     """Says what to change of one family in a chunk."""
 
-    def __init__(self, family: UserFamily, account: str) -> None:
+    def __init__(self, family: UserFamily, account: str, *, created_shown: bool) -> None:
         self._family = family
-        self._renderer = SampleRenderer(family.metric, account)
+        self._renderer = SampleRenderer(family.metric, account, created_shown=created_shown)
 
     def edit(self, changes: Sequence[Change], users: Users) -> Formats[Edit] | None:
         """None where no change shows in this family."""

@@ -195,6 +195,15 @@ class Settings(BaseModel):
             "separated by commas; a list in the file",
         ),
     ]
+    created_series: Annotated[
+        bool,
+        BeforeValidator(read_switch),
+        Field(
+            default="true",
+            description="`_created` series in OpenMetrics, which say since when a counter counts; "
+            "`false` for readers that take them for metrics of their own",
+        ),
+    ]
     enable_lifecycle: Annotated[
         bool,
         BeforeValidator(read_switch),

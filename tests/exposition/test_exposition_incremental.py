@@ -74,6 +74,13 @@ class IncrementalExposition(RuleBasedStateMachine):
         if before := self.snapshots.get(account):
             self.publish(replace(before, events=counts, identity_shown=shown))
 
+    @rule(shown=st.booleans())
+    def change_settings(self, *, shown: bool) -> None:
+        """A reload switches `_created` on or off, and publishes every account."""
+        self.exposition.created_shown = shown
+        for snapshot in self.snapshots.values():
+            self.publish(snapshot)
+
     @rule(account=st.sampled_from(ACCOUNTS))
     def withdraw_gauges(self, account: str) -> None:
         """The data became too old."""
@@ -100,6 +107,7 @@ class IncrementalExposition(RuleBasedStateMachine):
     def equals_rendering_from_nothing(self) -> None:
         """The law."""
         fresh = Exposition(chunk_users=CHUNK_USERS)
+        fresh.created_shown = self.exposition.created_shown
         for snapshot in self.snapshots.values():
             self.runner.run(fresh.publish(snapshot, changed=None))
         for openmetrics in (False, True):

@@ -50,6 +50,8 @@ the user's events since the account's first poll, by behavior and level.
 # TYPE cloudflare_zt_risk_user_events counter
 cloudflare_zt_risk_user_events_total{account="acme",user_id="u1",behavior="high_dlp",\
 risk_level="low"} 7 # {event_id="e-9"} 1 1700000001.25
+cloudflare_zt_risk_user_events_created{account="acme",user_id="u1",behavior="high_dlp",\
+risk_level="low"} 5
 # TYPE own gauge
 own 1
 # EOF

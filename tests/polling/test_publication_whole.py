@@ -115,9 +115,14 @@ async def test_a_publication_meanwhile_shows_a_large_change_whole_or_not_at_all(
         seen.append(account.shown())
     await recording
 
-    before = ({"low": USERS, "medium": 0, "high": 0}, USERS, USERS, USERS)
-    observed = ({"low": 0, "medium": 0, "high": USERS}, USERS, USERS, USERS)
-    committed = ({"low": 0, "medium": 0, "high": USERS}, 3 * USERS, 2 * USERS, 3 * USERS)
+    before = ({"low": USERS, "medium": 0, "high": 0, "unknown": 0}, USERS, USERS, USERS)
+    observed = ({"low": 0, "medium": 0, "high": USERS, "unknown": 0}, USERS, USERS, USERS)
+    committed = (
+        {"low": 0, "medium": 0, "high": USERS, "unknown": 0},
+        3 * USERS,
+        2 * USERS,
+        3 * USERS,
+    )
     assert all(one in (before, observed, committed) for one in seen)
     assert account.shown() == committed
 
