@@ -5,6 +5,7 @@ email; a last line of defence here takes them out where somebody does.
 """
 
 import logging
+import os
 import re
 import sys
 from collections.abc import Mapping
@@ -32,7 +33,7 @@ def configure_logging(*, level: str, log_format: str, stream: TextIO | None = No
     """Write events of `level` and above to `stream`, which is stderr unless given.
 
     `level` is debug, info, warning or error; `log_format` is json, console, or auto: console on
-    a terminal. May be called again: the last call counts. Logging is the one thing of this
+    a terminal. Colours are for terminals, unless NO_COLOR is set (https://no-color.org). May be called again: the last call counts. Logging is the one thing of this
     package that is global to the process.
     """
     target = stream or sys.stderr
@@ -42,7 +43,7 @@ def configure_logging(*, level: str, log_format: str, stream: TextIO | None = No
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=common,
-            processors=_final_processors(as_console=as_console, colors=target.isatty()),
+            processors=_final_processors(as_console=as_console, colors=_has_colors(target)),
         )
     )
     root = logging.getLogger()
@@ -57,6 +58,11 @@ def configure_logging(*, level: str, log_format: str, stream: TextIO | None = No
         wrapper_class=structlog.stdlib.BoundLogger,
         logger_factory=structlog.stdlib.LoggerFactory(),
     )
+
+
+def _has_colors(target: TextIO) -> bool:
+    is_unwanted = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+    return target.isatty() and not is_unwanted
 
 
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

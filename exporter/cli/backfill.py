@@ -60,7 +60,6 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         description="Ask about every listed user and write the events that Cloudflare still holds "
         "as counters with timestamps, which promtool tsdb create-blocks-from openmetrics turns "
         "into blocks for Prometheus. Fails if anything could not be read; the rest is written.",
-        allow_abbrev=False,
     )
     parser.add_argument(
         "--output", default="-", metavar="FILE", help="where to write; - is standard output"

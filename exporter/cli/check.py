@@ -26,7 +26,6 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "tell what the token may read, what of its quota is needed, and how many series to "
         "expect. Changes nothing, may run beside a running exporter, and fails if anything is "
         "wrong.",
-        allow_abbrev=False,
     )
     parser.add_argument("--json", action="store_true", help="print JSON, for programs")
     add_setting_flags(parser, flag_options())

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from exporter.app.asking import Question, ask
-from exporter.cli.flags import add_setting_flags, flag_options, given_flags
+from exporter.cli.flags import CREDENTIALS_HELP, add_setting_flags, flag_options, given_flags
 from exporter.cli.printing import printable, tell
 from exporter.cli.running import run
 from exporter.clock import SystemClock
@@ -124,7 +124,7 @@ def add_group(
     commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, *, about: str
 ) -> "argparse._SubParsersAction[argparse.ArgumentParser]":
     """Add a command that has commands of its own, and return the place to add these."""
-    parser = commands.add_parser(name, help=about, description=about, allow_abbrev=False)
+    parser = commands.add_parser(name, help=about, description=about, epilog=CREDENTIALS_HELP)
     return parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
 
@@ -137,7 +137,7 @@ def add_question(
     changes: bool = False,
 ) -> argparse.ArgumentParser:
     """Add a command that asks the API; `changes`: whether it needs consent."""
-    parser = commands.add_parser(name, help=about, description=about, allow_abbrev=False)
+    parser = commands.add_parser(name, help=about, description=about)
     parser.add_argument("--account", metavar="NAME", help="which account, where there are several")
     parser.add_argument("--json", action="store_true", help="print JSON, for programs")
     if changes:

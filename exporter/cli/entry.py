@@ -5,13 +5,14 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
 from exporter import __version__
 from exporter.cli import backfill, behaviors, check, demo, integrations, serve, users
+from exporter.cli.flags import CREDENTIALS_HELP, CommandParser
 from exporter.cli.printing import complain, flush_output
 from exporter.errors import ConfigurationError, ExporterError
 
@@ -78,42 +79,53 @@ def _end(_number: int, _frame: FrameType | None) -> NoReturn:
     raise SystemExit(0)
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> CommandParser:
     """Return the parser of every command; the parsed namespace's `run` does the work."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog=PROGRAM,
         description="Cloudflare Zero Trust user risk as Prometheus metrics. Without a command: "
         "serve. To try it without an account: demo.",
-        epilog=f"`{PROGRAM} COMMAND --help` tells each command's flags.",
-        allow_abbrev=False,
+        epilog=f"`{PROGRAM} COMMAND --help` lists each command's flags. {CREDENTIALS_HELP}",
     )
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    serve.add_commands(commands)
-    demo.add_commands(commands)
-    backfill.add_commands(commands)
-    check.add_commands(commands)
-    users.add_commands(commands)
-    behaviors.add_commands(commands)
-    integrations.add_commands(commands)
+    _add_commands(parser)
     return parser
 
 
+def _add_commands(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for group in (serve, demo, backfill, check, users, behaviors, integrations):
+        group.add_commands(commands)
+
+
 def _parsed(argv: Sequence[str]) -> argparse.Namespace:
+    words = _with_command(argv)
     parser = build_parser()
-    arguments, unknown = parser.parse_known_args(_with_command(argv))
+    command = parser.parser_of(words)
+    arguments, unknown = parser.parse_known_args(words)
     if unknown:
-        parser.error(_complaint_about(unknown))
+        command.error(_complaint_about(unknown, command, parser.commands))
     return arguments
 
 
-def _complaint_about(unknown: Sequence[str]) -> str:
-    """Name unknown flags alone: argparse would repeat their values, and one may be a token."""
-    flags = [word.partition("=")[0] for word in unknown if word.startswith("--")]
-    complaint = f"unknown: {', '.join(flags)}" if flags else "too many arguments"
-    if any("token" in flag for flag in flags):
+def _complaint_about(
+    unknown: Sequence[str], command: CommandParser, commands: Collection[str]
+) -> str:
+    """Name unknown flags alone, without their values: one may be a token."""
+    names = [_flag_name(word) for word in unknown if word.startswith("-")]
+    misplaced = [word for word in unknown if word in commands]
+    if misplaced:
+        return f"the command comes first, before all flags: {misplaced[0]}"
+    if not names:
+        return "too many arguments"
+    complaint = f"unknown: {', '.join(map(command.unknown_flag, names))}"
+    if any("token" in name for name in names):
         complaint += "; a token is given by CLOUDFLARE_API_TOKEN or CLOUDFLARE_API_TOKEN_FILE"
     return complaint
+
+
+def _flag_name(word: str) -> str:
+    return word.partition("=")[0] if word.startswith("--") else word[:2]
 
 
 def _with_command(arguments: Sequence[str]) -> Sequence[str]:

@@ -83,6 +83,7 @@ def _list(arguments: argparse.Namespace) -> int:
                 )
                 for one in integrations
             ),
+            beneath=("tenant", "reference"),
         )
     return 0
 

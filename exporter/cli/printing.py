@@ -8,9 +8,11 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from itertools import compress
+from operator import not_
 
 from rich import box
 from rich.console import Console, RenderableType
@@ -28,6 +30,8 @@ _WIDE = 100_000
 
 _MOST_FOLDED_ROWS = 1_000
 """About as many as can be laid out in half a second."""
+
+_GAP = "  "
 
 _STYLES = {
     RiskLevel.UNKNOWN: "magenta",
@@ -66,27 +70,33 @@ def yes_or_no(*, value: bool) -> str:
     return "yes" if value else "no"
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
+def print_table(
+    columns: Sequence[str], rows: Iterable[Sequence[Cell]], *, beneath: Collection[str] = ()
+) -> None:
     """Print rows under their columns' names.
 
-    On a terminal long cells are folded. A pipe gets whole lines, and so does a terminal of a
-    list so long that laying it out would take longer than reading it.
+    Where a terminal is too narrow, the columns named in `beneath` go to a second line of each
+    row; if none is named, long cells are folded, except in the first column. So an id stays in
+    one piece. A pipe gets whole lines, and so does a terminal of a list so long that laying it
+    out would take longer than reading it.
     """
-    shown = [tuple(_shown(cell) for cell in row) for row in rows]
-    if _is_terminal() and len(shown) <= _MOST_FOLDED_ROWS:
-        _print_folded(columns, shown)
+    header = tuple(Text(column, "bold") for column in columns)
+    shown = [header, *(tuple(_shown(cell) for cell in row) for row in rows)]
+    is_folded = len(shown) - 1 <= _MOST_FOLDED_ROWS and _is_terminal()
+    if not is_folded:
+        _write("".join(f"{line.plain}\n" for line in _lines(shown)))
+    elif sum(_widths(shown)) + len(_GAP) * (len(columns) - 1) <= _console().width:
+        _print(Text("\n").join(_lines(shown)))
+    elif beneath:
+        _print(Text("\n").join(_double_lines(shown, [name in beneath for name in columns])))
     else:
-        _print_lines([tuple(map(Text, columns)), *shown])
+        _print_folded(columns, shown[1:])
 
 
 def print_fields(fields: Mapping[str, Cell]) -> None:
     """Print the fields of one thing, one a line."""
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, cell in fields.items():
-        table.add_row(name, _shown(cell))
-    _print(table)
+    rows = [(Text(name, "bold"), _shown(cell)) for name, cell in fields.items()]
+    _print(Text("\n").join(_padded(row, _widths(rows)) for row in rows))
 
 
 def print_line(text: str) -> None:
@@ -152,22 +162,40 @@ def _print_folded(columns: Sequence[str], rows: Iterable[Sequence[Text]]) -> Non
     table = Table(*columns, box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for column in table.columns:
         column.overflow = "fold"
+    table.columns[0].no_wrap = True
     for row in rows:
         table.add_row(*row)
     _print(table)
 
 
-def _print_lines(rows: Sequence[Sequence[Text]]) -> None:
-    widths = [max(cell.cell_len for cell in column) for column in zip(*rows, strict=True)]
+def _lines(rows: Sequence[Sequence[Text]]) -> list[Text]:
+    """Lay out rows, of which the first is the header, in columns."""
+    widths = _widths(rows)
     rule = tuple(Text("-" * width) for width in widths)
-    lines = []
-    for row in (rows[0], rule, *rows[1:]):
-        padded = (
-            cell.plain + " " * (width - cell.cell_len)
-            for cell, width in zip(row, widths, strict=True)
-        )
-        lines.append("  ".join(padded).rstrip())
-    _write("".join(f"{line}\n" for line in lines))
+    return [_padded(row, widths) for row in (rows[0], rule, *rows[1:])]
+
+
+def _double_lines(rows: Sequence[Sequence[Text]], beneath: Sequence[bool]) -> Iterator[Text]:
+    """Lay out rows as `_lines` does, but put cells of columns in `beneath` on a second line."""
+    first = [list(compress(row, map(not_, beneath))) for row in rows]
+    second = [Text(_GAP) + Text(_GAP).join(compress(row, beneath)) for row in rows]
+    header, rule, *lines = _lines(first)
+    yield from (header, second[0], rule)
+    for line, others in zip(lines, second[1:], strict=True):
+        yield from (line, others)
+
+
+def _widths(rows: Sequence[Sequence[Text]]) -> list[int]:
+    return [max(cell.cell_len for cell in column) for column in zip(*rows, strict=True)]
+
+
+def _padded(row: Sequence[Text], widths: Sequence[int]) -> Text:
+    line = Text()
+    for cell, width in zip(row, widths, strict=True):
+        line.append_text(cell)
+        line.append(" " * (width - cell.cell_len) + _GAP)
+    line.rstrip()
+    return line
 
 
 def _is_terminal() -> bool:
@@ -178,11 +206,16 @@ def _shown(cell: Cell) -> Text:
     return cell if isinstance(cell, Text) else Text(printable(cell))
 
 
-def _print(what: RenderableType) -> None:
+def _console() -> Console:
     is_terminal = _is_terminal()
-    console = Console(force_terminal=is_terminal, width=None if is_terminal else _WIDE)
+    return Console(force_terminal=is_terminal, width=None if is_terminal else _WIDE)
+
+
+def _print(what: RenderableType) -> None:
+    """Print text as it is, which a terminal wraps itself, and a table as wide as the terminal."""
+    console = _console()
     with console.capture() as captured:
-        console.print(what)
+        console.print(what, soft_wrap=isinstance(what, Text))
     _write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
 
 

@@ -71,6 +71,7 @@ def _list(arguments: argparse.Namespace) -> int:
                 )
                 for user in users
             ),
+            beneath=("email", "name"),
         )
     return 0
 
@@ -98,6 +99,7 @@ def _show(arguments: argparse.Namespace) -> int:
             (event.name, level_cell(event.level), instant_cell(event.timestamp), event.id)
             for event in sorted(details.events, key=lambda event: -event.timestamp)
         ),
+        beneath=("behavior",),
     )
     return 0
 

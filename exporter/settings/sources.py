@@ -70,7 +70,7 @@ def read_environment(environ: Mapping[str, str], problems: list[str]) -> Layer:
     """Return what variables give. One that is set to nothing counts as not set."""
     known = {option.variable: option.name for option in OPTIONS}
     problems.extend(
-        unknown(Place(name), name, known)
+        _unknown_variable(name)
         for name, value in environ.items()
         if name.startswith(PREFIX)
         and name not in known
@@ -104,6 +104,14 @@ def unknown(place: Place, name: str, known: Collection[str]) -> str:
     """Return the problem of a name nobody knows, with the nearest one."""
     nearest = get_close_matches(name, known, n=1, cutoff=0.0)[0]
     return f"{place}: unknown; the nearest known name is {nearest}"
+
+
+def _unknown_variable(name: str) -> str:
+    """Compare what follows the prefixes: of RISK_EXPORTER_API_TOKEN the nearest is the token."""
+    prefixes = re.compile(rf"{PREFIX}|CLOUDFLARE_")
+    variables = {prefixes.sub("", option.variable, count=1): option.variable for option in OPTIONS}
+    nearest = get_close_matches(name.removeprefix(PREFIX), variables, n=1, cutoff=0.0)[0]
+    return f"{name}: unknown; the nearest known name is {variables[nearest]}"
 
 
 def _parse(path: Path, problems: list[str]) -> Mapping[object, object]:

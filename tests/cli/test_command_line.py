@@ -91,7 +91,9 @@ def test_wrong_usage_ends_with_status_2(
     with pytest.raises(SystemExit) as ending:
         main(argv)
     assert ending.value.code == 2
-    assert "usage:" in capsys.readouterr().err
+    message, hint = capsys.readouterr().err.splitlines()
+    assert message.startswith("cloudflare-risk-exporter")
+    assert "--help" in hint
 
 
 @pytest.mark.parametrize(
@@ -140,3 +142,59 @@ def test_a_scenario_that_cannot_be_read_ends_with_status_2(
     """A scenario is configuration too."""
     assert main(["simulate", "--scenario", str(tmp_path / "none.yaml")]) == 2
     assert "none.yaml: cannot be read" in capsys.readouterr().err
+
+
+ASKING = [
+    *("users", "users list", "users show", "users reset"),
+    *("behaviors", "behaviors list", "behaviors set"),
+    *("integrations", "integrations list", "integrations delete"),
+    *("", "serve", "once", "check", "backfill"),
+]
+
+
+@pytest.mark.parametrize("command", ASKING)
+@pytest.mark.parametrize("columns", ["80", "61"])
+def test_help_says_how_the_token_is_given(
+    command: str, columns: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is the one setting without a flag; its names can be copied at any width."""
+    monkeypatch.setenv("COLUMNS", columns)
+    text = printed([*command.split(), "--help"], capsys)
+    assert "CLOUDFLARE_API_TOKEN," in text
+    assert "--api-token-file." in text
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("srve", "unknown command 'srve'; did you mean serve?"),
+        ("user list", "unknown command 'user'; did you mean users?"),
+        ("users lst", "users: unknown command 'lst'; did you mean list?"),
+        ("users xyz", "users: unknown command 'xyz'; there are: list, show, reset"),
+        ("integrations del", "unknown command 'del'; did you mean delete?"),
+        ("users", "users: a command is missing: one of list, show, reset"),
+        ("users --json list", "users: the command comes before its flags"),
+        ("--config x users list", "the command comes first, before all flags: users"),
+        (
+            "serve --poll-intervall 5s",
+            "serve: unknown: --poll-intervall (did you mean --poll-interval?)",
+        ),
+        ("serve --poll 5s", "unknown: --poll (did you mean --poll-interval?)"),
+        ("users list --jsn", "users list: unknown: --jsn (did you mean --json?)"),
+        ("users reset x -y", "users reset: unknown: -y"),
+        ("users show x --qqq", "unknown: --qqq"),
+        ("users show a b", "too many arguments"),
+        (f"{'a' * 40}", "unknown command; there are: serve"),
+    ],
+)
+def test_a_slip_is_answered_with_what_was_probably_meant(
+    line: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A list of all flags would bury it."""
+    with pytest.raises(SystemExit) as ending:
+        main(line.split())
+    assert ending.value.code == 2
+    message = capsys.readouterr().err
+    assert said in message
+    assert "a" * 40 not in message
+    assert len(message.splitlines()) == 2

@@ -95,6 +95,32 @@ async def test_levels_are_coloured_on_a_terminal_only() -> None:
     assert "\x1b" not in piped.out
 
 
+@pytest.mark.parametrize("columns", ["80", "60", "40"])
+@pytest.mark.parametrize("words", [("users", "list"), ("users", "show", ADA)])
+async def test_an_id_is_in_one_piece_on_any_terminal(words: tuple[str, ...], columns: str) -> None:
+    """It is there to be copied into the next command."""
+    async with talk_to_simulator(THREE) as talk:
+        details = await run_command("users", "show", ADA, "--json", **pointed_at(talk.simulator))
+        screen = await run_at_terminal(*words, COLUMNS=columns, **pointed_at(talk.simulator))
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", screen.shown).split()
+    assert ADA in shown
+    assert "ada@example.com" in shown
+    if "show" in words:
+        assert {event["id"] for event in json.loads(details.out)["events"]} <= set(shown)
+
+
+async def test_a_list_fits_a_terminal_of_80_columns() -> None:
+    """Emails and names have a line of their own where they do not fit beside the id."""
+    ada = scenario_of(user(ADA, "ada@example.com", "Ada", "high_dlp", "imp_travel"))
+    async with talk_to_simulator(ada) as talk:
+        screen = await run_at_terminal("users", "list", COLUMNS="80", **pointed_at(talk.simulator))
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", screen.shown).splitlines()
+    assert max(map(len, lines)) <= 80
+    (place,) = [place for place, line in enumerate(lines) if line.startswith(ADA)]
+    assert lines[place].split()[1:3] == ["high", "2"]
+    assert lines[place + 1] == "  ada@example.com  Ada"
+
+
 async def test_nothing_is_cut_off_on_a_narrow_terminal() -> None:
     """An id with an ellipsis in it is of no use."""
     async with talk_to_simulator(THREE) as talk:

@@ -148,3 +148,28 @@ def test_a_traceback_is_written_without_secrets(log: str, log_format: str) -> No
     assert "Traceback" in line
     assert REDACTED in line
     assert TOKEN not in line
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "is_coloured"),
+    [
+        ("NO_COLOR", "", True),
+        ("NO_COLOR", "1", False),
+        ("TERM", "dumb", False),
+        ("TERM", "xterm", True),
+    ],
+)
+def test_a_console_is_coloured_unless_that_is_unwanted(
+    variable: str,
+    value: str,
+    is_coloured: bool,  # noqa: FBT001 - a case
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """https://no-color.org: set to anything but nothing."""
+    for name in ("NO_COLOR", "TERM"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(variable, value)
+    stream = Terminal()
+    configure_logging(level="info", log_format="console", stream=stream)
+    structlog.get_logger("exporter.x").warning("poll.failed", failures=3)
+    assert ("\x1b[" in stream.getvalue()) is is_coloured

@@ -190,6 +190,10 @@ def test_a_token_in_the_wrong_place_is_not_shown(variable: str) -> None:
 @pytest.mark.parametrize(
     ("variable", "nearest"),
     [
+        ("RISK_EXPORTER_API_TOKEN", "CLOUDFLARE_API_TOKEN"),
+        ("RISK_EXPORTER_TOKEN", "CLOUDFLARE_API_TOKEN"),
+        ("RISK_EXPORTER_API_TOKEN_FILE", "CLOUDFLARE_API_TOKEN_FILE"),
+        ("RISK_EXPORTER_ACCOUNT_ID", "CLOUDFLARE_ACCOUNT_ID"),
         ("RISK_EXPORTER_POLL_INTERVALL", "RISK_EXPORTER_POLL_INTERVAL"),
         ("RISK_EXPORTER_USER_LIMIT", "RISK_EXPORTER_USERS_LIMIT"),
         ("RISK_EXPORTER_PORT", "RISK_EXPORTER_"),
