@@ -30,6 +30,8 @@ OFFENCES = [
     ("pure", "catalogue/offence.py", "from exporter.clock import Clock"),
     ("simulator", "simulator/offence.py", "import exporter.cloudflare.wire"),
     ("simulator", "simulator/offence.py", "from exporter.risk.model import RiskLevel"),
+    ("simulated-layers", "simulator/world/offence.py", "import exporter.simulator.api"),
+    ("simulated-layers", "simulator/lobby.py", '"""A module that chose no floor."""'),
     ("boards", "../grafana/sections/offence.py", "import exporter.settings"),
     ("boards", "../grafana/offence.py", "from exporter.risk.ledger import advance"),
     ("simulated", "app.py", "import exporter.simulator"),

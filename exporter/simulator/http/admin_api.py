@@ -190,7 +190,7 @@ async def _read(request: web.Request, kind: type[_Command]) -> _Command:
 
 def _rule_json(rule: FaultRule) -> dict[str, object]:
     content = rule.fault.model_dump(mode="json", exclude_unset=True)
-    return {"number": rule.number, "struck": rule.struck, **content}
+    return {"number": rule.number, "struck": rule.applied, **content}
 
 
 def _json(content: object, *, status: int = 200) -> web.Response:

@@ -23,12 +23,12 @@ class FaultRule:
     number: int
     fault: Fault
     begins_at: float
-    struck: int = 0
+    applied: int = 0
 
     def is_over(self, now: float) -> bool:
         """Return whether the fault will not apply again."""
         fault = self.fault
-        is_used_up = fault.count is not None and self.struck >= fault.count
+        is_used_up = fault.count is not None and self.applied >= fault.count
         is_late = fault.lasting is not None and now >= self.begins_at + fault.lasting
         return is_used_up or is_late
 
@@ -76,6 +76,6 @@ class FaultRules:
         """Return the fault that applies to this request, and count its use."""
         for rule in self.rules(now=now):
             if rule.applies(target, now) and self._rng.random() < rule.fault.probability:
-                rule.struck += 1
+                rule.applied += 1
                 return rule.fault
         return None
