@@ -208,6 +208,18 @@ async def test_strict_validation_follows_the_reference_to_the_letter() -> None:
     assert statuses == [400, 400, 400, 400]
 
 
+async def test_strict_validation_ignores_active_at_creation(strict_talk: Talk) -> None:
+    """The reference does not describe the field there, and unknown fields are ignored."""
+    tenant_url = "https://tenant.example.com"
+    body = {"integration_type": "Okta", "tenant_url": tenant_url, "active": False}
+
+    status, result = await _change(strict_talk, "POST", "/integrations", body)
+
+    assert status == 200
+    assert result is not None
+    assert result["active"] is True
+
+
 async def test_ids_are_accepted_in_upper_case(talk: Talk) -> None:
     """Both are hexadecimal numbers."""
     account_id = talk.simulator.account_ids["acme"]
