@@ -54,6 +54,7 @@ class Journal:
     ) -> None:
         self.account_id = account_id
         self.ledger = ledger
+        self.ledger.exemplars_after = clock.time()
         self.lock = asyncio.Lock()
         self.moving = asyncio.Lock()
         self._pause = pause

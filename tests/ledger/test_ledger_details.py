@@ -228,6 +228,34 @@ def test_a_counter_points_to_its_newest_event(listed: Account) -> None:
     assert entry.exemplar == Exemplar("new", 1050.0)
 
 
+@pytest.mark.parametrize("timestamp", [1050.0, 1050.0004, 1049.0])
+def test_an_exemplar_is_replaced_by_an_event_of_a_later_millisecond_alone(
+    listed: Account, timestamp: float
+) -> None:
+    """Prometheus keeps exemplars by the millisecond, and refuses what is not later."""
+    listed.details("ann", event(1050.0, id="shown"), now=1061.0)
+    listed.details("ann", event(1050.0, id="shown"), event(timestamp, id="other"), now=1062.0)
+
+    (entry,) = listed.ledger.totals.values()
+    assert (entry.count, entry.exemplar) == (2, Exemplar("shown", 1050.0))
+
+
+@pytest.mark.parametrize("timestamp", [1040.0, 1055.0, 1062.0])
+def test_an_event_from_before_the_ledger_was_loaded_or_after_now_is_no_exemplar(
+    listed: Account, timestamp: float
+) -> None:
+    """Another process may have shown a later one, or may come to show an earlier one."""
+    listed.ledger.exemplars_after = 1055.0
+
+    listed.details("ann", event(timestamp), now=1061.0)
+    (entry,) = listed.ledger.totals.values()
+    assert (entry.count, entry.exemplar) == (1, None)
+
+    listed.details("ann", event(timestamp), event(1060.0, id="new"), now=1063.0)
+    (entry,) = listed.ledger.totals.values()
+    assert (entry.count, entry.exemplar) == (2, Exemplar("new", 1060.0))
+
+
 def test_a_counter_began_when_its_first_event_was_counted(listed: Account) -> None:
     """OpenMetrics tells a restart of a counter by its creation, so it must not move."""
     listed.details("ann", event(1050.0), now=1061.0)

@@ -57,8 +57,8 @@ def observe_details(
     )
     return Changes(
         account=_with_reset(ledger.account, record, details),
-        users={user_id: _read(record, details, counted, now=now)},
-        totals=_grown(ledger.totals, counted, now=now),
+        users={user_id: _read(record, details, counted, ledger=ledger, now=now)},
+        totals=_grown(ledger.totals, counted, ledger=ledger, now=now),
         names={name: names[name] for name in names if name not in ledger.names},
         marks=_by_user(
             user_id,
@@ -139,7 +139,12 @@ def _with_reset(
 
 
 def _read(
-    record: UserRecord, details: UserDetails, counted: Sequence[CountedEvent], *, now: float
+    record: UserRecord,
+    details: UserDetails,
+    counted: Sequence[CountedEvent],
+    *,
+    ledger: Ledger,
+    now: float,
 ) -> UserRecord:
     """The user's record after their details were read."""
     resets = [at for at in (record.last_reset, details.last_reset) if at is not None]
@@ -147,7 +152,7 @@ def _read(
     return replace(
         _asked(record, is_stale=_is_stale(record, details), now=now),
         last_reset=max(resets, default=None),
-        events=tuple({**before, **_grown(before, counted, now=now)}.values()),
+        events=tuple({**before, **_grown(before, counted, ledger=ledger, now=now)}.values()),
     )
 
 
@@ -178,6 +183,7 @@ def _grown(
     totals: Mapping[tuple[str, RiskLevel], EventCount],
     counted: Sequence[CountedEvent],
     *,
+    ledger: Ledger,
     now: float,
 ) -> dict[tuple[str, RiskLevel], EventCount]:
     """The entries of `totals` that grow, with `counted` added."""
@@ -186,10 +192,23 @@ def _grown(
         pair = (one.behavior, one.event.level)
         entry = grown.get(pair) or totals.get(pair) or EventCount(*pair, 0, now)
         newest = entry.exemplar
-        if newest is None or newest.timestamp <= one.event.timestamp:
+        if _may_follow(newest, one.event, after=ledger.exemplars_after, now=now):
             newest = Exemplar(one.event.id, one.event.timestamp)
         grown[pair] = replace(entry, count=entry.count + 1, exemplar=newest)
     return grown
+
+
+def _may_follow(shown: Exemplar | None, event: RiskEvent, *, after: float, now: float) -> bool:
+    """Return whether the event may be the next exemplar of a counter that has shown `shown`.
+
+    Prometheus refuses an exemplar that is not later, in whole milliseconds, than those it has of
+    the series, and logs a warning at each scrape. Exemplars are not stored. Those that were shown
+    before this ledger was loaded are of events before `after`, because an event that is later than
+    `now` is never shown.
+    """
+    if not after < event.timestamp <= now:
+        return False
+    return shown is None or floor(shown.timestamp * 1e3) < floor(event.timestamp * 1e3)
 
 
 def _moved_marks(

@@ -65,11 +65,13 @@ class Ledger:
     """All that is remembered of one account, save the marks of events, which a store keeps.
 
     Written to by `apply` alone. `listed` are the ids of users with a summary row,
-    `listed_by_level` is how many of them have each level.
+    `listed_by_level` is how many of them have each level. `exemplars_after` is when this process
+    loaded the ledger: exemplars are of later events alone.
     """
 
     def __init__(self, account: AccountRecord) -> None:
         self.account = account
+        self.exemplars_after = 0.0
         self.users: dict[str, UserRecord] = {}
         self.totals: dict[tuple[str, RiskLevel], EventCount] = {}
         self.level_changes: dict[tuple[RiskLevel, RiskLevel], int] = {}
