@@ -3,8 +3,9 @@
 import argparse
 import gc
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
-from bench import chart, exposition, ledger, long_run, road
+from bench import chart, created, exposition, ledger, long_run, road
 from bench.document import DOCUMENT, write_region
 from bench.report import GOAL_USERS, Row, markdown_table
 
@@ -31,6 +32,8 @@ def main() -> None:
     arguments = _arguments()
     if arguments.subject == "prometheus":
         _tell("prometheus", long_run.run(users=GOAL_USERS, minutes=arguments.minutes), arguments)
+    elif arguments.subject == "created":
+        _tell("created", created.run(users=20_000, program=arguments.prometheus), arguments)
     elif arguments.subject == "million":
         _tell("million", markdown_table(road.run([_MILLION])), arguments)
     else:
@@ -46,12 +49,17 @@ def _arguments() -> argparse.Namespace:
         "subject",
         nargs="?",
         default="all",
-        choices=["all", *SUBJECTS, "million", "prometheus"],
-        help="what to measure; `million` and `prometheus` take ten minutes and more, and are not "
+        choices=["all", *SUBJECTS, "created", "million", "prometheus"],
+        help="what to measure; `created`, `million` and `prometheus` take minutes, and are not "
         "part of `all`",
     )
     parser.add_argument("--users", default="1000,10000,100000", help="sizes, by commas")
     parser.add_argument("--minutes", type=float, default=10, help="how long Prometheus scrapes")
+    parser.add_argument(
+        "--prometheus",
+        type=Path,
+        help="the Prometheus that `created` runs, 3.5 or later; default: the one on PATH",
+    )
     parser.add_argument("--print-only", action="store_true", help="leave docs/ as they are")
     return parser.parse_args()
 

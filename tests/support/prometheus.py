@@ -113,8 +113,9 @@ class _Groups(msgspec.Struct):
 class Prometheus:
     """A running Prometheus. `url` has no slash at its end; `folder` holds config, data, log."""
 
-    def __init__(self, url: str, *, folder: Path, client: httpx.AsyncClient) -> None:
+    def __init__(self, url: str, *, pid: int, folder: Path, client: httpx.AsyncClient) -> None:
         self.url = url
+        self.pid = pid
         self.folder = folder
         self._client = client
 
@@ -231,10 +232,10 @@ async def run_prometheus(
     ]
     url = f"http://{address}"
     async with (
-        run_program(command, log=folder / "prometheus.log", ready_url=f"{url}/-/ready"),
+        run_program(command, log=folder / "prometheus.log", ready_url=f"{url}/-/ready") as process,
         httpx.AsyncClient(trust_env=False, timeout=30.0) as client,
     ):
-        yield Prometheus(url, folder=folder, client=client)
+        yield Prometheus(url, pid=process.pid, folder=folder, client=client)
 
 
 def _config(

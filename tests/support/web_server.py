@@ -9,7 +9,7 @@ import bcrypt
 import httpx
 
 from exporter.clock import Clock, SystemClock
-from exporter.exposition import Scrape
+from exporter.exposition import Exposition, Scrape
 from exporter.gate import ScrapeGate
 from exporter.settings import ListenAddress
 from exporter.web import (
@@ -115,3 +115,15 @@ def users(**passwords: str) -> Mapping[str, bytes]:
         name: bcrypt.hashpw(password.encode(), bcrypt.gensalt(4))
         for name, password in passwords.items()
     }
+
+
+@asynccontextmanager
+async def serve_exposition(exposition: Exposition) -> AsyncIterator[Served]:
+    """Serve rendered accounts."""
+
+    class Rendered(Sources):
+        def scrape(self, *, openmetrics: bool, gzip: bool, names: frozenset[str] | None) -> Scrape:
+            return exposition.scrape(openmetrics=openmetrics, gzip=gzip, names=names, telemetry=b"")
+
+    async with serve(Rendered()) as served:
+        yield served

@@ -26,7 +26,7 @@ from tests.support.processes import until
 from tests.support.programs import require_program
 from tests.support.prometheus import Target, run_prometheus, scrape_config
 from tests.support.snapshots import snapshot_of, user_row
-from tests.support.web_server import Served, Sources, serve
+from tests.support.web_server import Served, Sources, serve, serve_exposition
 
 MORE_THAN_SOCKETS_HOLD = [bytes(262_144)] * 128
 """32 MiB: no two socket buffers of the system take that much unread."""
@@ -179,18 +179,6 @@ async def test_the_loop_is_given_back_between_pieces() -> None:
         await served.client.get("/metrics", headers={"Accept-Encoding": "identity"})
         counting.cancel()
     assert len(set(seen)) == 5
-
-
-@asynccontextmanager
-async def serve_exposition(exposition: Exposition) -> AsyncIterator[Served]:
-    """The server over real, rendered accounts."""
-
-    class Rendered(Sources):
-        def scrape(self, *, openmetrics: bool, gzip: bool, names: frozenset[str] | None) -> Scrape:
-            return exposition.scrape(openmetrics=openmetrics, gzip=gzip, names=names, telemetry=b"")
-
-    async with serve(Rendered()) as served:
-        yield served
 
 
 async def many_users() -> Exposition:
