@@ -7,7 +7,7 @@ from tests.support.simulator import Talk, still_scenario, talk_to_simulator
 
 @pytest_asyncio.fixture
 async def talk() -> AsyncIterator[Talk]:
-    """A simulator with Ada and Bob in which nothing happens by itself."""
+    """A simulator with Ada and Bob and without activity."""
     async with talk_to_simulator() as talk:
         yield talk
 

@@ -93,7 +93,7 @@ async def test_the_sdk_may_authenticate_with_email_and_key() -> None:
 
 
 async def test_a_key_has_the_permissions_of_its_token() -> None:
-    """The pair is another way to say who asks, and opens nothing more."""
+    """The pair authenticates in another way and grants nothing more."""
     scenario = _scenario_with_key(permissions=["Zero Trust Read"])
     async with (
         talk_to_simulator(scenario) as talk,
@@ -146,7 +146,7 @@ async def test_only_the_whole_right_pair_is_accepted(
 
 
 async def test_a_refusal_names_the_missing_half_of_the_pair(talk: Talk) -> None:
-    """A client that sends one header learns that it is the other one that is missing."""
+    """A client that sends one header learns which one is missing."""
     messages = []
     for headers in ({"X-Auth-Key": "k"}, {"X-Auth-Email": EMAIL}):
         async with talk.session.get(talk.account_url + "/summary", headers=headers) as answer:
@@ -192,7 +192,7 @@ async def test_an_update_without_active_leaves_it_as_it_was(talk: Talk) -> None:
 
 
 async def test_strict_validation_follows_the_reference_to_the_letter() -> None:
-    """A client that relies on leniency can be found out."""
+    """Strict validation finds clients that rely on leniency."""
     async with talk_to_simulator(still_scenario(validation="strict")) as talk:
         path = f"/integrations/{_integration_of(talk)}"
         tenant_url = "https://tenant.example.com"
@@ -259,7 +259,7 @@ async def test_every_answer_carries_a_ray(talk: Talk, method: str, path: str, st
 
 
 async def test_a_refusal_without_credentials_carries_a_ray(talk: Talk) -> None:
-    """The edge writes the header before anything is decided."""
+    """The edge adds the header before the request is authenticated."""
     async with talk.session.get(talk.account_url + "/summary") as answer:
         assert CF_RAY.fullmatch(answer.headers["CF-RAY"])
 
@@ -279,14 +279,14 @@ async def test_each_answer_has_a_ray_of_its_own(talk: Talk) -> None:
     ["latency", "throttle", "error", "html", "malformed", "null_result", "truncate", "stall"],
 )
 async def test_every_fault_that_answers_carries_a_ray(talk: Talk, kind: str) -> None:
-    """What the edge answers is what support is asked about most."""
+    """Support asks for the CF-RAY of the edge's own errors most of all."""
     await talk.order("faults", kind=kind, seconds=0)
     async with talk.session.get(talk.account_url + "/summary", headers=talk.auth) as answer:
         assert CF_RAY.fullmatch(answer.headers["CF-RAY"])
 
 
 async def test_a_body_that_is_too_large_is_refused_with_a_ray(talk: Talk) -> None:
-    """Also what the server itself refuses is an answer."""
+    """The server's own errors are responses too."""
     url = URL(talk.account_url + "/behaviors")
     async with talk.session.put(
         url, headers=talk.auth, data=io.BytesIO(b" " * (17 * 1024 * 1024))

@@ -10,7 +10,7 @@ from tests.support.simulator import ADA, BOB, Talk, still_account, talk_to_simul
 
 
 async def test_an_event_lists_its_user_at_once(talk: Talk) -> None:
-    """A test says what happens, and reads it back from the API."""
+    """A triggered event is in the next response."""
     ordered = await talk.order(
         "events", user=BOB, behavior="imp_travel", timestamp="2026-01-31T12:00:00Z", id="one"
     )
@@ -21,8 +21,8 @@ async def test_an_event_lists_its_user_at_once(talk: Talk) -> None:
     assert (bob.listed, bob.risk_level, bob.last_event) == (True, "high", 1769860800.0)
 
 
-async def test_events_can_be_alike_in_every_way(talk: Talk) -> None:
-    """Whether an id is unique to an event is open."""
+async def test_events_can_be_identical(talk: Talk) -> None:
+    """Whether the id of an event is unique is not documented."""
     await talk.order("events", user=BOB, behavior="imp_travel", timestamp=1000, id="same", count=3)
 
     events = (await talk.truth()).user(BOB).events
@@ -30,15 +30,15 @@ async def test_events_can_be_alike_in_every_way(talk: Talk) -> None:
     assert [(event.id, event.timestamp) for event in events] == [("same", 1000.0)] * 3
 
 
-async def test_a_level_this_api_never_used_is_the_worst(talk: Talk) -> None:
-    """Cloudflare may invent one; who has it must not look harmless."""
+async def test_an_unknown_level_is_the_highest(talk: Talk) -> None:
+    """A user with a new level must not look harmless."""
     await talk.order("events", user=ADA, behavior="high_dlp", level="critical")
 
     assert (await talk.truth()).user(ADA).risk_level == "critical"
 
 
 async def test_a_reset_unlists_until_the_next_event(talk: Talk) -> None:
-    """As the documentation says of a cleared score."""
+    """The documentation says this about a cleared score."""
     await talk.order("reset", user=ADA)
     assert not (await talk.truth()).user(ADA).listed
 
@@ -49,7 +49,7 @@ async def test_a_reset_unlists_until_the_next_event(talk: Talk) -> None:
 
 
 async def test_a_user_and_a_behavior_can_be_added(talk: Talk) -> None:
-    """Both are data that come while a client runs."""
+    """Both can appear while a client runs."""
     added = await talk.order("users", email="eve@example.com", name="Eve")
     await talk.order("behaviors", key="ai_leak", name="AI Leak", level="medium")
     await talk.order("events", user="eve@example.com", behavior="ai_leak")
@@ -72,10 +72,10 @@ async def test_a_user_and_a_behavior_can_be_added(talk: Talk) -> None:
         ("faults", {"kind": "flood"}, "kind: Input should be"),
     ],
 )
-async def test_an_order_that_cannot_be_carried_out_says_why(
+async def test_a_command_that_fails_says_why(
     talk: Talk, what: str, body: dict[str, object], problem: str
 ) -> None:
-    """A test that is wrong should not have to guess."""
+    """The error names the cause."""
     url = f"{talk.simulator.admin_url}/{what}"
     async with talk.session.post(url, json=body) as answer:
         content = await answer.json()
@@ -84,8 +84,8 @@ async def test_an_order_that_cannot_be_carried_out_says_why(
     assert problem in content["errors"][0]
 
 
-async def test_of_several_accounts_an_order_names_one() -> None:
-    """Guessing would change the wrong one."""
+async def test_a_command_names_one_of_several_accounts() -> None:
+    """A guess would change the wrong account."""
     accounts = [still_account(), still_account(name="globex")]
     async with talk_to_simulator(Scenario.model_validate({"accounts": accounts})) as talk:
         with pytest.raises(AssertionError, match="several accounts exist; name one in account"):
@@ -96,8 +96,8 @@ async def test_of_several_accounts_an_order_names_one() -> None:
         assert not (await talk.truth(account="globex")).user(ADA).listed
 
 
-async def test_a_number_of_a_fault_is_a_number(talk: Talk) -> None:
-    """Clearing all of them because of a typing mistake would be a surprise."""
+async def test_the_number_of_a_fault_must_be_a_number(talk: Talk) -> None:
+    """A typing error must not clear all faults."""
     url = f"{talk.simulator.admin_url}/faults"
     async with talk.session.delete(url, params={"number": "one"}) as answer:
         content = await answer.json()
@@ -106,7 +106,7 @@ async def test_a_number_of_a_fault_is_a_number(talk: Talk) -> None:
 
 
 async def test_the_log_names_tokens_and_never_shows_them(talk: Talk) -> None:
-    """It is read in tests' output and by people."""
+    """The log appears in the output of tests."""
     await talk.get("/summary")
     await talk.ask("GET", "/summary", token="a-secret-nobody-knows")
 
@@ -124,8 +124,8 @@ async def test_the_log_names_tokens_and_never_shows_them(talk: Talk) -> None:
         assert "a-secret-nobody-knows" not in content
 
 
-async def test_what_happens_by_itself_can_be_paused_and_resumed() -> None:
-    """To compare numbers, they must hold still first; nothing is made up for afterwards."""
+async def test_the_activity_can_be_paused_and_resumed() -> None:
+    """Paused time is not made up for after the pause."""
     clock = ManualClock()
     async with talk_to_simulator(Scenario(), clock=clock) as talk:
         await talk.order("pause")

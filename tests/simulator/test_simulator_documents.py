@@ -1,4 +1,4 @@
-"""What docs/simulator.md tells can be written, asked for and found."""
+"""docs/simulator.md is complete, and its examples work."""
 
 import re
 import shlex
@@ -38,14 +38,14 @@ TABLES: dict[str, type[ScenarioModel]] = {
 
 
 def block(language: str, containing: str) -> str:
-    """Return the one block of that language with these words in it."""
+    """Return the only block of that language that contains the text."""
     blocks = re.findall(rf"^```{language}\n(.*?)^```$", DOCUMENT, re.MULTILINE | re.DOTALL)
     (found,) = (text for text in blocks if containing in text)
     return str(found)
 
 
 def section(title: str) -> str:
-    """Return what stands under a heading of the third level."""
+    """Return the text under a heading of the third level."""
     return DOCUMENT.split(f"\n### {title}\n")[1].split("\n## ")[0].split("\n### ")[0]
 
 
@@ -55,8 +55,8 @@ def keys_of_table(title: str) -> list[str]:
     return [key for row in rows for key in re.findall(r"`(\w+)`", row)]
 
 
-def controls() -> Iterator[tuple[str, str, str | None]]:
-    """Yield method, path and body of each request the document has its reader type."""
+def admin_requests() -> Iterator[tuple[str, str, str | None]]:
+    """Yield method, path and body of each documented request."""
     for line in block("sh", "SIM=").splitlines():
         words = shlex.split(line, comments=True)
         if words[0] != "curl":
@@ -67,13 +67,13 @@ def controls() -> Iterator[tuple[str, str, str | None]]:
         yield method, url.removeprefix("$SIM"), body
 
 
-def told(names: Iterable[str], text: str) -> bool:
-    """Whether each of these names stands in the text as code."""
+def is_documented(names: Iterable[str], text: str) -> bool:
+    """Return whether the text has each of these names as code."""
     return all(f"`{name}`" in text for name in names)
 
 
-def test_the_scenario_that_is_told_can_be_loaded(tmp_path: Path) -> None:
-    """An example is copied before anything is read."""
+def test_the_documented_scenario_can_be_loaded(tmp_path: Path) -> None:
+    """Readers copy the example."""
     path = tmp_path / "scenario.yaml"
     path.write_text(block("yaml", "accounts:"), encoding="utf-8")
 
@@ -83,27 +83,27 @@ def test_the_scenario_that_is_told_can_be_loaded(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("title", TABLES)
-def test_a_table_tells_the_keys_there_are(title: str) -> None:
-    """A key that is not told cannot be found, one that is gone is refused."""
+def test_a_table_has_exactly_the_existing_keys(title: str) -> None:
+    """The table has every key and no other."""
     assert sorted(keys_of_table(title)) == sorted(TABLES[title].model_fields)
 
 
 @pytest.mark.parametrize("part", [UserSpec, EventSpec, BehaviorSpec, IntegrationSpec])
-def test_the_keys_of_small_parts_are_told(part: type[ScenarioModel]) -> None:
-    """They stand in the prose below the accounts."""
-    assert told(part.model_fields, section("Accounts"))
+def test_the_keys_of_small_parts_are_documented(part: type[ScenarioModel]) -> None:
+    """The text below the accounts has them."""
+    assert is_documented(part.model_fields, section("Accounts"))
 
 
-def test_every_kind_of_fault_and_every_operation_is_told() -> None:
-    """Nobody guesses these words."""
-    assert told((*FaultKind, *Operation), section("Faults"))
+def test_every_kind_of_fault_and_every_operation_is_documented() -> None:
+    """These names cannot be guessed."""
+    assert is_documented((*FaultKind, *Operation), section("Faults"))
 
 
-async def test_the_controls_that_are_told_are_obeyed() -> None:
-    """In the order in which they stand, with the scenario above them."""
+async def test_the_documented_admin_requests_work() -> None:
+    """In the documented order, with the scenario of the document."""
     scenario = Scenario.model_validate(yaml.safe_load(block("yaml", "accounts:")))
     async with run_simulator(scenario) as simulator, aiohttp.ClientSession() as session:
-        for method, path, body in controls():
+        for method, path, body in admin_requests():
             url = simulator.admin_url + path
             async with session.request(method, url, data=body) as response:
                 assert response.status == 200, (path, await response.text())

@@ -1,4 +1,4 @@
-"""Each fault, as a client without any mercy of its own sees it: bytes on a socket."""
+"""Each fault as bytes on a socket."""
 
 import asyncio
 import time
@@ -12,7 +12,7 @@ from tests.support.simulator import ADA, Talk, still_scenario, talk_to_simulator
 
 
 async def _raw_answer(talk: Talk, path: str = "/summary") -> bytes:
-    """Every byte the server sends until it closes; the request asks it to close in the end."""
+    """Return every byte the server sends; the request asks it to close the connection."""
     url = URL(talk.account_url + path)
     assert url.host is not None
     reader, writer = await asyncio.open_connection(url.host, url.port)
@@ -40,7 +40,7 @@ def _promised_bytes(answer: bytes) -> int:
 
 
 async def test_latency_gives_the_right_answer_late(talk: Talk) -> None:
-    """A slow API is not a broken one."""
+    """A slow API still works."""
     await talk.order("faults", kind="latency", seconds=0.15)
     started = time.monotonic()
 
@@ -51,7 +51,7 @@ async def test_latency_gives_the_right_answer_late(talk: Talk) -> None:
 
 
 class _Gate(SystemClock):
-    """A clock on which a wait of a minute lasts until the gate is opened."""
+    """A clock on which a wait of one minute lasts until the gate is opened."""
 
     def __init__(self) -> None:
         self.is_reached = asyncio.Event()
@@ -66,8 +66,10 @@ class _Gate(SystemClock):
 
 
 @pytest.mark.parametrize(("computed", "events"), [("before", 2), ("after", 3)])
-async def test_a_late_answer_tells_the_past_or_the_present(computed: str, events: int) -> None:
-    """An answer older than another that came sooner is what a cache or a slow replica gives."""
+async def test_a_late_answer_has_the_state_before_or_after_the_wait(
+    computed: str, events: int
+) -> None:
+    """A cache or a slow replica can send older state than an earlier response."""
     gate = _Gate()
     fault = {"kind": "latency", "seconds": "1m", "computed": computed}
     async with (
@@ -91,8 +93,8 @@ class _UserAnswer(msgspec.Struct):
     result: _Events
 
 
-async def test_a_storm_refuses_in_the_envelope_with_a_time(talk: Talk) -> None:
-    """As a real 429 does, whatever the quota says."""
+async def test_a_throttled_request_has_an_envelope_and_a_retry_after(talk: Talk) -> None:
+    """A real 429 has both, whatever quota is left."""
     await talk.order("faults", kind="throttle", retry_after=7)
 
     async with talk.session.get(talk.account_url + "/summary", headers=talk.auth) as answer:
@@ -104,7 +106,7 @@ async def test_a_storm_refuses_in_the_envelope_with_a_time(talk: Talk) -> None:
 
 @pytest.mark.parametrize("status", [200, 500, 503])
 async def test_an_error_says_success_false(talk: Talk, status: int) -> None:
-    """With 200 too, because the envelope decides."""
+    """Also with status 200, because the envelope decides."""
     await talk.order("faults", kind="error", status=status)
 
     answered, content = await talk.get("/summary")
@@ -114,8 +116,8 @@ async def test_an_error_says_success_false(talk: Talk, status: int) -> None:
 
 
 @pytest.mark.parametrize(("status", "seen"), [(502, 502), (522, 522), (1015, 429)])
-async def test_the_edge_answers_pages(talk: Talk, status: int, seen: int) -> None:
-    """What comes from the edge was never near the API and has no envelope."""
+async def test_the_edge_answers_with_html_pages(talk: Talk, status: int, seen: int) -> None:
+    """A response of the edge has no envelope."""
     await talk.order("faults", kind="html", status=status)
 
     async with talk.session.get(talk.account_url + "/summary", headers=talk.auth) as answer:
@@ -126,7 +128,7 @@ async def test_the_edge_answers_pages(talk: Talk, status: int, seen: int) -> Non
 
 
 async def test_a_truncated_body_is_shorter_than_promised(talk: Talk) -> None:
-    """The headers are right, and the connection ends too early."""
+    """The headers are correct, and the connection ends early."""
     await talk.order("faults", kind="truncate")
 
     answer = await _raw_answer(talk)
@@ -136,7 +138,7 @@ async def test_a_truncated_body_is_shorter_than_promised(talk: Talk) -> None:
 
 
 async def test_a_stall_is_silent_in_the_middle_of_the_body(talk: Talk) -> None:
-    """Only a timeout that covers the body can notice."""
+    """Only a timeout that includes the body detects it."""
     await talk.order("faults", kind="stall", seconds=0.15)
     started = time.monotonic()
 
@@ -147,14 +149,14 @@ async def test_a_stall_is_silent_in_the_middle_of_the_body(talk: Talk) -> None:
 
 
 async def test_a_dropped_connection_gives_nothing(talk: Talk) -> None:
-    """Not even a status."""
+    """The response has not even a status."""
     await talk.order("faults", kind="drop")
 
     assert await _raw_answer(talk) == b""
 
 
 async def test_a_malformed_answer_is_json_without_an_envelope(talk: Talk) -> None:
-    """It parses, and still is not an answer."""
+    """It parses but is not a valid response."""
     await talk.order("faults", kind="malformed")
 
     status, content = await talk.get("/summary")
@@ -164,7 +166,7 @@ async def test_a_malformed_answer_is_json_without_an_envelope(talk: Talk) -> Non
 
 
 async def test_a_null_result_comes_with_success(talk: Talk) -> None:
-    """It must not be read as an account without any risk."""
+    """A client must not read it as an account without risk."""
     await talk.order("faults", kind="null_result")
 
     _, content = await talk.get("/summary")
@@ -172,8 +174,8 @@ async def test_a_null_result_comes_with_success(talk: Talk) -> None:
     assert content == {"success": True, "errors": [], "messages": [], "result": None}
 
 
-async def test_a_fault_strikes_only_where_it_was_asked_for(talk: Talk) -> None:
-    """So that a test can break one resource and watch the others live."""
+async def test_a_fault_applies_only_to_the_selected_requests(talk: Talk) -> None:
+    """A test can break one resource and check the others."""
     await talk.order("faults", kind="error", operation="summary", account="acme", token="full")
     await talk.order("faults", kind="error", account="globex")
     await talk.order("faults", kind="error", token="other")
@@ -183,8 +185,8 @@ async def test_a_fault_strikes_only_where_it_was_asked_for(talk: Talk) -> None:
     assert statuses == [500, 200, 200]
 
 
-async def test_a_fault_strikes_as_often_as_asked(talk: Talk) -> None:
-    """Then it is over, and no longer listed."""
+async def test_a_fault_applies_as_often_as_configured(talk: Talk) -> None:
+    """Afterwards the fault is over and no longer listed."""
     await talk.order("faults", kind="error", count=2)
 
     statuses = [(await talk.get("/summary"))[0] for _ in range(3)]
@@ -193,8 +195,8 @@ async def test_a_fault_strikes_as_often_as_asked(talk: Talk) -> None:
     assert await talk.faults() == []
 
 
-async def test_a_fault_strikes_its_share_of_requests() -> None:
-    """By seeded chance, so that a run can be repeated."""
+async def test_a_fault_applies_to_its_share_of_requests() -> None:
+    """The randomness is seeded, so a run can be repeated."""
     fault = {"kind": "error", "probability": 0.3}
     async with talk_to_simulator(still_scenario(faults=[fault])) as talk:
         statuses = [(await talk.get("/summary"))[0] for _ in range(100)]
@@ -203,7 +205,7 @@ async def test_a_fault_strikes_its_share_of_requests() -> None:
 
 
 async def test_faults_can_be_cleared(talk: Talk) -> None:
-    """One by its number, or all."""
+    """One fault by its number, or all."""
     first = await talk.order("faults", kind="error", operation="summary")
     await talk.order("faults", kind="error", operation="behaviors")
     url = f"{talk.simulator.admin_url}/faults"
@@ -219,8 +221,8 @@ async def test_faults_can_be_cleared(talk: Talk) -> None:
 @pytest.mark.parametrize(
     "kind", ["throttle", "error", "html", "truncate", "stall", "malformed", "null_result"]
 )
-async def test_an_answer_that_did_not_go_out_whole_has_shown_nothing(talk: Talk, kind: str) -> None:
-    """The truth must not count what nobody could read."""
+async def test_an_incomplete_answer_has_shown_nothing(talk: Talk, kind: str) -> None:
+    """The ground truth must not count what no reader received."""
     await talk.get("/summary")
     await talk.order("events", user=ADA, behavior="high_dlp")
     await talk.order("faults", kind=kind, seconds=0)
@@ -230,8 +232,8 @@ async def test_an_answer_that_did_not_go_out_whole_has_shown_nothing(talk: Talk,
     assert not any(event.shown for event in (await talk.truth()).user(ADA).events)
 
 
-async def test_a_broken_first_summary_is_no_baseline(talk: Talk) -> None:
-    """A reader who got half a body knows nothing yet."""
+async def test_an_incomplete_first_summary_is_not_a_baseline(talk: Talk) -> None:
+    """A reader that received half a body has no baseline."""
     await talk.order("faults", kind="truncate", operation="summary")
 
     await _raw_answer(talk)
@@ -239,8 +241,8 @@ async def test_a_broken_first_summary_is_no_baseline(talk: Talk) -> None:
     assert (await talk.truth()).baseline is None
 
 
-async def test_the_log_tells_what_struck(talk: Talk) -> None:
-    """A test can say which of its requests went wrong, and how."""
+async def test_the_log_has_the_faults_that_applied(talk: Talk) -> None:
+    """A test can check which of its requests failed, and how."""
     await talk.order("faults", kind="html", count=1)
     await _raw_answer(talk)
     await _raw_answer(talk)

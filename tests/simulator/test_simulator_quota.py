@@ -12,8 +12,8 @@ def _spend_whole(quota: Quota, *, now: float) -> None:
         assert quota.spend(now).retry_after_seconds is None
 
 
-def test_a_window_gives_exactly_its_requests() -> None:
-    """The last of the quota is still granted, with none left."""
+def test_a_window_has_exactly_its_requests() -> None:
+    """The last request is accepted, with none remaining."""
     quota = Quota((DEFAULT,))
 
     remaining = [quota.spend(1000.0).statuses[0].remaining for _ in range(3)]
@@ -22,7 +22,7 @@ def test_a_window_gives_exactly_its_requests() -> None:
 
 
 def test_a_window_begins_with_its_first_request_and_ends_whole() -> None:
-    """Windows are fixed: nothing trickles back before the end."""
+    """Windows are fixed: no quota is returned before the end."""
     quota = Quota((DEFAULT,))
     _spend_whole(quota, now=1000.0)
 
@@ -32,7 +32,7 @@ def test_a_window_begins_with_its_first_request_and_ends_whole() -> None:
 
 
 def test_one_request_too_many_locks_out_for_a_whole_window() -> None:
-    """The documentation: all calls are blocked for the next five minutes, quota or not."""
+    """The documentation: all calls are blocked for the next five minutes."""
     quota = Quota((DEFAULT,))
     _spend_whole(quota, now=1000.0)
 
@@ -43,7 +43,7 @@ def test_one_request_too_many_locks_out_for_a_whole_window() -> None:
 
 
 def test_asking_while_locked_out_does_not_prolong_it() -> None:
-    """Otherwise a client that never listens would never be heard again."""
+    """Otherwise a client that keeps retrying would be locked out permanently."""
     quota = Quota((DEFAULT,))
     quota.spend(1000.0, requests=4)
 
@@ -53,8 +53,8 @@ def test_asking_while_locked_out_does_not_prolong_it() -> None:
     assert quota.spend(1300.0).retry_after_seconds is None
 
 
-def test_the_longest_lock_of_several_allowances_holds() -> None:
-    """A burst limit beside the quota refuses for its own, shorter time."""
+def test_the_longest_lockout_of_several_policies_holds() -> None:
+    """A burst policy rejects for its own, shorter time."""
     quota = Quota((DEFAULT, QuotaPolicy("burst", requests=1, window_seconds=1.0)))
     quota.spend(1000.0)
 
@@ -64,8 +64,8 @@ def test_the_longest_lock_of_several_allowances_holds() -> None:
     assert [status.policy.name for status in verdict.statuses] == ["default", "burst"]
 
 
-async def test_headers_tell_how_the_quota_stands() -> None:
-    """Every answer tells; only a refusal tells when to come back."""
+async def test_headers_report_the_remaining_quota() -> None:
+    """Every response has them; only a rejection has Retry-After."""
     scenario = still_scenario(quota={"requests": 2, "window": "1h"})
     async with talk_to_simulator(scenario, clock=ManualClock()) as talk:
         answers = []
@@ -83,7 +83,7 @@ async def test_headers_tell_how_the_quota_stands() -> None:
 
 
 async def test_the_lockout_ends_when_it_said() -> None:
-    """Over HTTP too, and on the clock the simulator was given."""
+    """Over HTTP too, on the clock of the simulator."""
     clock = ManualClock()
     async with talk_to_simulator(still_scenario(quota={"requests": 1}), clock=clock) as talk:
         statuses = [(await talk.get("/summary"))[0] for _ in range(2)]
@@ -95,8 +95,8 @@ async def test_the_lockout_ends_when_it_said() -> None:
     assert statuses == [200, 429, 429, 200]
 
 
-async def test_several_allowances_stand_in_one_header() -> None:
-    """The draft lets a header have several items, and a client must find its own."""
+async def test_several_policies_share_one_header() -> None:
+    """The draft allows several items, and a client must find its own."""
     scenario = still_scenario(quota={"burst": {"requests": 50, "window": "1s"}})
     async with (
         talk_to_simulator(scenario, clock=ManualClock()) as talk,
@@ -107,8 +107,8 @@ async def test_several_allowances_stand_in_one_header() -> None:
     assert policy == '"default";q=1200;w=300, "burst";q=50;w=1'
 
 
-async def test_an_older_edge_tells_nothing_but_when_to_come_back() -> None:
-    """A client must live without the headers."""
+async def test_an_older_edge_sends_only_retry_after() -> None:
+    """A client must work without the headers."""
     scenario = still_scenario(quota={"requests": 1, "headers": False})
     async with talk_to_simulator(scenario, clock=ManualClock()) as talk:
         await talk.get("/summary")
@@ -120,8 +120,8 @@ async def test_an_older_edge_tells_nothing_but_when_to_come_back() -> None:
     assert headers["Retry-After"] == "300"
 
 
-async def test_what_others_spend_is_gone() -> None:
-    """The quota is shared with the dashboard and every other tool of that person."""
+async def test_requests_of_others_use_the_quota() -> None:
+    """The quota is shared with the dashboard and every other tool of the user."""
     async with talk_to_simulator(clock=ManualClock()) as talk:
         await talk.order("spend", requests=1000)
         async with talk.session.get(talk.account_url + "/summary", headers=talk.auth) as answer:
@@ -131,7 +131,7 @@ async def test_what_others_spend_is_gone() -> None:
 
 
 async def test_each_token_has_its_own_quota() -> None:
-    """One tool's storm refuses that tool alone."""
+    """A lockout applies to one token only."""
     scenario = still_scenario(tokens=[{"name": "mine"}, {"name": "theirs"}])
     async with talk_to_simulator(scenario, clock=ManualClock()) as talk:
         await talk.order("spend", requests=2000, token="theirs")
@@ -142,7 +142,7 @@ async def test_each_token_has_its_own_quota() -> None:
 
 @pytest.mark.parametrize("path", ["/nowhere/at/all", "/not-a-uuid"])
 async def test_refused_calls_cost_too(path: str) -> None:
-    """A client that only makes mistakes is throttled like any other."""
+    """Invalid requests use quota like valid ones."""
     async with talk_to_simulator(still_scenario(quota={"requests": 1})) as talk:
         assert (await talk.get(path))[0] in {400, 404}
 

@@ -24,7 +24,7 @@ class _Problem(msgspec.Struct):
 
 
 class _Refusal(msgspec.Struct):
-    """The envelope of a refusal, as strict as the documentation."""
+    """The envelope of an error, as strict as the documentation."""
 
     success: bool
     errors: list[_Problem]
@@ -45,7 +45,7 @@ def _pointers_of(content: object) -> list[str]:
 
 @pytest.mark.parametrize("status", [401, 403])
 async def test_an_unknown_token_is_refused(status: int) -> None:
-    """Cloudflare has been seen to use either status with this code."""
+    """Cloudflare uses either status with this code."""
     async with talk_to_simulator(still_scenario(unknown_token_status=status)) as talk:
         answered, content = await talk.ask("GET", "/summary", token="nobody")
 
@@ -53,7 +53,7 @@ async def test_an_unknown_token_is_refused(status: int) -> None:
 
 
 async def test_no_token_is_refused(talk: Talk) -> None:
-    """A request without credentials is a mistake of its own."""
+    """A request without credentials has an error code of its own."""
     async with talk.session.get(talk.account_url + "/summary") as answer:
         content = await answer.json()
 
@@ -61,7 +61,7 @@ async def test_no_token_is_refused(talk: Talk) -> None:
 
 
 async def test_credentials_that_are_no_bearer_token_are_refused(talk: Talk) -> None:
-    """Basic authentication is nothing this API knows."""
+    """This API does not support basic authentication."""
     auth = aiohttp.encode_basic_auth("ada@example.com", "key")
     async with talk.session.get(
         talk.account_url + "/summary", headers={"Authorization": auth}
@@ -71,8 +71,8 @@ async def test_credentials_that_are_no_bearer_token_are_refused(talk: Talk) -> N
     assert (answer.status, _codes_of(content)) == (400, [6003, 6111])
 
 
-async def test_a_path_that_leads_nowhere_is_told(talk: Talk) -> None:
-    """A typing mistake in an account id must not look like a lack of permission."""
+async def test_a_path_without_a_route_is_refused(talk: Talk) -> None:
+    """A typing error in an account id must not look like a missing permission."""
     async with talk.session.get(
         f"{talk.simulator.api_url}/accounts/acme/zt_risk_scoring/summary", headers=talk.auth
     ) as answer:
@@ -81,15 +81,15 @@ async def test_a_path_that_leads_nowhere_is_told(talk: Talk) -> None:
     assert (answer.status, _codes_of(content)) == (404, [7003, 7000])
 
 
-async def test_a_method_a_path_does_not_take_is_told(talk: Talk) -> None:
-    """The path is right, so that the answer is another than for a wrong path."""
+async def test_a_method_that_a_path_does_not_have_is_refused(talk: Talk) -> None:
+    """The path exists, so the error differs from that of a wrong path."""
     status, content = await talk.ask("DELETE", "/summary")
 
     assert (status, _codes_of(content)) == (405, [7001])
 
 
-async def test_a_token_enters_only_its_accounts() -> None:
-    """An account that is not its own looks like one it may do nothing in."""
+async def test_a_token_has_access_only_to_its_accounts() -> None:
+    """Another account looks like one without permissions."""
     scenario = Scenario.model_validate(
         {
             "accounts": [still_account(), still_account(name="globex")],
@@ -103,7 +103,7 @@ async def test_a_token_enters_only_its_accounts() -> None:
 
 
 async def test_an_account_without_the_plan_is_refused() -> None:
-    """Risk scoring needs an entitled plan, whatever the token may do."""
+    """Risk scoring needs an entitled plan, whatever the permissions of the token."""
     scenario = still_scenario(accounts=[still_account(entitled=False)])
     async with talk_to_simulator(scenario) as talk:
         status, content = await talk.get("/behaviors")
@@ -119,8 +119,10 @@ async def test_an_account_without_the_plan_is_refused() -> None:
         ("Zero Trust Write", {"behaviors", "integrations", "reset", "update"}),
     ],
 )
-async def test_each_permission_opens_its_own_operations(permission: str, allowed: set[str]) -> None:
-    """Any one of an operation's permissions is enough, and no other is."""
+async def test_each_permission_allows_its_own_operations(
+    permission: str, allowed: set[str]
+) -> None:
+    """Any one of an operation's permissions is sufficient, and no other is."""
     scenario = still_scenario(tokens=[{"name": "one", "permissions": [permission]}])
     requests: dict[str, tuple[str, str, object]] = {
         "summary": ("GET", "/summary", None),
@@ -140,7 +142,7 @@ async def test_each_permission_opens_its_own_operations(permission: str, allowed
 
 
 async def test_every_mistake_in_a_new_integration_is_pointed_at(strict_talk: Talk) -> None:
-    """A person who made two mistakes corrects both at once."""
+    """A user with two mistakes can correct both at once."""
     status, content = await strict_talk.ask(
         "POST", "/integrations", {"integration_type": "Entra", "tenant_url": "http://plain"}
     )
@@ -183,14 +185,14 @@ async def test_every_mistake_in_a_changed_integration_is_pointed_at(
 async def test_a_configuration_is_objects_in_an_object(
     talk: Talk, body: object, pointers: list[str]
 ) -> None:
-    """Anything else is pointed at, as deep as it is."""
+    """The pointer of anything else has the full depth."""
     status, content = await talk.ask("PUT", "/behaviors", body)
 
     assert (status, _pointers_of(content)) == (400, pointers)
 
 
 async def test_a_reference_id_is_taken_once(talk: Talk) -> None:
-    """It is what the client finds the integration by."""
+    """A client finds the integration by it."""
     body = {
         "integration_type": "Okta",
         "tenant_url": "https://tenant.example.com",
@@ -206,7 +208,7 @@ async def test_a_reference_id_is_taken_once(talk: Talk) -> None:
 async def test_every_mistake_in_a_configuration_is_pointed_at_and_nothing_is_set(
     talk: Talk,
 ) -> None:
-    """Half a configuration would be worse than none."""
+    """A configuration is applied completely or not at all."""
     body = {
         "behaviors": {
             "imp_travel": {"enabled": False, "risk_level": "low"},
@@ -228,8 +230,8 @@ async def test_every_mistake_in_a_configuration_is_pointed_at_and_nothing_is_set
     assert behaviors.behaviors["imp_travel"].enabled
 
 
-async def test_a_body_that_is_no_json_is_told(talk: Talk) -> None:
-    """It is the request that is wrong, not a field of it."""
+async def test_a_body_that_is_not_json_is_refused(talk: Talk) -> None:
+    """The error is about the request, not about a field."""
     async with talk.session.put(
         talk.account_url + "/behaviors", headers=talk.auth, data=b"{"
     ) as answer:
@@ -239,14 +241,14 @@ async def test_a_body_that_is_no_json_is_told(talk: Talk) -> None:
 
 
 async def test_a_user_id_that_is_no_uuid_is_pointed_at(talk: Talk) -> None:
-    """An id that cannot be one is a mistake, not an unknown user."""
+    """A malformed id is a mistake, not an unknown user."""
     status, content = await talk.get("/ada@example.com")
 
     assert (status, _pointers_of(content)) == (400, ["/user_id"])
 
 
 async def test_a_vanished_user_is_a_404_and_back_again_with_their_events(talk: Talk) -> None:
-    """A deleted user is unknown to every operation; returning, they are who they were."""
+    """No operation finds a deleted user; a restored user has the same events."""
     await talk.order("vanish", user=ADA)
     assert (await talk.get(f"/{ADA}"))[0] == 404
     assert (await talk.ask("POST", f"/{ADA}/reset"))[0] == 404
@@ -258,8 +260,8 @@ async def test_a_vanished_user_is_a_404_and_back_again_with_their_events(talk: T
     assert (await talk.truth()).user(ADA).event_count == 2
 
 
-async def test_a_user_who_never_triggered_is_known_without_a_level(talk: Talk) -> None:
-    """Bob is a user of the account; there is just nothing to say of him."""
+async def test_a_user_without_events_exists_without_a_level(talk: Talk) -> None:
+    """Bob is a user of the account without events."""
     status, content = await talk.get(f"/{BOB}")
 
     assert status == 200

@@ -76,12 +76,12 @@ async def test_a_whole_scenario_is_what_is_served(tmp_path: Path) -> None:
 
 
 def test_an_empty_file_is_the_default_scenario(tmp_path: Path) -> None:
-    """Everything has a default, the whole too."""
+    """Every key has a default."""
     assert _load(tmp_path, "") == Scenario()
 
 
-def test_every_misspelt_key_is_told_with_the_nearest_one(tmp_path: Path) -> None:
-    """A scenario that is silently not what was meant is worse than none."""
+def test_every_misspelt_key_is_reported_with_the_nearest_one(tmp_path: Path) -> None:
+    """A misspelt key must not be ignored."""
     text = "sed: 1\naccounts:\n  - {user: 5, activity: {event_per_minute: 1}}\n"
 
     assert _problems(tmp_path, text) == [
@@ -107,18 +107,18 @@ def test_every_misspelt_key_is_told_with_the_nearest_one(tmp_path: Path) -> None
         ("- a list", "Input should be"),
     ],
 )
-def test_a_scenario_that_cannot_be_is_refused(tmp_path: Path, text: str, problem: str) -> None:
-    """Each mistake is told with its place."""
+def test_an_invalid_scenario_is_refused(tmp_path: Path, text: str, problem: str) -> None:
+    """Each error has its place."""
     assert problem in "\n".join(_problems(tmp_path, text))
 
 
 def test_a_token_in_a_wrong_place_is_not_repeated(tmp_path: Path) -> None:
-    """A person may have pasted a real one."""
+    """It may be a real one."""
     assert "hunter2" not in "\n".join(_problems(tmp_path, "tokens: [{permissions: hunter2}]"))
 
 
 async def test_no_repr_shows_a_token(tmp_path: Path) -> None:
-    """It is what failing tests and crashes print."""
+    """Failing tests and crashes print reprs."""
     scenario = _load(tmp_path, WHOLE)
     async with run_simulator(scenario) as simulator:
         tokens = list(simulator.world.tokens.values())
@@ -127,13 +127,13 @@ async def test_no_repr_shows_a_token(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["{", "\0"])
-def test_a_file_that_is_no_yaml_is_refused(tmp_path: Path, text: str) -> None:
-    """With the file's name, as there may be several."""
+def test_a_file_that_is_not_yaml_is_refused(tmp_path: Path, text: str) -> None:
+    """The error has the name of the file."""
     assert _problems(tmp_path, text)[0].startswith("is not YAML")
 
 
-def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
-    """With its name and the system's reason."""
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
+    """The error has the name of the file and the reason of the system."""
     with pytest.raises(ConfigurationError, match=r"nothing\.yaml: cannot be read: No such file"):
         load_scenario(tmp_path / "nothing.yaml")
 
@@ -175,7 +175,7 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
 async def test_parts_that_do_not_fit_together_are_refused(
     account: dict[str, object], problem: str
 ) -> None:
-    """They are found when the world is built, and told in the same way."""
+    """Building the world finds them, and reports them in the same way."""
     accounts = [account, {"name": "other", "account_id": "0" * 32}]
     scenario = Scenario.model_validate({"accounts": accounts})
 
@@ -185,7 +185,7 @@ async def test_parts_that_do_not_fit_together_are_refused(
 
 
 async def test_two_tokens_of_one_value_are_refused() -> None:
-    """A request could be either one's."""
+    """A request could belong to either."""
     tokens = [{"name": "one", "token": "same"}, {"name": "two", "token": "same"}]
 
     with pytest.raises(ConfigurationError, match="two tokens have the same value"):
@@ -193,8 +193,8 @@ async def test_two_tokens_of_one_value_are_refused() -> None:
             pass
 
 
-def test_overrides_go_over_the_file(tmp_path: Path) -> None:
-    """What is said on the command line is meant for every account."""
+def test_flags_override_the_file(tmp_path: Path) -> None:
+    """The command line applies to every account."""
     scenario = _load(tmp_path, WHOLE).with_overrides(users=7, seed=9, speed=2)
 
     assert (scenario.accounts[0].users, scenario.seed, scenario.speed) == (7, 9, 2)
@@ -203,13 +203,13 @@ def test_overrides_go_over_the_file(tmp_path: Path) -> None:
 
 
 def test_an_impossible_override_is_refused() -> None:
-    """With the same words as in a file."""
+    """The error is the same as for a file."""
     with pytest.raises(ConfigurationError, match=r"accounts\.0\.users: Input should be greater"):
         Scenario().with_overrides(users=-1)
 
 
-async def test_an_address_that_is_taken_is_told(talk: Talk) -> None:
-    """A second simulator on the same port is a mistake somebody can correct."""
+async def test_an_address_in_use_is_reported(talk: Talk) -> None:
+    """A second simulator on the same port is a mistake the user can correct."""
     port = int(talk.simulator.url.rpartition(":")[2])
 
     with pytest.raises(ListenError, match=f"cannot listen on 127.0.0.1:{port}: "):
@@ -217,8 +217,8 @@ async def test_an_address_that_is_taken_is_told(talk: Talk) -> None:
             pass
 
 
-async def test_pages_tell_which_of_how_many_they_are() -> None:
-    """Should Cloudflare ever page the summary, a client must notice."""
+async def test_a_page_has_its_number_and_the_number_of_pages() -> None:
+    """A client must notice if Cloudflare ever pages the summary."""
     account = {"users": 25, "levels": {"low": 1, "medium": 0, "high": 0}, "page_size": 10}
     scenario = Scenario.model_validate({"accounts": [account]})
     found: list[str] = []

@@ -1,4 +1,4 @@
-"""The official SDK, written by Cloudflare from its own specification, as an independent judge."""
+"""Responses as Cloudflare's official SDK validates them, independently of this project."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -39,7 +39,7 @@ def account_id(talk: Talk) -> str:
 
 
 async def test_the_summary_reads_as_the_sdk_expects(sdk: AsyncCloudflare, account_id: str) -> None:
-    """Operation 1: only who has a level is listed, with the highest of their events."""
+    """Operation 1: only users with a level are listed, with their highest level."""
     summary = await sdk.zero_trust.risk_scoring.summary.get(account_id=account_id)
 
     assert summary is not None
@@ -58,7 +58,7 @@ async def test_details_read_as_the_sdk_expects(sdk: AsyncCloudflare, account_id:
 
 
 async def test_a_reset_clears_the_score(sdk: AsyncCloudflare, account_id: str) -> None:
-    """Operation 3: a user whose score was cleared is known, but not listed."""
+    """Operation 3: a user whose score was cleared exists but is not listed."""
     await sdk.zero_trust.risk_scoring.reset(ADA, account_id=account_id)
 
     ada = await sdk.zero_trust.risk_scoring.get(ADA, account_id=account_id)
@@ -81,7 +81,7 @@ async def test_behaviors_read_as_the_sdk_expects(sdk: AsyncCloudflare, account_i
 
 
 async def test_behaviors_can_be_configured(sdk: AsyncCloudflare, account_id: str) -> None:
-    """Operation 5: the answer tells what was set, and what was not named stays as it was."""
+    """Operation 5: the response has what was set; other behaviors are unchanged."""
     behaviours = sdk.zero_trust.risk_scoring.behaviours
 
     updated = await behaviours.update(
@@ -96,8 +96,10 @@ async def test_behaviors_can_be_configured(sdk: AsyncCloudflare, account_id: str
     assert after.behaviors["high_dlp"].enabled
 
 
-async def test_an_integration_lives_its_whole_life(sdk: AsyncCloudflare, account_id: str) -> None:
-    """Operations 6 to 11, in the order an administrator would use them."""
+async def test_an_integration_can_be_created_read_updated_and_deleted(
+    sdk: AsyncCloudflare, account_id: str
+) -> None:
+    """Operations 6 to 11, in the order an administrator uses them."""
     integrations = sdk.zero_trust.risk_scoring.integrations
 
     created = await integrations.create(
@@ -124,8 +126,8 @@ async def test_an_integration_lives_its_whole_life(sdk: AsyncCloudflare, account
     assert created.id not in [one.id async for one in integrations.list(account_id=account_id)]
 
 
-async def test_what_is_not_there_is_a_404(sdk: AsyncCloudflare, account_id: str) -> None:
-    """The SDK turns the status into its own error, and so will any client."""
+async def test_an_unknown_id_is_a_404(sdk: AsyncCloudflare, account_id: str) -> None:
+    """The SDK raises its own error for the status."""
     risk_scoring = sdk.zero_trust.risk_scoring
     nobody = BOB.replace("2", "9")
 
@@ -138,7 +140,7 @@ async def test_what_is_not_there_is_a_404(sdk: AsyncCloudflare, account_id: str)
 
 
 async def test_a_token_without_the_permission_is_refused() -> None:
-    """Reading configuration must not open the way to people's names."""
+    """Permission to read configuration must not include the names of users."""
     scenario = Scenario.model_validate(
         {"tokens": [{"name": "config", "permissions": ["Zero Trust Read"]}]}
     )
@@ -154,8 +156,8 @@ async def test_a_token_without_the_permission_is_refused() -> None:
     assert [error.code for error in caught.value.errors] == [10000]
 
 
-async def test_a_big_lively_account_passes_strict_validation() -> None:
-    """Every name, spelling of an instant and id the simulator invents is one a client can read."""
+async def test_a_large_active_account_passes_strict_validation() -> None:
+    """A client can read every generated name, timestamp and id."""
     async with talk_to_simulator(Scenario(seed=7)) as talk, _sdk_of(talk) as sdk:
         account_id = talk.simulator.account_ids["demo"]
         summary = await sdk.zero_trust.risk_scoring.summary.get(account_id=account_id)

@@ -1,4 +1,4 @@
-"""The truth against a reader who knows nothing but the answers."""
+"""The ground truth, compared with a reader that sees nothing but the responses."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -59,7 +59,7 @@ class _DetailsAnswer(msgspec.Struct):
 
 @dataclass
 class _Reader:
-    """Counts from answers alone, as the contract says an exporter counts."""
+    """Counts from responses alone, as the exporter is documented to count."""
 
     baseline: dict[str, int] | None = None
     baseline_ns: int = 0
@@ -96,7 +96,7 @@ class _Reader:
 
 
 class _Play:
-    """One account, one reader of it, and a clock that only this test moves."""
+    """One account, one reader of it, and a clock that only this test advances."""
 
     def __init__(self) -> None:
         self.now_ns = START_NS
@@ -164,7 +164,7 @@ ACTIONS = (
 @given(st.lists(st.tuples(st.sampled_from(ACTIONS), st.integers(0, 99)), max_size=120))
 @settings(max_examples=150, deadline=None)
 def test_the_truth_is_what_a_careful_reader_counts(story: list[tuple[str, int]]) -> None:
-    """Whatever happens, and whichever answers are lost, both agree on every counter."""
+    """Both agree on every counter, whatever happens and whichever responses are lost."""
     play = _Play()
     for what, number in story:
         play.act(what, number)
@@ -183,10 +183,10 @@ def test_the_truth_is_what_a_careful_reader_counts(story: list[tuple[str, int]])
 
 @given(st.lists(st.tuples(st.sampled_from(ACTIONS), st.integers(0, 99)), max_size=120))
 @settings(max_examples=100, deadline=None)
-def test_the_kept_summary_is_what_rendering_everything_would_give(
+def test_the_cached_summary_equals_a_complete_rendering(
     story: list[tuple[str, int]],
 ) -> None:
-    """A row that was not rendered again although its user changed would be a lie."""
+    """A row of a changed user must not come from the cache."""
     play = _Play()
     for what, number in story:
         play.act(what, number)
@@ -199,8 +199,8 @@ def test_the_kept_summary_is_what_rendering_everything_would_give(
     assert standing == sum(len(user.events) for user in play.account.user_list)
 
 
-async def test_totals_tell_initial_shown_lost_and_counted_apart(talk: Talk) -> None:
-    """A test that compares counters needs to know why an event is missing."""
+async def test_totals_distinguish_initial_shown_lost_and_counted_events(talk: Talk) -> None:
+    """A test that compares counters must see why an event is missing."""
     await talk.get("/summary")
     await talk.order("events", user=ADA, behavior="high_dlp")
     await talk.get(f"/{ADA}")
@@ -214,7 +214,7 @@ async def test_totals_tell_initial_shown_lost_and_counted_apart(talk: Talk) -> N
 
 
 async def test_an_event_not_after_the_baseline_is_never_counted(talk: Talk) -> None:
-    """The contract: at or before a listed user's last event, however late it appears."""
+    """An event at or before a listed user's last event counts for nothing, however late it appears."""
     await talk.order("events", user=BOB, behavior="high_dlp", timestamp=1000.001)
     await talk.get("/summary")
     for timestamp in (1000.001, 999, 1000.002):
@@ -226,7 +226,7 @@ async def test_an_event_not_after_the_baseline_is_never_counted(talk: Talk) -> N
 
 
 async def test_each_reader_has_its_own_truth(talk: Talk) -> None:
-    """What one token was shown, another was not."""
+    """What one token has seen, another has not."""
     await talk.get("/summary")
 
     assert (await talk.truth(reader="full")).baseline is not None

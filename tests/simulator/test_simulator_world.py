@@ -30,7 +30,7 @@ class _Stage:
     driver: Driver
     clock: ManualClock
 
-    def live(self, *, seconds: float, step: float) -> None:
+    def advance(self, *, seconds: float, step: float) -> None:
         end = self.clock.now + seconds
         while self.clock.now < end:
             self.clock.advance(step)
@@ -52,34 +52,34 @@ def _one_account(**keys: object) -> Scenario:
     return Scenario.model_validate({"accounts": [{"users": 50, **keys}]})
 
 
-def test_the_same_seed_lives_the_same_life() -> None:
-    """A failure seen once can be seen again."""
+def test_the_same_seed_gives_the_same_activity() -> None:
+    """A failure can be reproduced."""
     stories = []
     for _ in range(2):
         stage = _build(Scenario(seed=5))
-        stage.live(seconds=1800, step=1.0)
+        stage.advance(seconds=1800, step=1.0)
         stories.append(msgspec.json.encode(_truth_of(stage.world)))
 
     assert stories[0] == stories[1]
 
 
-def test_another_seed_lives_another_life() -> None:
-    """A seed that changed nothing would hide what another would show."""
+def test_another_seed_gives_other_activity() -> None:
+    """Another seed can show other failures."""
     stories = []
     for seed in (1, 2):
         stage = _build(Scenario(seed=seed))
-        stage.live(seconds=600, step=1.0)
+        stage.advance(seconds=600, step=1.0)
         stories.append(msgspec.json.encode(_truth_of(stage.world)))
 
     assert stories[0] != stories[1]
 
 
-def test_how_often_time_is_looked_at_changes_nothing_but_rounding() -> None:
-    """What happens, and to whom, must not depend on how busy the machine is."""
+def test_the_frequency_of_updates_changes_nothing_but_rounding() -> None:
+    """The outcome must not depend on how busy the machine is."""
     fates = []
     for step in (0.5, 7.5):
         stage = _build(Scenario(seed=3))
-        stage.live(seconds=900, step=step)
+        stage.advance(seconds=900, step=step)
         users = _truth_of(stage.world).users
         assert users is not None
         fates.append([(user.user_id, user.resets, len(user.events)) for user in users])
@@ -87,10 +87,10 @@ def test_how_often_time_is_looked_at_changes_nothing_but_rounding() -> None:
     assert fates[0] == fates[1]
 
 
-def test_speed_lets_more_happen_at_real_instants() -> None:
+def test_a_higher_speed_gives_more_events_at_real_instants() -> None:
     """A dashboard compares timestamps with a real clock, at any speed."""
     stage = _build(_one_account(activity={"late_share": 0}).with_overrides(speed=60))
-    stage.live(seconds=60, step=1.0)
+    stage.advance(seconds=60, step=1.0)
 
     users = _truth_of(stage.world).users
     assert users is not None
@@ -101,10 +101,10 @@ def test_speed_lets_more_happen_at_real_instants() -> None:
 
 
 def test_late_events_happened_before_they_appeared() -> None:
-    """An event can be older than others that were known before it."""
+    """An event can be older than others that appeared before it."""
     activity = {"late_share": 1, "late_by": "1h", "bursts_per_hour": 0}
     stage = _build(_one_account(activity=activity))
-    stage.live(seconds=600, step=1.0)
+    stage.advance(seconds=600, step=1.0)
 
     users = _truth_of(stage.world).users
     assert users is not None
@@ -118,19 +118,19 @@ def test_late_events_happened_before_they_appeared() -> None:
     assert max(delays) > 1800
 
 
-def test_a_pause_stops_what_happens_by_itself() -> None:
-    """A test can then compare numbers that hold still."""
+def test_a_pause_stops_the_activity() -> None:
+    """A test can then compare stable numbers."""
     stage = _build(Scenario())
     stage.driver.pause()
     before = msgspec.json.encode(_truth_of(stage.world))
 
-    stage.live(seconds=3600, step=60.0)
+    stage.advance(seconds=3600, step=60.0)
 
     assert msgspec.json.encode(_truth_of(stage.world)) == before
 
 
-def test_the_mix_of_levels_is_as_asked() -> None:
-    """A scenario for dashboards says how much red there is."""
+def test_the_mix_of_levels_is_as_configured() -> None:
+    """A scenario for dashboards chooses the share of each level."""
     levels = {"low": 0.5, "medium": 0.3, "high": 0.2}
     stage = _build(Scenario.model_validate({"accounts": [{"users": 5000, "levels": levels}]}))
 
@@ -139,26 +139,26 @@ def test_the_mix_of_levels_is_as_asked() -> None:
     assert found == pytest.approx({"low": 2500, "medium": 1500, "high": 1000}, rel=0.1)
 
 
-def test_old_events_age_out_where_a_scenario_says_so() -> None:
-    """Whether Cloudflare forgets events is open; a client must be right either way."""
+def test_old_events_are_erased_if_the_scenario_says_so() -> None:
+    """Whether Cloudflare erases old events is not documented."""
     stage = _build(_one_account(activity={**STILL, "forget_after": "1m"}))
-    stage.live(seconds=600, step=10.0)
+    stage.advance(seconds=600, step=10.0)
 
     assert set(_truth_of(stage.world).users_by_level.values()) == {0}
 
 
-def test_everybody_vanishing_leaves_nothing_to_do() -> None:
-    """The world must _live on when nobody is left in it."""
+def test_an_account_without_users_has_no_activity() -> None:
+    """The activity must continue when every user is deleted."""
     named = [{"email": "ada@example.com", "vanished": True}]
     stage = _build(_one_account(users=0, named_users=named))
 
-    stage.live(seconds=3600, step=60.0)
+    stage.advance(seconds=3600, step=60.0)
 
     assert _truth_of(stage.world).totals == []
 
 
 def test_a_behavior_can_appear_and_be_renamed() -> None:
-    """Behaviors are data: new ones come, and names change under the same key."""
+    """Behaviors are data: new ones appear, and names change under the same key."""
     changes = [
         {"key": "ai_leak", "name": "AI Leak", "level": "critical", "appears_after": "1m"},
         {"key": "high_dlp", "renamed_to": "DLP Storm", "renamed_after": "2m"},
@@ -167,14 +167,14 @@ def test_a_behavior_can_appear_and_be_renamed() -> None:
     behaviors = next(iter(stage.world.accounts.values())).behaviors
     assert "ai_leak" not in behaviors
 
-    stage.live(seconds=180, step=1.0)
+    stage.advance(seconds=180, step=1.0)
 
     assert behaviors["ai_leak"].level == "critical"
     assert behaviors["high_dlp"].name == "DLP Storm"
 
 
-def test_what_one_account_does_shifts_nothing_in_another() -> None:
-    """Adding an account to a scenario leaves the others as they were."""
+def test_accounts_do_not_influence_each_other() -> None:
+    """Another account in a scenario leaves the others unchanged."""
     alone = _build(Scenario.model_validate({"accounts": [{"name": "a"}]}))
     together = _build(Scenario.model_validate({"accounts": [{"name": "b"}, {"name": "a"}]}))
 
@@ -183,8 +183,8 @@ def test_what_one_account_does_shifts_nothing_in_another() -> None:
     assert list(ours.users) == list(next(iter(alone.world.accounts.values())).users)
 
 
-def test_everybody_has_an_address_of_their_own() -> None:
-    """Two people with one name are common; one address is one user."""
+def test_every_address_is_unique() -> None:
+    """Names repeat; addresses are unique."""
     rng = seeded(1, "people")
 
     people = [generate_person(rng, number=number) for number in range(5000)]
@@ -202,7 +202,7 @@ def test_everybody_has_an_address_of_their_own() -> None:
 
 
 def test_ids_are_uuids_of_version_4() -> None:
-    """The documentation says which UUIDs they are."""
+    """The documentation specifies this version."""
     rng = seeded(1, "ids")
 
     for _ in range(100):
@@ -212,15 +212,15 @@ def test_ids_are_uuids_of_version_4() -> None:
 
 @pytest.mark.parametrize("timestamp_format", list(TimestampFormat))
 def test_a_formatted_timestamp_parses_back_to_itself(timestamp_format: TimestampFormat) -> None:
-    """The truth compares nanoseconds, so that nothing may be lost in writing."""
+    """The ground truth compares nanoseconds, so formatting must be exact."""
     at_ns = round_down(1_800_000_000_123_456_789, timestamp_format)
 
     assert parse_timestamp(format_timestamp(at_ns, timestamp_format)) == at_ns
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "2026-01-31", "2026-01-31T12:00:00"])
-def test_what_is_no_instant_is_refused(text: str) -> None:
-    """Without a zone an instant could be anybody's."""
+def test_an_invalid_timestamp_is_refused(text: str) -> None:
+    """Without a UTC offset a timestamp is ambiguous."""
     with pytest.raises(ValueError, match="RFC 3339"):
         parse_timestamp(text)
 
