@@ -1,8 +1,7 @@
 """From settings to pollers: one for each account, one governor for each distinct token."""
 
 import random
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import structlog
@@ -75,12 +74,17 @@ def build_accesses(settings: Settings, workshop: Workshop) -> tuple[Access, ...]
     _warn_of_exposed_files(settings.accounts)
     tokens = [source.current() for source in sources]
     per_account = 1 / settings.poll_interval + 2 / settings.config_interval
+    names: dict[str, list[str]] = {}
+    for account, token in zip(settings.accounts, tokens, strict=True):
+        names.setdefault(token, []).append(account.name)
     governors = {}
-    for token, accounts in Counter(tokens).items():
+    workshop.report_refusals()
+    for token, accounts in names.items():
         quota = workshop.quota(
-            token, share=settings.api_share, reserved_per_second=per_account * accounts
+            token, share=settings.api_share, reserved_per_second=per_account * len(accounts)
         )
-        governors[token] = _governor(quota, workshop)
+        governors[token] = _governor(quota, accounts, workshop)
+    workshop.governors[:] = governors.values()
     return tuple(
         Access(source, governors[token]) for source, token in zip(sources, tokens, strict=True)
     )
@@ -94,11 +98,11 @@ def _warn_of_exposed_files(accounts: Iterable[AccountSettings]) -> None:
             _log.warning("token_file.exposed", path=str(path), problem=problem)
 
 
-def _governor(quota: Quota, workshop: Workshop) -> Governor:
+def _governor(quota: Quota, accounts: Collection[str], workshop: Workshop) -> Governor:
     def tell(account: str, reason: PauseReason, seconds: float) -> None:
         workshop.telemetry.api_paused.labels(account, reason.label).inc(seconds)
 
-    return Governor(quota, clock=workshop.clock, on_paused=tell)
+    return Governor(quota, accounts=accounts, clock=workshop.clock, on_paused=tell)
 
 
 def token_source(account: AccountSettings) -> TokenSource:

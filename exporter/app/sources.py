@@ -17,6 +17,7 @@ def scrape_now(
     The sizes it states are those of a whole OpenMetrics scrape, whatever this scrape is.
     """
     exposition, telemetry = workshop.exposition, workshop.telemetry
+    workshop.report_refusals()
     telemetry.exposition_series.set(exposition.series)
     text = telemetry.render_whole(beside_bytes=exposition.size_bytes)
     if names is not None or not openmetrics:

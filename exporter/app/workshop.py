@@ -12,6 +12,7 @@ from exporter.clock import Clock
 from exporter.cloudflare.client import open_session
 from exporter.exposition import Exposition
 from exporter.gate import ScrapeGate
+from exporter.polling.governor import Governor
 from exporter.polling.journal import Journal
 from exporter.polling.quota import Quota
 from exporter.polling.standing import Standing
@@ -29,6 +30,7 @@ class Workshop:
 
     `journals` and `standings` are by account id: an account that stays configured keeps its
     ledger, and its gauges. `quotas` are by token, see `quota`: a 429 holds over a reload, too.
+    `governors` are those of the configuration in force, one for each token.
     """
 
     session: ClientSession
@@ -40,6 +42,7 @@ class Workshop:
     journals: dict[str, Journal] = field(default_factory=dict)
     standings: dict[str, Standing] = field(default_factory=dict)
     quotas: dict[bytes, Quota] = field(default_factory=dict)
+    governors: list[Governor] = field(default_factory=list)
 
     async def journal(self, account_id: str) -> Journal:
         """The journal of one account, opened at its first use. Raises StateError."""
@@ -55,6 +58,11 @@ class Workshop:
     def standing(self, account_id: str) -> Standing:
         """What was found of one account so far."""
         return self.standings.setdefault(account_id, Standing())
+
+    def report_refusals(self) -> None:
+        """Bring `api_paused_seconds_total` up to date with what the API refuses."""
+        for governor in self.governors:
+            governor.report_refusal()
 
     def quota(self, token: str, *, share: float, reserved_per_second: float) -> Quota:
         """What is known of a token's quota, to be spent as given from now on."""

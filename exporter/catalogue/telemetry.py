@@ -135,8 +135,9 @@ API_QUOTA_RESET: Final = _gauge(
 )
 API_PAUSED: Final = _counter(
     "api_paused_seconds_total",
-    "Seconds in which requests were held back: rate_limited because the API said so, budget to"
-    " stay within the exporter's share of the quota.",
+    "Seconds in which requests were held back: rate_limited, every second in which the API has"
+    " refused the account's token by a 429, whether or not a request waits; budget, while a request"
+    " waits to stay within the exporter's share of the quota.",
     "account",
     "reason",
 )

@@ -5,7 +5,7 @@ The rules are in `quota`; here tasks wait for their turn, highest priority first
 
 import asyncio
 from bisect import insort
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from itertools import count
 from types import TracebackType
@@ -18,7 +18,7 @@ from exporter.polling.priority import Pause, PauseReason, Priority
 from exporter.polling.quota import Quota
 
 TOLD_EVERY_SECONDS = 1.0
-"""A long pause is told bit by bit while it lasts, or a graph of it would be one late spike."""
+"""How often a pause for the budget is reported while it lasts."""
 
 
 class Admission:
@@ -55,18 +55,21 @@ class _Waiter:
 class Governor:
     """Admits requests of all accounts and tasks that share a token.
 
-    `on_paused(account, reason, seconds)` hears how long an account's requests were held back,
-    each second once however many of them wait.
+    `on_paused(account, reason, seconds)` is called with the seconds in which an account's requests
+    were held back. For the budget: while a request waits, each second once however many wait. For
+    a refusal by the API: by `report_refusal`, every second for each of `accounts`.
     """
 
     def __init__(
         self,
         quota: Quota,
         *,
+        accounts: Collection[str],
         clock: Clock,
         on_paused: Callable[[str, PauseReason, float], None],
     ) -> None:
         self._quota = quota
+        self._accounts = accounts
         self._clock = clock
         self._on_paused = on_paused
         self._positions = count()
@@ -107,6 +110,16 @@ class Governor:
                 headers=exchange.quota,
             )
         self._wake_first()
+
+    def report_refusal(self) -> None:
+        """Report the seconds in which the API refused the token since this was last called.
+
+        To be called before the numbers are read: a refusal lasts while nothing happens here.
+        """
+        seconds = self._quota.take_refused_seconds(self._clock.monotonic())
+        if seconds > 0.0:
+            for account in self._accounts:
+                self._on_paused(account, PauseReason.RATE_LIMITED, seconds)
 
     def release(self, spent_at: float, *, is_heard: bool) -> None:
         """End what was admitted at that instant; see `Quota.release`."""
@@ -150,5 +163,6 @@ class Governor:
         for waiter in self._waiters:
             since[waiter.account] = min(since.get(waiter.account, now), waiter.told_until)
             waiter.told_until = now
-        for account, told_until in since.items():
-            self._on_paused(account, reason, now - told_until)
+        if reason is PauseReason.BUDGET:
+            for account, told_until in since.items():
+                self._on_paused(account, reason, now - told_until)

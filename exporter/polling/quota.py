@@ -60,6 +60,7 @@ class Quota:
         self._spending = Spending(kept_seconds=LONGEST_WINDOW_SECONDS)
         self._in_flight = 0
         self._refusal = Refusal()
+        self._refused_taken = 0.0
 
     def allot(self, *, share: float, reserved_per_second: float) -> None:
         """Spend by another share from now on; what is known of the quota stays."""
@@ -102,7 +103,14 @@ class Quota:
         """Note a 429: nothing may go for as long as the API said, or else for a whole window."""
         self._note_exchange(now, sent_at=sent_at, headers=headers)
         window = max(policy.window_seconds for policy in self._policies)
-        self._refusal.begin(now + (window if retry_after_seconds is None else retry_after_seconds))
+        seconds = window if retry_after_seconds is None else retry_after_seconds
+        self._refusal.begin(now, until=now + seconds)
+
+    def take_refused_seconds(self, now: float) -> float:
+        """Return in how many seconds the API refused the token since this was last called."""
+        total = self._refusal.refused_seconds(now)
+        seconds, self._refused_taken = total - self._refused_taken, total
+        return seconds
 
     def release(self, spent_at: float, *, is_heard: bool) -> None:
         """Note that what `spend` allowed at that instant is over.

@@ -15,6 +15,8 @@ class Refusal:
     def __init__(self) -> None:
         self._until: float | None = None
         self._probe: float | None = None
+        self._refused_before = 0.0
+        self._began = self._ends = 0.0
 
     def pause(self, now: float) -> Pause | None:
         """How long nothing at all may be asked; None where a request may go.
@@ -27,8 +29,20 @@ class Refusal:
             return Pause(float("inf"), PauseReason.RATE_LIMITED)
         return Pause(self._until, PauseReason.RATE_LIMITED) if now < self._until else None
 
-    def begin(self, until: float) -> None:
+    def refused_seconds(self, now: float) -> float:
+        """Return in how many seconds the API has refused the token so far.
+
+        They run from the 429 to the instant it named, whether or not a request waits; overlapping
+        429s count once.
+        """
+        return self._refused_before + max(min(now, self._ends) - self._began, 0.0)
+
+    def begin(self, now: float, *, until: float) -> None:
         """Note a 429. Of several the longest holds."""
+        if now >= self._ends:
+            self._refused_before = self.refused_seconds(now)
+            self._began = now
+        self._ends = max(self._ends, until)
         self._until = until if self._until is None else max(until, self._until)
 
     def note_asked(self, instant: float) -> None:

@@ -1,6 +1,8 @@
 import asyncio
 from collections import Counter
 
+import pytest
+
 from exporter.cloudflare.client import Exchange
 from exporter.cloudflare.wire import QuotaHeaders, QuotaPolicy
 from exporter.polling.governor import Governor
@@ -18,7 +20,12 @@ class Office:
         self.clock = LoopClock()
         self.paused: Counter[tuple[str, PauseReason]] = Counter()
         self.went: list[tuple[float, str, Priority]] = []
-        self.governor = Governor(Quota(share=0.5), clock=self.clock, on_paused=self._note_paused)
+        self.governor = Governor(
+            Quota(share=0.5),
+            accounts=("acme", "globex"),
+            clock=self.clock,
+            on_paused=self._note_paused,
+        )
 
     def _note_paused(self, account: str, reason: PauseReason, seconds: float) -> None:
         self.paused[account, reason] += round(seconds * 1000)
@@ -132,17 +139,65 @@ async def test_each_second_of_a_pause_is_told_once_for_each_account() -> None:
 
 
 @in_fake_time
-async def test_a_pause_is_told_while_it_lasts() -> None:
-    """A graph must show a lockout of five minutes as five minutes, not as one spike after it."""
+async def test_a_pause_for_the_budget_is_reported_while_it_lasts() -> None:
+    """A graph must show five minutes as five minutes, not as one spike after them."""
     office = Office()
-    office.hear("429", retry_after_seconds=300.0)
+    await office.spend_budget()
     waiting = asyncio.create_task(office.ask())
 
-    await office.clock.sleep(100.5)
+    await office.clock.sleep(30.5)
 
-    assert office.paused == {("acme", PauseReason.RATE_LIMITED): 100_000}
+    assert office.paused == {("acme", PauseReason.BUDGET): 30_000}
     await waiting
-    assert office.paused == {("acme", PauseReason.RATE_LIMITED): 300_000}
+
+
+def refused(office: Office) -> dict[str, int]:
+    """Report the refusal; return the milliseconds of each account so far."""
+    office.governor.report_refusal()
+    return {
+        account: milliseconds
+        for (account, reason), milliseconds in office.paused.items()
+        if reason is PauseReason.RATE_LIMITED
+    }
+
+
+@pytest.mark.parametrize("requests", [0, 1, 3])
+def test_every_second_of_a_refusal_counts_whether_or_not_a_request_waits(requests: int) -> None:
+    """The API refuses the token, and with it every account that uses the token."""
+
+    @in_fake_time
+    async def story() -> None:
+        office = Office()
+        office.hear("429", retry_after_seconds=300.0)
+        waiting = [asyncio.create_task(office.ask()) for _ in range(requests)]
+
+        await office.clock.sleep(100.5)
+        assert refused(office) == {"acme": 100_500, "globex": 100_500}
+        await office.clock.sleep(400.0)
+        assert refused(office) == {"acme": 300_000, "globex": 300_000}
+        assert refused(office) == {"acme": 300_000, "globex": 300_000}
+        await asyncio.gather(*waiting)
+
+    story()
+
+
+@in_fake_time
+async def test_refusals_that_overlap_count_once_and_later_ones_again() -> None:
+    """Requests that were on their way together are refused together."""
+    office = Office()
+    office.hear("429", retry_after_seconds=60.0)
+    await office.clock.sleep(10.0)
+    office.hear("429", retry_after_seconds=60.0)
+    await office.clock.sleep(5.0)
+    office.hear("429", retry_after_seconds=1.0)
+    await office.clock.sleep(100.0)
+    assert refused(office)["acme"] == 70_000
+
+    await office.ask()
+    office.hear("429", retry_after_seconds=20.0)
+    await office.clock.sleep(50.0)
+
+    assert refused(office)["acme"] == 90_000
 
 
 @in_fake_time

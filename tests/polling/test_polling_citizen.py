@@ -8,7 +8,7 @@ import pytest
 from exporter.clock import Clock
 from exporter.simulator import Scenario
 from tests.support.clock import LoopClock, in_fake_time
-from tests.support.polling import polling, polling_in, settings_of, workshop_of
+from tests.support.polling import account_settings, polling, polling_in, settings_of, workshop_of
 from tests.support.simulator import (
     ADA,
     STILL,
@@ -97,8 +97,25 @@ async def test_after_a_429_nothing_is_asked_until_the_api_said() -> None:
 
         assert (await talk.log()).count(status=429) == 1
         assert {one.value for one in exporter.samples("up")} == {1.0}
-        paused = exporter.total("exporter_api_paused_seconds_total", reason="rate_limited")
-        assert paused > 100.0
+        paused = exporter.samples("exporter_api_paused_seconds_total", reason="rate_limited")
+        assert [one.value for one in paused] == pytest.approx([200.0, 200.0], abs=1.0)
+
+
+@in_fake_time
+async def test_a_refusal_of_five_minutes_counts_five_minutes() -> None:
+    """For one account with nothing to wait with; over a reload too."""
+    clock = LoopClock()
+    async with talk_to_simulator(clock=clock) as talk, workshop_of(clock) as workshop:
+        settings = settings_of(talk.simulator.api_url, account_settings(talk))
+        async with polling_in(workshop, settings):
+            await clock.sleep(1.0)
+            await talk.order("faults", kind="throttle", retry_after=300, count=1)
+            await clock.sleep(2 * MINUTE)
+        async with polling_in(workshop, settings) as exporter:
+            await clock.sleep(8 * MINUTE)
+            paused = exporter.value("exporter_api_paused_seconds_total", reason="rate_limited")
+
+    assert paused == pytest.approx(300.0, abs=1.0)
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.app.accounts import build_pollers
+from exporter.app.sources import scrape_now
 from exporter.app.workshop import Workshop
 from exporter.clock import Clock
 from exporter.cloudflare.client import open_session
@@ -63,12 +64,7 @@ class Exporter:
         return {one.labels["user_id"]: one.value for one in self.samples("user_level")}
 
     def _all(self) -> list[Sample]:
-        scrape = self.workshop.exposition.scrape(
-            openmetrics=False,
-            gzip=False,
-            names=None,
-            telemetry=self.workshop.telemetry.render(openmetrics=False),
-        )
+        scrape = scrape_now(self.workshop, openmetrics=False, gzip=False, names=None)
         text = b"".join(scrape.pieces).decode()
         return [
             Sample(one.name, one.labels, one.value)
