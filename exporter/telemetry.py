@@ -75,6 +75,7 @@ class Telemetry:
         self.oldest_pending = self._gauge(declared.OLDEST_PENDING)
         self.detection_delay = self._histogram(declared.DETECTION_DELAY)
         self.users_withheld = self._gauge(declared.USERS_WITHHELD)
+        self.departures_frozen = self._gauge(declared.DEPARTURES_FROZEN)
         self.state_commit_failures = self._counter(declared.STATE_COMMIT_FAILURES)
         self.state_commit_duration = self._gauge(declared.STATE_COMMIT_DURATION)
         self.state_size = self._gauge(declared.STATE_SIZE)
@@ -100,6 +101,7 @@ class Telemetry:
             self.unreadable_rows.labels(account, operation)
         for reason in declared.PENDING_REASONS:
             self.pending_users.labels(account, reason)
+        self.departures_frozen.labels(account)
         self.detection_delay.labels(account)
 
     def forget_oldest_pending(self, account: str) -> None:

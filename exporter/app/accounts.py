@@ -152,6 +152,8 @@ async def _build_poller(
         clock=workshop.clock,
         jitter=jitter,
     )
+    frozen = workshop.telemetry.departures_frozen.labels(account.name)
+    frozen.set_function(lambda: context.standing.departures_frozen)
     await context.publication.show()
     return AccountPoller(context, resources, _intervals(settings))
 

@@ -70,6 +70,7 @@ def _account(poller: AccountPoller) -> AccountStatus:
         quota=_quota(context),
         pause=pause_status(context),
         is_paced=_is_paced(context),
+        departures_frozen=context.standing.departures_frozen,
         failures=_failures(poller.resources.values()),
     )
 

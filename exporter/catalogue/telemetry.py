@@ -170,6 +170,12 @@ USERS_WITHHELD: Final = _gauge(
     "account",
     "reason",
 )
+DEPARTURES_FROZEN: Final = _gauge(
+    "departures_frozen",
+    "Whether the last three summaries or more each had a row without a readable user id: 1 yes, 0"
+    " no. Users who left stay listed then, because the row could be theirs.",
+    "account",
+)
 STATE_COMMIT_FAILURES: Final = _counter(
     "state_commit_failures_total",
     "Transactions that did not reach the state file; their changes are kept and tried again.",
@@ -221,6 +227,7 @@ EXPORTER_METRICS: Final = (
     OLDEST_PENDING,
     DETECTION_DELAY,
     USERS_WITHHELD,
+    DEPARTURES_FROZEN,
     STATE_COMMIT_FAILURES,
     STATE_COMMIT_DURATION,
     STATE_SIZE,

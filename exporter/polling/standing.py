@@ -1,9 +1,13 @@
 """How one account stands: what is known of it beside its ledger."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from exporter.risk.model import Behavior, Integration
+
+FROZEN_AFTER_POLLS = 3
+"""Departures are reported as frozen after this many summaries in a row that prove none."""
 
 
 @dataclass(slots=True)
@@ -14,6 +18,9 @@ class Standing:
     - `read_at`: when a summary was good last, by the monotonic clock; None: never, or so long
       ago that it is not to be shown any more.
     - `first_poll_ended`: the first summary was asked for, and came or failed.
+    - `unproven_polls`: how many summaries in a row had a row without a readable user id, so that
+      a missing row proves no departure.
+    - `logged_users`: the listed users by level as last logged; None before the first summary.
     - `waiting_requests`: how many requests of the account wait for the quota now.
     """
 
@@ -21,8 +28,15 @@ class Standing:
     read_at: float | None = None
     behaviors: tuple[Behavior, ...] = ()
     integrations: tuple[Integration, ...] = ()
+    unproven_polls: int = 0
+    logged_users: Mapping[str, int] | None = None
     waiting_requests: int = 0
     first_poll_ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def departures_frozen(self) -> bool:
+        """Whether users who left stay listed for longer than an odd answer would explain."""
+        return self.unproven_polls >= FROZEN_AFTER_POLLS
 
     @property
     def has_fresh_data(self) -> bool:

@@ -12,6 +12,7 @@ from exporter.polling.context import AccountContext
 from exporter.polling.priority import Priority
 from exporter.polling.resource import Resource
 from exporter.risk.ledger import SummaryFold
+from exporter.risk.model import LISTED_LEVELS, RiskLevel
 from exporter.steps import with_rests
 
 _log = structlog.get_logger(__name__)
@@ -67,7 +68,30 @@ class SummaryPoller:
         context.standing.up = True
         context.standing.read_at = context.clock.monotonic()
         self._was_read.set()
+        self._note_departures(fold)
+        self._log_users()
         await context.publication.show(reselect=True)
+
+    def _note_departures(self, fold: SummaryFold) -> None:
+        """Count summaries that prove no departure, and log when departures freeze or resume."""
+        account, standing = self._context.account, self._context.standing
+        was_frozen = standing.departures_frozen
+        standing.unproven_polls = 0 if fold.absence_is_proof else standing.unproven_polls + 1
+        if standing.departures_frozen and not was_frozen:
+            _log.warning("departures.frozen", account=account, polls=standing.unproven_polls)
+        elif was_frozen and not standing.departures_frozen:
+            _log.info("departures.resumed", account=account)
+
+    def _log_users(self) -> None:
+        """Log the listed users by level, at first and whenever a count changes; no identities."""
+        context, standing = self._context, self._context.standing
+        by_level = context.journal.ledger.listed_by_level
+        counts = {level.label: by_level[level] for level in (*LISTED_LEVELS, RiskLevel.UNKNOWN)}
+        if counts == standing.logged_users:
+            return
+        event = "summary.first_polled" if standing.logged_users is None else "levels.changed"
+        standing.logged_users = counts
+        _log.info(event, account=context.account, listed=sum(counts.values()), **counts)
 
     async def _show_failure(self) -> None:
         self._context.standing.up = False

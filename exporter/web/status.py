@@ -105,7 +105,8 @@ class AccountStatus:
 
     `poll_interval` is the summary's, in seconds. `users` counts the users of each level, None
     while there are no data to show. `is_paced` where requests wait for moments only, so that they
-    spread over the quota's window. `failures` go from the latest to the earliest.
+    spread over the quota's window. `departures_frozen` where users who left stay listed, because
+    rows of the summary have no readable user id. `failures` go from the latest to the earliest.
     """
 
     account: str
@@ -116,6 +117,7 @@ class AccountStatus:
     quota: QuotaStatus | None = None
     pause: PauseStatus | None = None
     is_paced: bool = False
+    departures_frozen: bool = False
     failures: tuple[FailureStatus, ...] = ()
 
     @property

@@ -12,11 +12,12 @@ from exporter.catalogue.telemetry import (
     API_QUOTA_RESET,
     API_REQUEST_DURATION,
     API_REQUESTS,
+    DEPARTURES_FROZEN,
     UNREADABLE_ROWS,
 )
 from grafana.board import Section
 from grafana.palette import GOLD, RED, thresholds
-from grafana.panels import COUNT, Query, counts, lines, number
+from grafana.panels import COUNT, Query, counts, lines, number, steps
 from grafana.queries import RATE, growth, now, quantile, series
 
 _UNTOLD: Final = "not told"
@@ -135,7 +136,20 @@ def _unreadable() -> timeseries.Panel:
         " counts of users or events are too low; where it is all of them, the poll fails.",
         Query(f"{unreadable} / {all_rows}", "{{account}} {{operation}}"),
         unit="percentunit",
-        span=24,
+    )
+
+
+def _frozen() -> timeseries.Panel:
+    return (
+        steps(
+            "Departures frozen",
+            "1 while the summary has rows without a readable user id: users who left stay listed,"
+            " and counts of users are too high.",
+            Query(now(DEPARTURES_FROZEN), "{{account}}"),
+            unit="none",
+        )
+        .decimals(0)
+        .axis_soft_max(1)
     )
 
 
@@ -151,5 +165,6 @@ API: Final = Section(
         _durations(),
         _paused(),
         _unreadable(),
+        _frozen(),
     ),
 )

@@ -5,6 +5,7 @@ from structlog.testing import capture_logs
 
 from exporter.app.checking import Verdict, check
 from exporter.app.once import poll_once
+from exporter.app.status import status_page
 from exporter.settings import Settings
 from tests.support.answers import Document, answer, event, integration, row, summary, user
 from tests.support.clock import LoopClock, in_fake_time
@@ -19,6 +20,7 @@ DRIFTS: dict[str, Document] = {
     "last event without offset": {"last_event": "2026-01-01T00:00:00"},
     "level null": {"max_risk_level": None},
 }
+NAMELESS: Document = {**row(), "user_id": None}
 BROKEN_BEHAVIOR = {"enabled": "yes", "risk_level": "low"}
 
 
@@ -142,6 +144,74 @@ async def test_unreadable_rows_warn_once_and_are_debug_events_afterwards() -> No
     assert [(one["log_level"], one["rows"], one["unreadable"]) for one in logged] == [
         ("warning", 2, 1),
         ("debug", 2, 1),
+    ]
+
+
+# Rows without a readable user id ---------------------------------------------------------------
+
+
+@in_fake_time
+async def test_departures_that_stay_unproven_are_reported_from_the_third_poll_on() -> None:
+    """Users who left stay listed by design, so the operator has to learn of it; once a change."""
+    clock = LoopClock()
+    async with scripted_api() as api, workshop_of(clock) as workshop:
+        api.answers["summary"] = body(summary(rows_of("ann", "bob")))
+        with capture_logs() as events:
+            async with polling_in(workshop, settings_for(api)) as exporter:
+                await clock.sleep(1.0)
+                api.answers["summary"] = body(summary([*rows_of("ann"), NAMELESS]))
+                await clock.sleep(2 * MINUTE)
+                assert exporter.value("exporter_departures_frozen") == 0
+                assert exporter.users() == {"ann": 3, "bob": 3}
+                await clock.sleep(5 * MINUTE)
+                assert exporter.value("exporter_departures_frozen") == 1
+                assert status_page(exporter.pollers).accounts[0].departures_frozen
+
+                api.answers["summary"] = body(summary(rows_of("ann")))
+                await clock.sleep(MINUTE)
+                assert exporter.value("exporter_departures_frozen") == 0
+                assert exporter.users() == {"ann": 3}
+
+    logged = [(one["event"], one["log_level"]) for one in events if "departures" in one["event"]]
+    assert logged == [("departures.frozen", "warning"), ("departures.resumed", "info")]
+
+
+@in_fake_time
+async def test_a_reload_forgets_no_frozen_departures() -> None:
+    """What was found of an account outlives its pollers."""
+    clock = LoopClock()
+    async with scripted_api() as api, workshop_of(clock) as workshop:
+        api.answers["summary"] = body(summary([*rows_of("ann"), NAMELESS]))
+        async with polling_in(workshop, settings_for(api)):
+            await clock.sleep(3 * MINUTE)
+        async with polling_in(workshop, settings_for(api)) as exporter:
+            assert exporter.value("exporter_departures_frozen") == 1
+
+
+# The log ---------------------------------------------------------------------------------------
+
+
+@in_fake_time
+async def test_the_log_has_the_first_poll_and_each_change_of_the_counts_by_level() -> None:
+    """A healthy exporter says what it sees, once, and names no user."""
+    clock = LoopClock()
+    async with scripted_api() as api, workshop_of(clock) as workshop:
+        api.answers["summary"] = body(summary([*rows_of("ann", "bob"), row("cat")]))
+        with capture_logs() as events:
+            async with polling_in(workshop, settings_for(api)):
+                await clock.sleep(3 * MINUTE)
+                changed = rows_of("ann", last_event="2026-02-02T00:00:00Z")
+                api.answers["summary"] = body(summary([*changed, *rows_of("bob"), row("cat")]))
+                await clock.sleep(3 * MINUTE)
+                api.answers["summary"] = body(summary(rows_of("ann")))
+                await clock.sleep(3 * MINUTE)
+
+    logged = [one for one in events if one["event"] in {"summary.first_polled", "levels.changed"}]
+    levels = {"low": 1, "medium": 0, "high": 2, "unknown": 0}
+    about = {"account": "acme", "log_level": "info"}
+    assert logged == [
+        {"event": "summary.first_polled", **about, "listed": 3, **levels},
+        {"event": "levels.changed", **about, "listed": 1, **levels, "low": 0, "high": 1},
     ]
 
 

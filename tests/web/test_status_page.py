@@ -54,6 +54,7 @@ def account(
     quota: QuotaStatus | None = None,
     pause: PauseStatus | None = None,
     is_paced: bool = False,
+    departures_frozen: bool = False,
     failures: tuple[FailureStatus, ...] = (),
 ) -> AccountStatus:
     """Return an account that is polled every minute and well, where not told otherwise."""
@@ -66,6 +67,7 @@ def account(
         quota=quota,
         pause=pause,
         is_paced=is_paced,
+        departures_frozen=departures_frozen,
         failures=failures,
     )
 
@@ -215,6 +217,12 @@ def test_the_backlog_says_how_many_why_and_since_when() -> None:
     )
     assert "1,100 never read 2 due for a refresh" in text
     assert "Details to read none" in words_of(account())
+
+
+def test_the_page_says_that_departures_are_frozen() -> None:
+    """The counts by level may be too high, although the summary is fresh."""
+    assert "Departures are frozen" not in words_of(account())
+    assert "Departures are frozen: the summary" in words_of(account(departures_frozen=True))
 
 
 def test_pacing_is_no_pause() -> None:

@@ -26,7 +26,7 @@ class SummaryFold:
     - A user not listed any more goes to level none, and their details are wanted once more.
     - A user listed twice has the row with the later event, then the higher level.
     - A row that could not be read leaves its user as they were; a row that does not even say
-      whose it is leaves everybody listed who was.
+      whose it is leaves everybody listed who was: `absence_is_proof` is False then.
     """
 
     def __init__(self, ledger: Ledger, *, now: float) -> None:
@@ -34,13 +34,13 @@ class SummaryFold:
         self._now = now
         self._unseen = set(ledger.listed)
         self._kept: set[str] = set()
-        self._absence_is_proof = True
+        self.absence_is_proof = True
         self._different: dict[str, UserSummary] = {}
 
     def add(self, reading: SummaryReading) -> None:
         """Compare one slice's rows with what is remembered."""
         self._kept |= reading.kept
-        self._absence_is_proof &= reading.absence_is_proof
+        self.absence_is_proof &= reading.absence_is_proof
         users, unseen = self._ledger.users, self._unseen
         for row in reading.users:
             if row.user_id in unseen:
@@ -114,7 +114,7 @@ class SummaryFold:
         return Changes(users=users, renamed=renamed, level_changes=changes)
 
     def _vanished(self) -> set[str]:
-        return self._unseen - self._kept if self._absence_is_proof else set()
+        return self._unseen - self._kept if self.absence_is_proof else set()
 
     def _wanted(self, record: UserRecord, row: UserSummary | None) -> UserRecord:
         due_since = self._now if record.due_since is None else record.due_since

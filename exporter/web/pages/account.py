@@ -70,6 +70,13 @@ def render_account(account: AccountStatus, position: int, now: float) -> Markup:
 
 def _body(account: AccountStatus, now: float) -> Iterator[Markup]:
     yield _explanation(account, now)
+    if account.departures_frozen:
+        yield element(
+            "p",
+            "Departures are frozen: the summary has rows without a readable user id, so users who "
+            "left stay listed.",
+            class_="fair",
+        )
     yield element(
         "dl",
         _fact("Users by level", _users(account)),
