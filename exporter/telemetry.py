@@ -54,6 +54,7 @@ class Telemetry:
     def __init__(self) -> None:
         self.created_shown = True
         self._registry = CollectorRegistry()
+        self._tokens: dict[str, str] = {}
         self._of_accounts: list[Gauge | Counter | Histogram] = []
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
@@ -67,6 +68,7 @@ class Telemetry:
         self.api_request_duration = self._histogram(declared.API_REQUEST_DURATION)
         self.answer_rows = self._counter(declared.ANSWER_ROWS)
         self.unreadable_rows = self._counter(declared.UNREADABLE_ROWS)
+        self.account_token_info = self._gauge(declared.ACCOUNT_TOKEN_INFO)
         self.api_quota_limit = self._gauge(declared.API_QUOTA_LIMIT)
         self.api_quota_remaining = self._gauge(declared.API_QUOTA_REMAINING)
         self.api_quota_reset = self._gauge(declared.API_QUOTA_RESET)
@@ -108,8 +110,27 @@ class Telemetry:
         """Show no instant while nobody waits: any would be wrong."""
         self.oldest_pending.remove(account)
 
+    def note_token(self, account: str, token: str) -> None:
+        """Show the fingerprint of the token an account is polled with, in place of an earlier one.
+
+        A token that no account uses any more loses its series.
+        """
+        before = self._tokens.get(account)
+        if before != token:
+            self._forget_token(account)
+            self._tokens[account] = token
+            self.account_token_info.labels(account, token).set(1)
+
+    def _forget_token(self, account: str) -> None:
+        token = self._tokens.pop(account, None)
+        self.account_token_info.remove_by_labels({"account": account})
+        if token is not None and token not in self._tokens.values():
+            for gauge in (self.api_quota_limit, self.api_quota_remaining, self.api_quota_reset):
+                gauge.remove_by_labels({"token": token})
+
     def forget_account(self, account: str) -> None:
         """Show nothing of an account that is not polled any more."""
+        self._forget_token(account)
         for metric in self._of_accounts:
             metric.remove_by_labels({"account": account})
 

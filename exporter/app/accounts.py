@@ -136,6 +136,7 @@ async def _build_poller(
     planner = Planner(max_age_seconds=settings.detail_max_age)
     await with_rests(planner.load(journal.ledger.users.items()), workshop.gate.idle)
     workshop.telemetry.register_account(account.name)
+    workshop.telemetry.note_token(account.name, access.token.fingerprint)
     resources = build_resources(account, settings, workshop)
     publication = _publication(account, journal, disclosure, workshop)
     context = AccountContext(
@@ -219,12 +220,15 @@ def build_client(
             unreadable=exchange.unreadable_rows,
             operation=exchange.operation,
         )
+        token = access.token.fingerprint
+        telemetry.note_token(account.name, token)
         state = access.governor.state()
-        if state is not None:
+        # An exchange that ends after the token file was replaced says nothing of the new token.
+        if state is not None and exchange.token == token:
             resets_at = clock.time() + state.resets_at - clock.monotonic()
-            telemetry.api_quota_limit.labels(account.name).set(state.limit)
-            telemetry.api_quota_remaining.labels(account.name).set(state.remaining)
-            telemetry.api_quota_reset.labels(account.name).set(resets_at)
+            telemetry.api_quota_limit.labels(token).set(state.limit)
+            telemetry.api_quota_remaining.labels(token).set(state.remaining)
+            telemetry.api_quota_reset.labels(token).set(resets_at)
 
     return CloudflareClient(
         workshop.session,

@@ -113,7 +113,12 @@ def _quota(context: AccountContext) -> QuotaStatus | None:
     state = context.governor.state()
     if state is None:
         return None
-    return QuotaStatus(state.limit, state.remaining, _on_the_wall(state.resets_at, context.clock))
+    return QuotaStatus(
+        state.limit,
+        state.remaining,
+        _on_the_wall(state.resets_at, context.clock),
+        token=context.client.token_fingerprint,
+    )
 
 
 def _backlog(planner: Planner) -> BacklogStatus:

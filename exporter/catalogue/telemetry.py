@@ -116,22 +116,29 @@ UNREADABLE_ROWS: Final = _counter(
     "account",
     "operation",
 )
+ACCOUNT_TOKEN_INFO: Final = _gauge(
+    "account_token_info",
+    "1 for the token each account is polled with. token is a short fingerprint that is the same in"
+    " every process and cannot be turned back; accounts with the same fingerprint share one quota.",
+    "account",
+    "token",
+)
 API_QUOTA_LIMIT: Final = _gauge(
     "api_quota_limit",
     "Requests the API allows the token in one window, from the Ratelimit-Policy header; absent"
     " while the API has not said.",
-    "account",
+    "token",
 )
 API_QUOTA_REMAINING: Final = _gauge(
     "api_quota_remaining",
     "Requests the token had left in the window as the API last said, from the Ratelimit header.",
-    "account",
+    "token",
 )
 API_QUOTA_RESET: Final = _gauge(
     "api_quota_reset_timestamp_seconds",
     "When the window of the token's quota ends, as the API last said in the Ratelimit header, in"
     " Unix seconds.",
-    "account",
+    "token",
 )
 API_PAUSED: Final = _counter(
     "api_paused_seconds_total",
@@ -219,6 +226,7 @@ EXPORTER_METRICS: Final = (
     API_REQUEST_DURATION,
     ANSWER_ROWS,
     UNREADABLE_ROWS,
+    ACCOUNT_TOKEN_INFO,
     API_QUOTA_LIMIT,
     API_QUOTA_REMAINING,
     API_QUOTA_RESET,

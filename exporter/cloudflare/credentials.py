@@ -72,6 +72,11 @@ class TokenSource:
             self._refresh(self._path)
         return self._token
 
+    @property
+    def fingerprint(self) -> str:
+        """The fingerprint of the token that `current` last returned."""
+        return fingerprint(self._token)
+
     def reread(self) -> None:
         """Read the file again at the next use, even if it looks unchanged."""
         self._signature = None

@@ -62,11 +62,12 @@ class FailureStatus:
 
 @dataclass(frozen=True, slots=True)
 class QuotaStatus:
-    """The token's quota as the API last said."""
+    """The token's quota as the API last said; `token` is the token's fingerprint."""
 
     limit: int
     remaining: int
     resets_at: float
+    token: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,9 @@ from typing import Final
 
 from grafana_foundation_sdk.builders import stat, timeseries
 
+from exporter.catalogue import Metric
 from exporter.catalogue.telemetry import (
+    ACCOUNT_TOKEN_INFO,
     ANSWER_ROWS,
     API_PAUSED,
     API_QUOTA_LIMIT,
@@ -24,12 +26,17 @@ _UNTOLD: Final = "not told"
 _ANSWERED_WELL: Final = 'code=~"2.."'
 
 
+def _of_tokens(gauge: Metric) -> str:
+    """Select a gauge of the tokens that the chosen accounts use."""
+    return f"({now(gauge)} and on (token) {now(ACCOUNT_TOKEN_INFO)})"
+
+
 def _left() -> stat.Panel:
     panel = number(
         "Quota left",
         "The part of the token's quota that is left in this window, as the API last said, of the"
-        " account with least. People's dashboards and other tools spend the same quota.",
-        f"min({now(API_QUOTA_REMAINING)} / {now(API_QUOTA_LIMIT)})",
+        " token with least. People's dashboards and other tools spend the same quota.",
+        f"min({_of_tokens(API_QUOTA_REMAINING)} / {now(API_QUOTA_LIMIT)})",
         unit="percentunit",
         span=6,
     )
@@ -43,7 +50,7 @@ def _window() -> stat.Panel:
         number(
             "Window ends in",
             "Time until the quota is whole again, as the API last said; 0 when that is past.",
-            f"clamp_min(max({now(API_QUOTA_RESET)}) - time(), 0)",
+            f"clamp_min(max({_of_tokens(API_QUOTA_RESET)}) - time(), 0)",
             unit="s",
             span=6,
         )
@@ -88,8 +95,8 @@ def _quota() -> timeseries.Panel:
         "Quota",
         "Requests left in the window and the limit of one window, as the API last said. The line"
         " falls with everything that spends the token's quota, and jumps up with a new window.",
-        Query(now(API_QUOTA_REMAINING), "{{account}} left"),
-        Query(now(API_QUOTA_LIMIT), "{{account}} limit"),
+        Query(_of_tokens(API_QUOTA_REMAINING), "token {{token}} left"),
+        Query(_of_tokens(API_QUOTA_LIMIT), "token {{token}} limit"),
         unit=COUNT,
     ).decimals(0)
 

@@ -72,8 +72,14 @@ class CloudflareClient:
             clock=clock,
         )
         self._clock = clock
+        self._token = token
         self._longest_summary = max_body_bytes
         self._longest_body = min(max_body_bytes, _LONGEST_HELD_BODY)
+
+    @property
+    def token_fingerprint(self) -> str:
+        """The fingerprint of the token that requests are sent with now."""
+        return self._token.fingerprint
 
     async def stream_summary(self, account_id: str) -> AsyncGenerator[SummaryReading, None]:
         """Read every user's risk in slices, giving the loop back after each.

@@ -151,6 +151,7 @@ def _quota(quota: QuotaStatus | None, pause: PauseStatus | None, now: float) -> 
     told: list[Markup | str] = ["not known yet"]
     if quota is not None:
         left = f"{number(quota.remaining)} of {number(quota.limit)} requests left"
+        left += f" to token {quota.token}" if quota.token else ""
         told = [element("p", left), element("p", "resets ", ahead(quota.resets_at, now))]
     if pause is not None:
         reason = _PAUSED.get(pause.reason, pause.reason)
