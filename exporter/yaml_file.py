@@ -1,5 +1,6 @@
 """Reads YAML files written by people: strict where YAML is lenient, and discreet in its errors."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,9 @@ from exporter.errors import ConfigurationError
 _BAD_VALUES = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
 """What PyYAML raises, beside its own errors, for a value that its tag or shape does not allow,
 such as the date 2026-02-31."""
+
+
+_NAME = re.compile(r"[A-Za-z0-9_. -]{1,64}")
 
 
 def read_yaml(path: Path) -> object:
@@ -35,11 +39,16 @@ def read_yaml(path: Path) -> object:
     if repeated:
         raise ConfigurationError(
             "\n".join(
-                f"{path}: {key} is given twice, in line {first} and in line {second}; keep one"
+                f"{path}: {_shown(key)} is given twice, in line {first} and in line {second}; keep one"
                 for key, first, second in repeated
             )
         )
     return content
+
+
+def _shown(key: str) -> str:
+    """Return the key, unless it looks like no name of a setting: it may be an email or a hash."""
+    return key if _NAME.fullmatch(key) else "a key"
 
 
 def _position(mark: yaml.Mark | None) -> str:

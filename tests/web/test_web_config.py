@@ -54,14 +54,19 @@ def test_what_needs_no_certificate_is_read(tmp_path: Path) -> None:
         ("http_server_config: {headers: {X-Frame-Option: deny}}", "the nearest known name is X-Frame-Options"),
         ("http_server_config: {http: true}", "the nearest known name is http2"),
         ("rate_limit: {brust: 1}", "the nearest known name is burst"),
-        ("basic_auth_users: {alice: opensesame}", "basic_auth_users.alice in {file}: not a bcrypt hash"),
+        ("basic_auth_users: {alice: opensesame}", "basic_auth_users, entry 1, in {file}: not a bcrypt hash"),
+        ("basic_auth_users: {alice: '$2y$04$" + "." * 21 + "b" + "." * 31 + "'}", "basic_auth_users, entry 1, in {file}: not a bcrypt hash"),
         ("basic_auth_users: {alice: '$2y$31$" + "." * 53 + "'}", "the bcrypt cost is 31; costs from 4 to 14 are accepted"),
         ("basic_auth_users: {alice: '$2y$15$" + "." * 53 + "'}", "make another hash of the password, with htpasswd -nBC 10 NAME"),
         (f"basic_auth_users: {{'a:b': '{HASH}'}}", "must not be empty nor hold a colon"),
-        ("basic_auth_users: {alice: 5}", "basic_auth_users.alice in {file}: "),
+        ("basic_auth_users: {alice: 5}", "basic_auth_users, entry 1, in {file}: "),
         ("basic_auth_users: [alice]", "basic_auth_users in {file}: "),
         (f"basic_auth_users:\n  alice: {HASH}\n  alice: {HASH}\n", "alice is given twice, in line 2 and in line 3"),
-        (f"basic_auth_users: {{alice: '{HASH}', bob: }}", "basic_auth_users.bob in {file}: not a bcrypt hash"),
+        (f"basic_auth_users: {{alice: '{HASH}', bob: }}", "basic_auth_users, entry 2, in {file}: not a bcrypt hash"),
+        ("alice: x", "the file in {file}: holds an unknown key; the known ones are tls_server_config, "),
+        ("tls_server_config: {certificate_of_alice: x}", "tls_server_config in {file}: holds an unknown key"),
+        ("tls_server_config: {cert_file: '-----BEGIN CERTIFICATE-----', key_file: a}", "cert_file: holds PEM text"),
+        ("tls_server_config: {cipher_suites: [x]}\nhttp_server_config: {http2: false}", "cipher_suites: one is unknown"),
         ("http_server_config: {http2: maybe}", "http_server_config.http2 in {file}: "),
         ("http_server_config: {headers: {X-Frame-Options: maybe}}", "must be deny or sameorigin"),
         ('http_server_config: {headers: {X-XSS-Protection: "a\\r\\nb"}}', "must be printable ASCII"),
@@ -137,10 +142,26 @@ def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
         "basic_auth_users: {alice: s3cret",
         "tls_server_config: {key: s3cret, cert: s3cret}",
         "basic_auth_users: {alice: {s3cret: s3cret}}\n",
+        "basic_auth_users: {s3cret@example.com: x}",
+        f"basic_auth_users: {{'s3cret:x': '{HASH}'}}",
+        f"basic_auth_users:\n  s3cret@example.com: {HASH}\n  s3cret@example.com: {HASH}\n",
+        "basic_auth_users: {s3cret: alice}",
+        "basic_auth_users: s3cret",
+        "basic_auth_users: [{s3cret: s3cret}]",
+        "s3cret: s3cret",
+        "s3cret",
+        "http_server_config: {s3cret: s3cret, http2: s3cret, headers: {X-Frame-Options: s3cret}}",
+        "http_server_config: {headers: {s3cret: s3cret}}",
+        "rate_limit: {interval: s3cret, burst: s3cret}",
+        "rate_limit: {interval: [s3cret], burst: [s3cret]}",
+        "tls_server_config: {s3cret@example.com: s3cret, min_version: s3cret, client_auth_type: s3cret}",
+        "tls_server_config: {cipher_suites: [s3cret], curve_preferences: [s3cret]}",
+        "http_server_config: {http2: false}\ntls_server_config: {cipher_suites: [s3cret]}",
+        "tls_server_config: {cert_file: '-----BEGIN CERTIFICATE-----s3cret', key: s3cret}",
     ],
 )
-def test_no_secret_is_told(tmp_path: Path, text: str) -> None:
-    """The message goes to logs, and to whoever posts to /-/reload."""
+def test_no_error_quotes_a_name_a_password_or_a_hash(tmp_path: Path, text: str) -> None:
+    """Errors go to logs and into the response of a reload; mistakes put secrets anywhere."""
     assert "s3cret" not in read_error(tmp_path, text)
 
 

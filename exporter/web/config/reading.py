@@ -1,8 +1,9 @@
 """From the web configuration file to a value that a server can answer by."""
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
 
@@ -39,6 +40,7 @@ class WebConfig:
     rate_limit: RateLimit | None = None
 
 
+_USERS = "basic_auth_users"
 _SECTIONS: Mapping[tuple[str, ...], type[BaseModel]] = MappingProxyType(
     {
         (): WebConfigFile,
@@ -55,11 +57,14 @@ def read_web_config(path: Path) -> WebConfig:
 
     Raises ConfigurationError that lists everything wrong with it, by key, and shows no secret.
     """
+    written = _parse(path)
     try:
-        content = WebConfigFile.model_validate(_parse(path))
+        content = WebConfigFile.model_validate(written)
     except ValidationError as error:
+        users = _user_names(written)
         details = error.errors(include_url=False, include_input=False)
-        raise ConfigurationError("\n".join(_problem(each, path) for each in details)) from None
+        problems = [_problem(each, path, users) for each in details]
+        raise ConfigurationError("\n".join(problems)) from None
     return WebConfig(
         tls=_tls(content, path),
         allowed_sans=_allowed_sans(content.tls_server_config),
@@ -84,19 +89,36 @@ def _without_nulls(value: object, key: object = None) -> object:
     """
     if not isinstance(value, dict):
         return value
-    if key == "basic_auth_users":
+    if key == _USERS:
         return {user: "" if hashed is None else hashed for user, hashed in value.items()}
     return {name: _without_nulls(part, name) for name, part in value.items() if part is not None}
 
 
-def _problem(details: ErrorDetails, path: Path) -> str:
+def _problem(details: ErrorDetails, path: Path, users: Sequence[str]) -> str:
     location = tuple(str(step) for step in details["loc"] if step != "[key]")
     place = Place(".".join(location) or "the file", path)
     section = _SECTIONS.get(location[:-1])
     if details["type"] == "extra_forbidden" and section is not None:
-        known = [field.alias or name for name, field in section.model_fields.items()]
-        return unknown(place, location[-1], known)
+        return _unknown_key(location, path, section)
+    if location[:1] == (_USERS,) and len(location) > 1:
+        # By number, because a user's name may be an email, or the hash if the two are swapped.
+        place = Place(f"{_USERS}, entry {users.index(location[1]) + 1},", path)
     return f"{place}: {details['msg'].removeprefix('Value error, ')}"
+
+
+def _unknown_key(location: tuple[str, ...], path: Path, section: type[BaseModel]) -> str:
+    """Name the key only if it resembles a known one: it may be a user at a wrong indentation."""
+    known = [field.alias or name for name, field in section.model_fields.items()]
+    if get_close_matches(location[-1], known, n=1):
+        return unknown(Place(".".join(location), path), location[-1], known)
+    place = Place(".".join(location[:-1]) or "the file", path)
+    return f"{place}: holds an unknown key; the known ones are {', '.join(known)}"
+
+
+def _user_names(content: object) -> list[str]:
+    """Return the names of the users in the order of the file, whatever else is wrong there."""
+    users = content.get(_USERS) if isinstance(content, dict) else None
+    return [str(name) for name in users] if isinstance(users, dict) else []
 
 
 def _tls(content: WebConfigFile, path: Path) -> ssl.SSLContext | None:

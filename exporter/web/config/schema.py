@@ -10,11 +10,12 @@ import re
 from enum import StrEnum
 from typing import Annotated, Literal
 
+import bcrypt
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 from exporter.settings.values import read_duration
 
-_BCRYPT = re.compile(r"\$2[abxy]\$(\d\d)\$[./A-Za-z0-9]{53}", re.ASCII)
+_BCRYPT = re.compile(r"\$2[abxy]\$(\d\d)\$([./A-Za-z0-9]{53})", re.ASCII)
 # A check at cost 14 takes about a second, three on a busy machine, and each step doubles that.
 # A check that runs and the next one have to fit into the ten seconds of a scrape or of a stop.
 _LOWEST_COST, _HIGHEST_COST = 4, 14
@@ -79,6 +80,11 @@ def _bcrypt_hash(secret: SecretStr) -> SecretStr:
             " accepted, because each check at a higher one takes seconds; make another hash of"
             " the password, with htpasswd -nBC 10 NAME"
         )
+    try:
+        # At the lowest cost, because only the form is checked: bits of the salt may be invalid.
+        bcrypt.checkpw(b"", f"$2b$04${match[2]}".encode("ascii"))
+    except ValueError:
+        raise ValueError("not a bcrypt hash; htpasswd -nBC 10 NAME prints one") from None
     return secret
 
 
@@ -89,7 +95,13 @@ def _user_name(name: str) -> str:
 
 
 def _interval(value: object) -> float:
-    return 0.0 if value in {0, "0", "0s"} else read_duration(value)
+    if isinstance(value, str | int) and value in {0, "0", "0s"}:
+        return 0.0
+    try:
+        return read_duration(value)
+    except ValueError:
+        # Without the value, which the reader of settings would quote.
+        raise ValueError("must be 0 or a duration such as 500ms or 15s") from None
 
 
 _TlsVersion = Annotated[

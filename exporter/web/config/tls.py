@@ -110,10 +110,11 @@ def _tls12_suites(names: Sequence[str]) -> list[str]:
     known = [*_TLS12_SUITES, *_TLS13_SUITES]
     for name in names:
         if name not in known:
-            nearest = get_close_matches(name, known, n=1, cutoff=0.0)[0]
-            raise ValueError(
-                f"cipher_suites: {name} is not one of Go's secure suites; the nearest is {nearest}"
+            nearest = get_close_matches(name, known, n=1)
+            hint = (
+                f"{name} is not one; the nearest is {nearest[0]}" if nearest else "one is unknown"
             )
+            raise ValueError(f"cipher_suites: {hint} (Go's names of its secure suites)")
     return [_TLS12_SUITES[name] for name in names if name in _TLS12_SUITES]
 
 
@@ -140,6 +141,8 @@ def _as_file(files: ExitStack, folder: Path, key: str, *, written: str, path: st
     """Return the file that holds what `key` (the PEM itself) or `key`_file gives; readable."""
     if bool(written) == bool(path):
         raise ValueError(f"{key}_file: needed here, or {key}, and not both")
+    if "-----BEGIN" in path:
+        raise ValueError(f"{key}_file: holds PEM text instead of a path; write it as {key}")
     if path:
         return _readable(folder / path, f"{key}_file")
     # Python's ssl reads keys from files alone; this folder is ours alone and gone at once.
