@@ -1,34 +1,70 @@
 """One full poll of every account, and what `/metrics` would show then."""
 
 import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Never
 
 from exporter.app.accounts import build_pollers
 from exporter.app.sources import scrape_now
+from exporter.app.status import quota_wait
 from exporter.app.workshop import open_workshop
 from exporter.clock import Clock, SystemClock
+from exporter.polling.account import AccountPoller
+from exporter.polling.rank import Want
 from exporter.polling.resource import Resource
 from exporter.settings import Settings
+
+WATCH_SECONDS = 0.5
+"""How often it is looked whether a request waits for the quota."""
 
 
 @dataclass(frozen=True, slots=True)
 class OnceResult:
     """The exposition in the text format, and what failed: `account: resource (reason)`.
 
-    A resource of which more than a tenth of the rows could not be read counts as failed.
+    A resource of which more than a tenth of the rows could not be read counts as failed. `notes`
+    says which accounts list no user, so that no user's details could be tried.
     """
 
     exposition: bytes
     failed: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
-async def poll_once(settings: Settings, *, clock: Clock | None = None) -> OnceResult:
-    """Poll every account once, all at the same time, details of changed users included."""
+@dataclass(frozen=True, slots=True)
+class QuotaWait:
+    """A request of an account waits for the quota, for a `reason` of `api_paused_seconds_total`.
+
+    `until` is in Unix seconds, None where that depends on an answer; `users` is how many changed
+    users are left to read.
+    """
+
+    account: str
+    reason: str
+    until: float | None
+    users: int
+
+
+async def poll_once(
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    on_waiting: Callable[[Sequence[QuotaWait]], None] = lambda _: None,
+) -> OnceResult:
+    """Poll every account once, all at the same time, details of changed users included.
+
+    At least one listed user's details are read of each account. `on_waiting` is called again and
+    again with the accounts that wait for the quota just then, also where there are none.
+    """
     async with open_workshop(settings, clock=clock or SystemClock()) as workshop:
         pollers = await build_pollers(settings, workshop)
         async with asyncio.TaskGroup() as tasks:
-            for poller in pollers:
-                tasks.create_task(poller.poll_once())
+            watching = tasks.create_task(_watch(pollers, workshop.clock, on_waiting))
+            async with asyncio.TaskGroup() as polling:
+                for poller in pollers:
+                    polling.create_task(poller.poll_once())
+            watching.cancel()
         scrape = scrape_now(workshop, openmetrics=False, gzip=False, names=None)
         failed = tuple(
             f"{poller.account}: {resource.name} ({problem})"
@@ -36,7 +72,32 @@ async def poll_once(settings: Settings, *, clock: Clock | None = None) -> OnceRe
             for resource in poller.resources.values()
             if (problem := _problem(resource)) is not None
         )
-        return OnceResult(b"".join(scrape.pieces), failed)
+        notes = tuple(
+            f"{poller.account}: no user is listed, so no user's details were tried"
+            for poller in pollers
+            if poller.context.standing.up and not poller.context.journal.ledger.listed
+        )
+        return OnceResult(b"".join(scrape.pieces), failed, notes)
+
+
+async def _watch(
+    pollers: Sequence[AccountPoller],
+    clock: Clock,
+    on_waiting: Callable[[Sequence[QuotaWait]], None],
+) -> Never:
+    while True:
+        waits = (_wait_of(poller) for poller in pollers)
+        on_waiting(tuple(wait for wait in waits if wait is not None))
+        await clock.sleep(WATCH_SECONDS)
+
+
+def _wait_of(poller: AccountPoller) -> QuotaWait | None:
+    context = poller.context
+    pause = quota_wait(context)
+    if pause is None:
+        return None
+    users = context.planner.pending(Want.CHANGED)
+    return QuotaWait(poller.account, pause.reason, pause.until, users)
 
 
 def _problem(resource: Resource) -> str | None:

@@ -11,7 +11,7 @@ from exporter.polling.account import AccountPoller
 from exporter.polling.context import AccountContext
 from exporter.polling.history import Failures
 from exporter.polling.planner import Planner
-from exporter.polling.priority import PauseReason
+from exporter.polling.priority import Pause, PauseReason
 from exporter.polling.rank import Want
 from exporter.polling.resource import Resource, ResourceName
 from exporter.risk.model import RiskLevel
@@ -132,9 +132,7 @@ def _backlog(planner: Planner) -> BacklogStatus:
 
 def _is_paced(context: AccountContext) -> bool:
     """Whether a request waits, but not for a pause worth showing."""
-    if not context.standing.waiting_requests or pause_status(context) is not None:
-        return False
-    return context.governor.pause(context.account) is not None
+    return quota_wait(context) is not None and pause_status(context) is None
 
 
 def pause_status(context: AccountContext) -> PauseStatus | None:
@@ -148,8 +146,19 @@ def pause_status(context: AccountContext) -> PauseStatus | None:
     seconds = pause.until - context.clock.monotonic()
     if pause.reason is PauseReason.BUDGET and seconds <= LONGEST_PACING_SECONDS:
         return None
-    is_known = isfinite(pause.until)
-    until = _on_the_wall(pause.until, context.clock) if is_known else None
+    return _pause_status(pause, context.clock)
+
+
+def quota_wait(context: AccountContext) -> PauseStatus | None:
+    """Return what holds back a request of the account right now, however shortly, or None."""
+    pause = context.governor.pause(context.account)
+    if pause is None or not context.standing.waiting_requests:
+        return None
+    return _pause_status(pause, context.clock)
+
+
+def _pause_status(pause: Pause, clock: Clock) -> PauseStatus:
+    until = _on_the_wall(pause.until, clock) if isfinite(pause.until) else None
     return PauseStatus(pause.reason.label, until)
 
 

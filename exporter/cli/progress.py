@@ -1,8 +1,9 @@
-"""How far long work is: a bar for each account on a terminal, nothing elsewhere."""
+"""How far long work is: bars or a line on a terminal, log lines or nothing elsewhere."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+import structlog
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -12,6 +13,22 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
+
+from exporter.app.once import QuotaWait
+from exporter.cli.printing import printable, rfc3339
+from exporter.clock import Clock
+
+_log = structlog.get_logger(__name__)
+
+_SHORTEST_WAIT_SECONDS = 1.0
+_SAME_END_SECONDS = 2.0
+"""Two waits that end this close to each other are one: the API counts in whole seconds."""
+
+_AWAITED = {
+    "budget": "the share of the quota",
+    "rate_limited": "the API to accept requests again (429)",
+}
 
 
 class UsersAsked:
@@ -48,3 +65,61 @@ def shown_progress() -> Iterator[UsersAsked]:
     )
     with bars:
         yield UsersAsked(bars)
+
+
+@contextmanager
+def shown_waits(clock: Clock) -> Iterator[Callable[[Sequence[QuotaWait]], None]]:
+    """Show what is waited for, and until when: a line on a terminal, log events elsewhere.
+
+    Both go to standard error. The function that is yielded is to be called again and again.
+    """
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _LoggedWaits(clock).note
+        return
+    with console.status("Polling") as status:
+        yield lambda waits: status.update(Text(_line(waits, now=clock.time())))
+
+
+class _LoggedWaits:
+    """Logs each wait once."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._logged: dict[str, QuotaWait] = {}
+
+    def note(self, waits: Sequence[QuotaWait]) -> None:
+        """Log the waits that are new or end at another time than was logged."""
+        now = self._clock.time()
+        for wait in waits:
+            is_short = wait.until is not None and wait.until - now < _SHORTEST_WAIT_SECONDS
+            if is_short or _is_same(wait, self._logged.get(wait.account)):
+                continue
+            self._logged[wait.account] = wait
+            _log.info(
+                "quota.awaited",
+                account=wait.account,
+                reason=wait.reason,
+                until=None if wait.until is None else rfc3339(float(int(wait.until))),
+                changed_users_left=wait.users,
+            )
+
+
+def _is_same(wait: QuotaWait, logged: QuotaWait | None) -> bool:
+    if logged is None or logged.reason != wait.reason:
+        return False
+    if wait.until is None or logged.until is None:
+        return wait.until is logged.until
+    return abs(wait.until - logged.until) < _SAME_END_SECONDS
+
+
+def _line(waits: Sequence[QuotaWait], *, now: float) -> str:
+    parts = []
+    for wait in waits:
+        end = ""
+        if wait.until is not None:
+            end = f" until {rfc3339(float(int(wait.until)))} ({max(wait.until - now, 0.0):.0f} s)"
+        users = f", changed users left: {wait.users}" if wait.users else ""
+        awaited = _AWAITED.get(wait.reason, wait.reason)
+        parts.append(f"{printable(wait.account)}: waiting for {awaited}{end}{users}")
+    return "; ".join(parts) or "Polling"

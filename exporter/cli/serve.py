@@ -5,7 +5,8 @@ import os
 
 from exporter.app import poll_once, serve
 from exporter.cli.flags import add_setting_flags, flag_options, given_flags
-from exporter.cli.printing import complain, print_bytes
+from exporter.cli.printing import complain, print_bytes, tell
+from exporter.cli.progress import shown_waits
 from exporter.cli.running import run
 from exporter.clock import SystemClock
 from exporter.logs import configure_logging
@@ -45,9 +46,14 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 def _once(arguments: argparse.Namespace) -> int:
     settings = _settings(arguments)
+    clock = SystemClock()
+    with shown_waits(clock) as show:
+        _log_by(settings)  # a terminal keeps log lines apart from the progress line
+        result = run(poll_once(settings, clock=clock, on_waiting=show))
     _log_by(settings)
-    result = run(poll_once(settings, clock=SystemClock()))
     print_bytes([result.exposition])
+    for note in result.notes:
+        tell(note)
     for failure in result.failed:
         complain(f"failed: {failure}")
     return 1 if result.failed else 0

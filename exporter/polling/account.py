@@ -70,7 +70,7 @@ class AccountPoller:
         raise AssertionError("pollers end by an exception only")
 
     async def poll_once(self) -> None:
-        """One full poll, the details of all users who changed included."""
+        """Poll every resource once, with the details of all changed users or of one listed user."""
         await self._behaviors.poll()
         await self._summary.poll()
         await self._integrations.poll()

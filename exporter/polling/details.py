@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
+from itertools import chain, islice
 from typing import Never
 
 from exporter.errors import NotFoundError, PollError, StateError
@@ -68,11 +69,18 @@ class DetailsPoller:
         raise AssertionError("workers end by an exception only")
 
     async def ask_all(self) -> None:
-        """Ask about all who have changed, until a failure that would meet everybody."""
-        changed = iter(self._context.planner.changed())
+        """Read all changed users, at least one of them listed, until a failure that concerns all.
+
+        Where no listed user changed, one other listed user is read, so that it is known whether
+        details can be read at all.
+        """
+        changed = self._context.planner.changed()
+        listed = self._context.journal.ledger.listed
+        proof = () if listed.intersection(changed) else tuple(islice(listed, 1))
+        user_ids = chain(changed, proof)
         async with asyncio.TaskGroup() as workers:
             for _ in range(WORKERS[Priority.URGENT_DETAILS]):
-                workers.create_task(self._work_off(changed))
+                workers.create_task(self._work_off(user_ids))
 
     async def _work(self, lane: _Lane) -> Never:
         while True:
