@@ -75,7 +75,8 @@ USER_CURRENT_EVENTS: Final = _gauge(
 USER_EVENTS: Final = _counter(
     "user_events_total",
     "Risk events seen of a user, each counted once: entries of the user's events since the"
-    " account's first poll, by behavior and level.",
+    " account's first poll, by behavior and level. A new counter is 0 until a whole scrape has"
+    " carried it, or for two minutes, so that increase() finds its first events.",
     "user_id",
     "behavior",
     "risk_level",

@@ -5,10 +5,12 @@ shown is the snapshot's and the catalogue's to decide.
 """
 
 import asyncio
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from exporter.catalogue import RISK_METRICS, Metric
+from exporter.catalogue.risk import USER_EVENTS
 from exporter.exposition.account import RenderedAccount, RenderSettings, render_account
 from exporter.exposition.chunks import CHUNK_USERS
 from exporter.exposition.formats import OPENMETRICS_CONTENT_TYPE, TEXT_CONTENT_TYPE, Formats
@@ -29,11 +31,15 @@ from exporter.steps import Pause
 
 @dataclass(frozen=True, slots=True)
 class Scrape:
-    """One answer to a scrape: `pieces` are `length` bytes in all, and can be taken once."""
+    """One answer to a scrape: `pieces` are `length` bytes in all, and can be taken once.
+
+    `carried` is to be called when all pieces have been sent.
+    """
 
     content_type: str
     length: int
     pieces: Iterator[bytes]
+    carried: Callable[[], None] = lambda: None
 
 
 async def _next_turn() -> None:
@@ -55,6 +61,7 @@ class Exposition:
         self._pause = pause
         self._chunk_users = chunk_users
         self._accounts: Mapping[str, RenderedAccount] = {}
+        self._on_carried: Mapping[str, Callable[[], None]] = {}
         self._publishing = asyncio.Lock()
         self._heads = {metric.name: _ready_head(metric) for metric in RISK_METRICS}
 
@@ -68,7 +75,13 @@ class Exposition:
         """The bytes of that scrape before compression, the end mark included."""
         return plain_length(self._shown(RISK_METRICS, openmetrics=True)) + len(EOF)
 
-    async def publish(self, snapshot: AccountSnapshot, *, changed: Collection[str] | None) -> None:
+    async def publish(
+        self,
+        snapshot: AccountSnapshot,
+        *,
+        changed: Collection[str] | None,
+        on_carried: Callable[[], None] = lambda: None,
+    ) -> None:
         """Replace what is shown of the snapshot's account, all at once, before this returns.
 
         `changed` are the API's ids of all users whose rows were added, changed or removed since
@@ -76,6 +89,8 @@ class Exposition:
         the snapshot's users are shown no more, and whoever is not in `changed` stays as they are.
         None: the snapshot's users are all there is, as they must be of an account that is not
         shown yet. One that is cancelled shows nothing, and its changes have to be told again.
+        `on_carried` is called whenever a scrape has been sent that has the users' counters as they
+        are in this snapshot.
         """
         account = snapshot.account
         async with self._publishing:
@@ -87,10 +102,12 @@ class Exposition:
                 settings=RenderSettings(self._chunk_users, self.created_shown),
             )
             self._accounts = {**self._accounts, account: rendered}
+            self._on_carried = {**self._on_carried, account: on_carried}
 
     def remove(self, account: str) -> None:
         """Show nothing of this account any more. Nobody may be publishing it."""
         self._accounts = {name: kept for name, kept in self._accounts.items() if name != account}
+        self._on_carried = {name: one for name, one in self._on_carried.items() if name != account}
 
     def scrape(
         self, *, openmetrics: bool, gzip: bool, names: frozenset[str] | None, telemetry: bytes
@@ -107,11 +124,13 @@ class Exposition:
             if names is None or names & _names(metric, openmetrics=openmetrics)
         ]
         tail = deflate(telemetry + (EOF if openmetrics else b""))
+        listeners = tuple(self._on_carried.values()) if USER_EVENTS in metrics else ()
         runs = [*self._shown(metrics, openmetrics=openmetrics), Run.of([tail])]
         return Scrape(
             content_type=OPENMETRICS_CONTENT_TYPE if openmetrics else TEXT_CONTENT_TYPE,
             length=gzip_length(runs) if gzip else plain_length(runs),
             pieces=gzip_pieces(runs) if gzip else plain_pieces(runs),
+            carried=partial(_call_all, listeners),
         )
 
     def _shown(
@@ -125,6 +144,11 @@ class Exposition:
                 if heads:
                     yield self._heads[metric.name].choose(openmetrics=openmetrics)
                 yield from runs
+
+
+def _call_all(listeners: Iterable[Callable[[], None]]) -> None:
+    for listener in listeners:
+        listener()
 
 
 def _ready_head(metric: Metric) -> Formats[Run]:

@@ -75,7 +75,7 @@ class AccountPoller:
         await self._summary.poll()
         await self._integrations.poll()
         await self._details.ask_all()
-        await self._context.publication.show()
+        await self._context.publication.show_all()
 
     async def _repeat(
         self, poll: Callable[[], Awaitable[PollError | None]], interval: float

@@ -63,8 +63,8 @@ class ScrapeEndpoint:
             )
             response = _head(scrape, gzip=wish.gzip, headers=headers)
             await response.prepare(request)
-            if request.method != "HEAD":
-                await self._send(request, response, scrape.pieces)
+            if request.method != "HEAD" and await self._send(request, response, scrape.pieces):
+                scrape.carried()
         return response
 
     async def close(self) -> None:
@@ -74,7 +74,8 @@ class ScrapeEndpoint:
 
     async def _send(
         self, request: web.BaseRequest, response: web.StreamResponse, pieces: Iterator[bytes]
-    ) -> None:
+    ) -> bool:
+        """Send `pieces`; return whether the system has taken all of them."""
         if request.transport is not None:
             # Waits until the system has taken a piece: what stays with us escapes the watchdog
             # and the bound. Under TLS the last piece does: once encrypted it may lie with the
@@ -83,8 +84,9 @@ class ScrapeEndpoint:
             request.transport.set_write_buffer_limits(high=1)
         async with asyncio.TaskGroup() as group:
             watchdog = group.create_task(self._drop_when_late(request))
-            await _write(response, pieces)
+            is_whole = await _write(response, pieces)
             watchdog.cancel()
+        return is_whole
 
     async def _drop_when_late(self, request: web.BaseRequest) -> None:
         is_closing = await self._clock.wait(self._closing, self._limits.send_seconds)
@@ -116,7 +118,7 @@ def _head(scrape: Scrape, *, gzip: bool, headers: Headers) -> web.StreamResponse
     return response
 
 
-async def _write(response: web.StreamResponse, pieces: Iterator[bytes]) -> None:
+async def _write(response: web.StreamResponse, pieces: Iterator[bytes]) -> bool:
     try:
         for piece in pieces:
             await response.write(piece)
@@ -125,3 +127,5 @@ async def _write(response: web.StreamResponse, pieces: Iterator[bytes]) -> None:
         await response.write_eof()
     except ConnectionError:
         _log.debug("scrape.abandoned")
+        return False
+    return True

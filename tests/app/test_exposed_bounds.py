@@ -68,5 +68,5 @@ async def test_bounds_leave_out_series_of_users_say_so_and_change_no_aggregate(
         assert exporter.users().keys() == shown
         assert exporter.value("exporter_users_withheld", reason="limit") == withheld[0]
         assert exporter.value("exporter_users_withheld", reason="min_level") == withheld[1]
-        assert users_by_level(exporter) == {"low": 2, "medium": 1, "high": 1}
+        assert users_by_level(exporter) == {"low": 2, "medium": 1, "high": 1, "unknown": 0}
         assert events_by_behavior(exporter) == {"imp_travel": 1, "sentinel_one": 1, "high_dlp": 2}

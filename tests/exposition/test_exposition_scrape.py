@@ -46,7 +46,8 @@ cloudflare_zt_risk_resets_created{account="acme"} 1700000000.5
 cloudflare_zt_risk_resets_total{account="say \\"hi\\""} 0
 cloudflare_zt_risk_resets_created{account="say \\"hi\\""} 0
 # HELP cloudflare_zt_risk_user_events Risk events seen of a user, each counted once: entries of \
-the user's events since the account's first poll, by behavior and level.
+the user's events since the account's first poll, by behavior and level. A new counter is 0 until \
+a whole scrape has carried it, or for two minutes, so that increase() finds its first events.
 # TYPE cloudflare_zt_risk_user_events counter
 cloudflare_zt_risk_user_events_total{account="acme",user_id="u1",behavior="high_dlp",\
 risk_level="low"} 7 # {event_id="e-9"} 1 1700000001.25
@@ -74,7 +75,9 @@ became later.
 cloudflare_zt_risk_resets_total{account="acme"} 3
 cloudflare_zt_risk_resets_total{account="say \\"hi\\""} 0
 # HELP cloudflare_zt_risk_user_events_total Risk events seen of a user, each counted once: \
-entries of the user's events since the account's first poll, by behavior and level.
+entries of the user's events since the account's first poll, by behavior and level. A new counter \
+is 0 until a whole scrape has carried it, or for two minutes, so that increase() finds its first \
+events.
 # TYPE cloudflare_zt_risk_user_events_total counter
 cloudflare_zt_risk_user_events_total{account="acme",user_id="u1",behavior="high_dlp",\
 risk_level="low"} 7

@@ -8,6 +8,7 @@ from structlog.testing import capture_logs
 from tests.support.answers import answer, event, row, summary, user
 from tests.support.clock import LoopClock, in_fake_time
 from tests.support.polling import (
+    SCRAPE_SECONDS,
     polling,
     polling_in,
     settings_of,
@@ -74,7 +75,7 @@ async def test_a_user_whose_details_are_broken_does_not_hold_up_another() -> Non
             api.answers["summary"] = body(summary(rows))
             api.answers["ann"] = body(b"[]")
             api.answers["bob"] = body(answer(user(event())))
-            await clock.sleep(MINUTE)
+            await clock.sleep(MINUTE + 2 * SCRAPE_SECONDS)
             assert exporter.total("user_events_total", user_id="bob") == 1
             assert exporter.users() == {"ann": 3, "bob": 3}
 

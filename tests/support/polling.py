@@ -23,6 +23,7 @@ from exporter.telemetry import Telemetry
 from tests.support.simulator import Talk
 
 PREFIX = "cloudflare_zt_risk_"
+SCRAPE_SECONDS = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +107,16 @@ async def workshop_of(clock: Clock, *, store: Store | None = None) -> AsyncItera
 
 
 @asynccontextmanager
-async def polling_in(workshop: Workshop, settings: Settings) -> AsyncIterator[Exporter]:
-    """Poll for as long as the block runs; a poller's bug ends the block."""
+async def polling_in(
+    workshop: Workshop, settings: Settings, *, scrape_seconds: float = SCRAPE_SECONDS
+) -> AsyncIterator[Exporter]:
+    """Poll for as long as the block runs; a poller's bug ends the block.
+
+    Meanwhile everything is scraped every `scrape_seconds`, as by Prometheus.
+    """
     pollers = await build_pollers(settings, workshop)
     async with asyncio.TaskGroup() as group:
+        scraping = group.create_task(_scrape(workshop, scrape_seconds))
         tasks = [
             group.create_task(
                 poller.run(
@@ -121,8 +128,15 @@ async def polling_in(workshop: Workshop, settings: Settings) -> AsyncIterator[Ex
         try:
             yield Exporter(workshop, pollers)
         finally:
-            for task in tasks:
+            for task in (*tasks, scraping):
                 task.cancel()
+
+
+async def _scrape(workshop: Workshop, scrape_seconds: float) -> None:
+    while True:
+        await workshop.clock.sleep(scrape_seconds)
+        scrape = workshop.exposition.scrape(openmetrics=True, gzip=True, names=None, telemetry=b"")
+        scrape.carried()
 
 
 @asynccontextmanager

@@ -2,7 +2,7 @@ import asyncio
 import gzip
 import socket
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -151,6 +151,49 @@ async def test_a_client_that_hangs_up_is_no_error() -> None:
             await settled(served, 0)
     assert {event["log_level"] for event in events} == {"debug"}
     assert "scrape.abandoned" in {event["event"] for event in events}
+
+
+class Counted(Sources):
+    """Counts the scrapes that were begun, and those that were reported as sent whole."""
+
+    def __init__(self, pieces: Sequence[bytes]) -> None:
+        super().__init__(pieces)
+        self.begun = self.carried = 0
+
+    def scrape(self, *, openmetrics: bool, gzip: bool, names: frozenset[str] | None) -> Scrape:
+        """Return a scrape that is counted when it was sent."""
+        self.begun += 1
+        scrape = super().scrape(openmetrics=openmetrics, gzip=gzip, names=names)
+        return replace(scrape, carried=self._carry)
+
+    def _carry(self) -> None:
+        self.carried += 1
+
+
+async def test_a_scrape_that_was_sent_whole_is_reported() -> None:
+    """New counters stay at 0 until then."""
+    sources = Counted([b"x"] * 5)
+    async with serve(sources) as served:
+        await served.client.get("/metrics")
+    assert (sources.begun, sources.carried) == (1, 1)
+
+
+async def test_a_head_request_has_carried_nothing() -> None:
+    """Its answer has no samples."""
+    sources = Counted([b"x"] * 5)
+    async with serve(sources) as served:
+        await served.client.head("/metrics")
+    assert (sources.begun, sources.carried) == (1, 0)
+
+
+async def test_an_aborted_scrape_has_carried_nothing() -> None:
+    """Prometheus throws the beginning of a scrape away."""
+    sources = Counted(MORE_THAN_SOCKETS_HOLD)
+    async with serve(sources) as served:
+        async with stuck_reader(served):
+            pass
+        await settled(served, 0)
+    assert (sources.begun, sources.carried) == (1, 0)
 
 
 async def test_the_loop_is_given_back_between_pieces() -> None:
