@@ -48,6 +48,7 @@ _HEAD_SECONDS = 3 * 3600.0
 """What Prometheus may hold in memory alone, and throws away where a block reaches into it.
 https://prometheus.io/docs/prometheus/latest/storage/#backfilling-from-openmetrics-format"""
 
+_LIKE_A_DURATION = re.compile(r"[\d.]+(?:ms|[smhd])?", re.ASCII)
 _LABEL_NAME = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
 _LABELS_TAKEN = frozenset(label for metric in METRICS for label in metric.labels)
 
@@ -147,8 +148,9 @@ def _instant(text: str, flag: str, *, now: float) -> float:
     """Unix seconds of `7d`, which is so long before `now`, or of an RFC 3339 instant."""
     try:
         return now - read_duration(text)
-    except ValueError:
-        pass
+    except ValueError as error:
+        if _LIKE_A_DURATION.fullmatch(text):
+            raise ConfigurationError(f"{flag}: {error}") from error
     try:
         instant = datetime.fromisoformat(text)
     except ValueError:

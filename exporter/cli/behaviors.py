@@ -38,6 +38,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     switch.add_argument("--disabled", dest="enabled", action="store_false")
     setting.add_argument(
         "--level",
+        type=str.lower,
         choices=[level.label for level in LISTED_LEVELS],
         help="the risk level of who does it",
     )

@@ -7,8 +7,6 @@ import sys
 import threading
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
 
 from exporter import __version__
 from exporter.cli import backfill, behaviors, check, demo, integrations, serve, users
@@ -17,6 +15,9 @@ from exporter.cli.printing import complain, flush_output
 from exporter.errors import ConfigurationError, ExporterError
 
 PROGRAM = "cloudflare-risk-exporter"
+
+_SERVICES = frozenset({"serve", "demo", "simulate"})
+"""Commands that go on until a signal ends them; then their work is done."""
 
 _FAILED = 1
 _WRONG_USAGE = 2
@@ -28,9 +29,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Do what `argv` asks for, `sys.argv` where there is none; return the exit status.
 
     0: done. 1: the work failed. 2: wrong usage or configuration; for wrong usage argparse leaves
-    with SystemExit. 130: interrupted by SIGINT before the end of the work.
+    with SystemExit. 130 and 143: SIGINT or SIGTERM came before the end of the work.
     """
-    _end_on_sigterm()
+    _end_on_sigterm(0)
     _open_standard_streams()
     try:
         try:
@@ -46,19 +47,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(argv: Sequence[str]) -> int:
-    arguments = _parsed(argv)
+    words = _with_command(argv)
+    arguments = _parsed(words)
+    _end_on_sigterm(0 if words[0] in _SERVICES else 128 + signal.SIGTERM)
     command: Callable[[argparse.Namespace], int] = arguments.run
     return command(arguments)
 
 
-def _end_on_sigterm() -> None:
+def _end_on_sigterm(status: int) -> None:
     """Have SIGTERM end the process in order until a command listens for it itself.
 
     The first process of a container is not ended by a signal it does not handle, and starting
     can take seconds. Only the main thread may say what a signal does; it is where commands run.
     """
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _end)
+        signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(status))
 
 
 def _open_standard_streams() -> None:
@@ -73,10 +76,6 @@ def _open_standard_streams() -> None:
     os.close(null)
     if sys.stderr is None:
         sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  # until the end
-
-
-def _end(_number: int, _frame: FrameType | None) -> NoReturn:
-    raise SystemExit(0)
 
 
 def build_parser() -> CommandParser:
@@ -98,11 +97,11 @@ def _add_commands(parser: argparse.ArgumentParser) -> None:
         group.add_commands(commands)
 
 
-def _parsed(argv: Sequence[str]) -> argparse.Namespace:
-    words = _with_command(argv)
+def _parsed(words: Sequence[str]) -> argparse.Namespace:
     parser = build_parser()
     command = parser.parser_of(words)
     arguments, unknown = parser.parse_known_args(words)
+    unknown = [word for word in unknown if word != "--"]
     if unknown:
         command.error(_complaint_about(unknown, command, parser.commands))
     return arguments

@@ -44,7 +44,9 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     find = add_question(group, "find", _find, about="show the integration of a reference")
     find.add_argument("reference", metavar="REFERENCE", help="what its creator called it")
     create = add_question(group, "create", _create, about="create an integration", changes=True)
-    create.add_argument("--type", choices=_TYPES, required=True, help="what is integrated")
+    create.add_argument(
+        "--type", type=str.capitalize, choices=_TYPES, required=True, help="what is integrated"
+    )
     create.add_argument(
         "--tenant-url", metavar="URL", required=True, help="where the tenant is, with https://"
     )

@@ -38,6 +38,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     listing.add_argument(
         "--level",
         action="append",
+        type=str.lower,
         choices=[level.label for level in LISTED_LEVELS],
         help="only users of this level; may be repeated",
     )

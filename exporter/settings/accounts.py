@@ -82,7 +82,7 @@ def _with_tokens(
         problems.extend(
             f"{listed.place.inside(index)}: {_MISSING_CREDENTIALS}" for index in without
         )
-    elif not without:
+    elif all(isinstance(account, dict) for account in accounts) and not without:
         place = next(iter(token.values())).place
         problems.append(f"{place}: every account in {listed.place} names a token of its own")
     common = {key: given.value for key, given in token.items()}

@@ -20,6 +20,13 @@ from exporter.settings.sources import (
     unknown,
 )
 
+_PLAIN_WORDS: Mapping[str, str] = {
+    "missing": "is missing",
+    "model_type": "must hold keys and values, such as account_id",
+    "path_type": "must be a path",
+}
+"""What to say in place of pydantic's messages that name types of Python."""
+
 
 def load_settings(*, flags: Mapping[str, str], environ: Mapping[str, str]) -> Settings:
     """Read defaults, file, environment and flags; the later of these wins.
@@ -75,7 +82,8 @@ def _problem(
     place = _place(details["loc"], places, short_way)
     if details["type"] == "extra_forbidden":
         return unknown(place, str(details["loc"][-1]), AccountSettings.model_fields)
-    return f"{place}: {details['msg'].removeprefix('Value error, ')}"
+    plain = _PLAIN_WORDS.get(details["type"], details["msg"].removeprefix("Value error, "))
+    return f"{place}: {plain}"
 
 
 def _place(

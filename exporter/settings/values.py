@@ -22,6 +22,7 @@ _DURATION = re.compile(
     "".join(rf"(?:(?P<{unit}>{_NUMBER.pattern}){unit})?" for unit in _SECONDS_PER_UNIT), re.ASCII
 )
 _ACCOUNT_ID = re.compile(r"[0-9a-fA-F]{32}")
+_LONGEST_HOST, _LONGEST_LABEL = 253, 63  # of a name in DNS, RFC 1035
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 _EXAMPLE_URL = "https://api.cloudflare.com/client/v4"
 _HIGHEST_PORT = 65_535
@@ -174,7 +175,9 @@ def read_api_url(value: object) -> str:
         has_port_in_range = url.port != 0
     except ValueError as error:
         raise ValueError(f"not a URL such as {_EXAMPLE_URL}") from error
-    if url.scheme not in {"http", "https"} or not url.hostname or not has_port_in_range:
+    host = url.hostname or ""
+    is_place = has_port_in_range and " " not in host and (":" in host or _fits_dns(host))
+    if url.scheme not in {"http", "https"} or not is_place:
         raise ValueError(f"not a URL such as {_EXAMPLE_URL}")
     if "@" in url.netloc or url.query or url.fragment:
         raise ValueError("must hold no user, password, query or fragment")
@@ -207,10 +210,17 @@ def read_state(value: object, environ: Mapping[str, str]) -> State:
     if kind == "memory" and not rest:
         return MemoryState()
     if kind == "sqlite":
-        return SqliteState(Path(rest) if rest else default_state_path(environ))
+        return SqliteState(_state_path(rest, environ))
     if kind in {"valkey", "redis"}:
         raise ValueError("Valkey is not there yet; use sqlite:PATH or memory:")
     raise ValueError(_not_a("state such as sqlite:, sqlite:PATH or memory:", value))
+
+
+def _state_path(text: str, environ: Mapping[str, str]) -> Path:
+    """`~/` is the home folder here as in a shell, which does not see it behind `sqlite:`."""
+    if text.startswith("~/"):
+        return _home(environ) / text.removeprefix("~/")
+    return Path(text) if text else default_state_path(environ)
 
 
 def default_state_path(environ: Mapping[str, str]) -> Path:
@@ -255,9 +265,19 @@ def _read_allowed_host(value: object) -> str:
         except ValueError as error:
             expected = "host name or address without a port"
             raise ValueError(_not_a(expected, value)) from error
-    if not _HOST.fullmatch(text):
+    if not _is_host(text):
         raise ValueError(_not_a("host name or address without a port", value))
     return text
+
+
+def _is_host(text: str) -> bool:
+    return bool(_HOST.fullmatch(text)) and _fits_dns(text)
+
+
+def _fits_dns(host: str) -> bool:
+    """Whether a name can be looked up at all; a longer one fails as if by a bug of ours."""
+    labels = host.removesuffix(".").split(".")
+    return len(host) <= _LONGEST_HOST and all(0 < len(one) <= _LONGEST_LABEL for one in labels)
 
 
 def _read_host(text: str) -> str:
@@ -268,7 +288,7 @@ def _read_host(text: str) -> str:
             raise ValueError(_not_a("IPv6 address in brackets", text)) from error
     if ":" in text:
         raise ValueError("write an IPv6 address in brackets, such as [::1]:10876")
-    if text and not _HOST.fullmatch(text):
+    if text and not _is_host(text):
         raise ValueError(_not_a("host name or address", text))
     return text
 

@@ -84,8 +84,11 @@ async def test_ctrl_c_at_a_question_is_130_and_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize("words", [("users", "list"), ("once",), ("check",), ("backfill",)])
-async def test_ctrl_c_at_work_is_130(words: tuple[str, ...]) -> None:
-    """While an API does not answer, too."""
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+async def test_work_that_a_signal_ends_is_not_done(
+    words: tuple[str, ...], how: signal.Signals
+) -> None:
+    """130 after Ctrl-C, 143 after SIGTERM, as shells spell it: a script must not go on."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         silent.setblocking(False)
         environ = {
@@ -97,8 +100,8 @@ async def test_ctrl_c_at_work_is_130(words: tuple[str, ...]) -> None:
         async with running_command(*words, **environ) as command:
             connection, _ = await asyncio.get_running_loop().sock_accept(silent)
             with connection:
-                ending = await command.stop(signal.SIGINT)
-    assert ending.status == 130, ending.err
+                ending = await command.stop(how)
+    assert ending.status == 128 + how, ending.err
     assert "Traceback" not in ending.err
 
 

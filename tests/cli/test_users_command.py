@@ -55,10 +55,11 @@ async def test_users_are_listed_the_worst_first() -> None:
     assert all("low" in line for line in others)
 
 
-async def test_users_of_one_level_can_be_listed() -> None:
+@pytest.mark.parametrize("level", ["high", "HIGH"])
+async def test_users_of_one_level_can_be_listed(level: str) -> None:
     """Of a large account only the worst may be wanted."""
     async with talk_to_simulator(THREE) as talk:
-        flags = ("--level", "high", "--json")
+        flags = ("--level", level, "--json")
         ending = await run_command("users", "list", *flags, **pointed_at(talk.simulator))
     assert [one["user_id"] for one in json.loads(ending.out)["users"]] == [ADA]
 

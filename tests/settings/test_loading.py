@@ -437,3 +437,24 @@ def test_aliases_that_multiply_are_read_in_no_time(tmp_path: Path) -> None:
     lines = [f"k{n}: &k{n} [{', '.join([f'*k{n - 1}'] * 9)}]" for n in range(1, 12)]
     text = "\n".join(["k0: &k0 [x]", *lines])
     assert "k11 in " in refusal_of_file(written(tmp_path, text))
+
+
+@pytest.mark.parametrize("text", ["accounts: [1]", "accounts: [null]", "accounts: [acme]"])
+def test_an_account_that_is_no_mapping_is_explained(text: str, tmp_path: Path) -> None:
+    """In words of the file, with no word on tokens, which are not the problem."""
+    config = written(tmp_path, text)
+    message = refusal_of_file(config, base={"CLOUDFLARE_API_TOKEN": TOKEN})
+    assert message == f"accounts[0] in {config}: must hold keys and values, such as account_id"
+
+
+def test_a_missing_account_id_is_explained(tmp_path: Path) -> None:
+    """In words of the file, too."""
+    config = written(tmp_path, "accounts: [{name: acme}]")
+    message = refusal_of_file(config, base={"CLOUDFLARE_API_TOKEN": TOKEN})
+    assert message == f"accounts[0].account_id in {config}: is missing"
+
+
+def test_a_path_that_is_none_is_explained(tmp_path: Path) -> None:
+    """Without words of Python."""
+    config = written(tmp_path, "web_config_file: [5]")
+    assert refusal_of_file(config) == f"web_config_file in {config}: must be a path"

@@ -94,7 +94,10 @@ def test_a_listen_address_is_a_host_and_a_port(written: str, host: str, port: in
 
 @pytest.mark.parametrize(
     "written",
-    ["", "10876", 10876, "localhost", "::1:10876", "[::g]:1", "a b:1", "*:1", "host:65536", "h:-1"],
+    [
+        *("", "10876", 10876, "localhost", "::1:10876", "[::g]:1", "a b:1", "*:1", "host:65536"),
+        *("h:-1", "a..b:1", f"{'a' * 64}:1", f"{'a.' * 127}a:1"),
+    ],
 )
 def test_what_is_no_listen_address_is_refused(written: object) -> None:
     """A wrong address must fail before the first poll, not when the socket is bound."""
@@ -122,6 +125,14 @@ def test_what_is_no_whole_number_is_refused(written: object) -> None:
         read_count(written)
 
 
+@pytest.mark.parametrize(
+    "written", ["http://[::1]:8080", "https://exämple.com", "https://api.example.com."]
+)
+def test_any_host_that_can_be_looked_up_may_be_in_a_url(written: str) -> None:
+    """International names and the root's dot, too."""
+    assert read_api_url(written) == written
+
+
 def test_a_url_loses_its_trailing_slash() -> None:
     """Paths are put behind it, each with its own slash."""
     assert read_api_url("http://127.0.0.1:8080/client/v4/") == "http://127.0.0.1:8080/client/v4"
@@ -129,7 +140,10 @@ def test_a_url_loses_its_trailing_slash() -> None:
 
 @pytest.mark.parametrize(
     "written",
-    ["", "api.cloudflare.com", "ftp://x/", "https://", "http://[::1", "http://h:99999/", 5],
+    [
+        *("", "api.cloudflare.com", "ftp://x/", "https://", "http://[::1", "http://h:99999/", 5),
+        *("http://a..b/", f"http://{'a' * 64}/", "http://a b/", f"http://{'a.' * 127}a/"),
+    ],
 )
 def test_what_is_no_url_is_refused(written: object) -> None:
     """A URL without scheme or host would fail at every poll instead of once."""
@@ -182,13 +196,14 @@ def test_white_space_around_a_token_is_dropped() -> None:
         ("memory", MemoryState()),
         ("sqlite:/var/lib/risk.db", SqliteState(Path("/var/lib/risk.db"))),
         ("sqlite:risk.db", SqliteState(Path("risk.db"))),
+        ("sqlite:~/risk.db", SqliteState(Path("/home/op/risk.db"))),
         ("sqlite:", SqliteState(Path("/s/state.db"))),
         ("sqlite", SqliteState(Path("/s/state.db"))),
     ],
 )
 def test_state_is_a_file_or_memory(written: str, state: SqliteState | MemoryState) -> None:
     """A bare `memory:` at the end of a YAML line is not valid YAML, so the colon may go."""
-    assert read_state(written, {"STATE_DIRECTORY": "/s"}) == state
+    assert read_state(written, {"STATE_DIRECTORY": "/s", "HOME": "/home/op"}) == state
 
 
 @pytest.mark.parametrize("written", ["", "disk:", "memory:x", "/var/lib/risk.db", 5])
