@@ -135,4 +135,10 @@ class Resource:
         )
         self._warned.add(error.reason)
         self._failing.pop(subject, None)
-        self._failing[subject] = error
+        self._failing[subject] = _without_traceback(error)
+
+
+def _without_traceback(error: PollError) -> PollError:
+    """Drop the traceback and the causes: their frames hold the answer that was being read."""
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)

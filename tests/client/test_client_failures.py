@@ -247,3 +247,30 @@ async def test_nothing_ever_shows_the_token(reply: Reply) -> None:
             shown += [repr(asked.client), repr(asked.exchanges), repr(events)]
 
     assert SECRET not in " ".join(shown)
+
+
+MEBIBYTE = 1024 * 1024
+
+
+@pytest.mark.parametrize(("length", "fits"), [(8 * MEBIBYTE, True), (9 * MEBIBYTE, False)])
+async def test_a_users_details_are_bounded(length: int, *, fits: bool) -> None:
+    """They are held whole, those of several users at a time."""
+    body = answer(user(), extra="x" * (length - 1000))
+    async with asking(http(body, compressed=True), max_body_bytes=64 * MEBIBYTE) as asked:
+        if fits:
+            await asked.client.read_user("acc", "u1")
+        else:
+            with pytest.raises(BadResponseError, match="body: longer"):
+                await asked.client.read_user("acc", "u1")
+
+
+@pytest.mark.parametrize(("length", "fits"), [(2 * MEBIBYTE, True), (3 * MEBIBYTE, False)])
+async def test_other_answers_are_bounded(length: int, *, fits: bool) -> None:
+    """Behaviors and integrations are a few kilobytes."""
+    body = answer([], extra="x" * (length - 1000))
+    async with asking(http(body, compressed=True), max_body_bytes=64 * MEBIBYTE) as asked:
+        if fits:
+            await asked.client.list_integrations("acc")
+        else:
+            with pytest.raises(BadResponseError, match="body: longer"):
+                await asked.client.list_integrations("acc")

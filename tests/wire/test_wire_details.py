@@ -280,3 +280,13 @@ def test_the_keys_of_events_may_repeat() -> None:
     body = answer(user(event("e1"))).replace(b'"from":"Oslo"', b'"from":"Oslo","from":"Rome"')
 
     assert len(read_user(body).events) == 1
+
+
+def test_texts_of_an_absurd_length_are_not_kept() -> None:
+    """An event's id and name are kept for as long as the API lists the user."""
+    details = read_user(answer(user(event("e1"), event("x" * 1025), event("e2", name="x" * 1025))))
+
+    assert [one.id for one in details.events] == ["e1"]
+    assert details.unreadable_events == 2
+    with pytest.raises(BadResponseError):
+        read_user(answer(user(name="x" * 1025)))

@@ -35,8 +35,11 @@ from exporter.risk.model import (
 Row = TypeVar("Row")
 Value = TypeVar("Value")
 
-_LONGEST_HELD_BODY = 32 * 1024 * 1024
-"""All answers but the summary are read in one piece; a hundred thousand events fit in this."""
+_LONGEST_DETAILS = 8 * 1024 * 1024
+"""One user's details are read in one piece, several users' at a time; about 40,000 events fit."""
+
+_LONGEST_OTHER = 2 * 1024 * 1024
+"""All other answers are read in one piece too; 5,000 integrations fit."""
 
 
 class _PageReader(Protocol[Row]):
@@ -47,7 +50,8 @@ class CloudflareClient:
     """Asks the API with one token, over a session it borrows and never closes.
 
     Each request has `timeout_seconds`, body included. A body longer than `max_body_bytes` once
-    inflated is refused with a BadResponseError; answers other than the summary already at 32 MiB.
+    inflated is refused with a BadResponseError; a user's details already at 8 MiB, other
+    answers at 2 MiB.
     `on_exchange` is called after every HTTP exchange, before the call returns or raises. Nothing
     is tried again here. Ids may be any text that is not empty; else ConfigurationError.
     """
@@ -74,7 +78,8 @@ class CloudflareClient:
         self._clock = clock
         self._token = token
         self._longest_summary = max_body_bytes
-        self._longest_body = min(max_body_bytes, _LONGEST_HELD_BODY)
+        self._longest_details = min(max_body_bytes, _LONGEST_DETAILS)
+        self._longest_other = min(max_body_bytes, _LONGEST_OTHER)
 
     @property
     def token_fingerprint(self) -> str:
@@ -120,7 +125,7 @@ class CloudflareClient:
         Raises BadResponseError where there are events and none can be read.
         """
         request = requests.get_user(account_id, user_id)
-        async with self._transport.exchange(request, longest=self._longest_body) as answer:
+        async with self._transport.exchange(request, longest=self._longest_details) as answer:
             details = read_user(await answer.body())
             answer.note_rows(readable=len(details.events), unreadable=details.unreadable_events)
         _require_readable(len(details.events), details.unreadable_events, field="result.events")
@@ -202,7 +207,7 @@ class CloudflareClient:
         await self._fetch(request, check_success)
 
     async def _fetch(self, request: Request, read: Callable[[bytes], Value]) -> Value:
-        async with self._transport.exchange(request, longest=self._longest_body) as answer:
+        async with self._transport.exchange(request, longest=self._longest_other) as answer:
             return read(await answer.body())
 
     async def _fetch_pages(
@@ -217,7 +222,7 @@ class CloudflareClient:
         number = total = 1
         while number <= total:
             async with self._transport.exchange(
-                build(number), longest=self._longest_body
+                build(number), longest=self._longest_other
             ) as answer:
                 page = read(await answer.body(), page=number)
                 answer.note_rows(readable=len(page.value.values), unreadable=page.value.unreadable)

@@ -7,20 +7,21 @@ from exporter.cloudflare.wire.decoding import UNDECODABLE, decode
 from exporter.cloudflare.wire.envelope import open_result
 from exporter.cloudflare.wire.instants import Instant, known_unix_seconds, unix_seconds
 from exporter.cloudflare.wire.levels import level_of
+from exporter.cloudflare.wire.summary import Text
 from exporter.risk.model import RiskEvent, UserDetails
 
 
 class _User(Struct, frozen=True):
     events: list[Raw] | None
-    email: str | None = None
-    name: str | None = None
+    email: Text | None = None
+    name: Text | None = None
     last_reset_time: Instant | None = None
     risk_level: str | None = None
 
 
 class _Event(Struct, frozen=True):
-    id: str
-    name: str
+    id: Text
+    name: Text
     risk_level: str
     timestamp: Instant
 
