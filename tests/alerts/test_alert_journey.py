@@ -4,9 +4,9 @@ The simulator, the exporter, Prometheus and Alertmanager are real processes. Of 
 only times are shortened, and receivers turned to a webhook of ours: see `shorten`.
 """
 
+import asyncio
 import re
 import sys
-import time
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -64,7 +64,7 @@ class Journey:
     webhook: Webhook
     alertname: str
     labels: dict[str, str]
-    began: float = field(default_factory=time.monotonic)
+    began: float = field(default_factory=lambda: asyncio.get_running_loop().time())
     stations: list[str] = field(default_factory=list)
 
     async def reaches(self, state: str) -> None:
@@ -108,7 +108,7 @@ class Journey:
         return labels.items() >= {"alertname": self.alertname, **self.labels}.items()
 
     def _note(self, what: str) -> None:
-        self.stations.append(f"{time.monotonic() - self.began:5.1f} s  {what}")
+        self.stations.append(f"{asyncio.get_running_loop().time() - self.began:5.1f} s  {what}")
 
 
 @dataclass(frozen=True)

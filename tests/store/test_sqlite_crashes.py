@@ -39,14 +39,18 @@ asyncio.run(write())
 """
 
 
-def _run_and_kill(path: Path, *, after_seconds: float) -> int:
-    """Run the writer, kill it, and give the number of the last commit it was told of, or 0."""
+def _run_and_kill(path: Path, *, after_commits: int, after_seconds: float) -> int:
+    """Run the writer and kill it; return the number of the last commit it was told of, or 0.
+
+    It is killed `after_seconds` after its `after_commits`th commit, or after its start.
+    """
     command = [sys.executable, "-c", WRITER, str(path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(after_commits)]
         time.sleep(after_seconds)  # the instant of death is what varies here
         process.kill()
-        assert process.stdout is not None
-        lines = process.stdout.read().split()
+        lines += process.stdout.read().split()
     return int(lines[-1]) if lines else 0
 
 
@@ -56,13 +60,19 @@ async def test_a_killed_process_leaves_whole_commits_and_all_it_was_told_of(
 ) -> None:
     """All or nothing, and durable before the caller hears of it: the ground of every counter.
 
-    The first kills fall into the creation of the file.
+    The first kills fall into the creation of the file, the others into commits, of which there are
+    enough however slow the machine is.
     """
     path = tmp_path / "state.db"
     dice = random.Random(3)
     told = 0
     for kill in range(30):
-        last = _run_and_kill(path, after_seconds=dice.uniform(0.05, 0.25 + kill / 50))
+        if kill < 15:
+            last = _run_and_kill(
+                path, after_commits=0, after_seconds=dice.uniform(0.05, 0.25 + kill / 30)
+            )
+        else:
+            last = _run_and_kill(path, after_commits=8, after_seconds=dice.uniform(0.0, 0.05))
         told = max(told, last)
         async with open_sqlite(path) as store:
             ledger = await store.load(ACCOUNT, now=1.0)

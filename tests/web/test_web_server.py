@@ -1,6 +1,5 @@
 import asyncio
 import socket
-import time
 
 import httpx
 import pytest
@@ -11,6 +10,7 @@ from exporter.errors import ListenError
 from exporter.gate import ScrapeGate
 from exporter.settings import ListenAddress
 from exporter.web import WebConfig, run_web
+from tests.support.clock import LoopClock, in_fake_time
 from tests.support.processes import free_port, until
 from tests.support.web_server import Sources, serve, users
 
@@ -72,16 +72,17 @@ async def test_nobody_answers_after_the_end() -> None:
             await client.get(url)
 
 
-@pytest.mark.slow
+@in_fake_time
 async def test_the_end_comes_within_seconds_even_with_a_scrape_open() -> None:
     """A supervisor kills what does not end; a commit in flight would be killed with it."""
+    clock = LoopClock()
     with socket.socket() as client:
-        async with serve(Sources([bytes(262_144)] * 128)) as served:
+        async with serve(Sources([bytes(262_144)] * 128), clock=clock) as served:
             client.connect(("127.0.0.1", served.server.port))
             client.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
             await until(served.scrapes_in_progress, bool)
-            started = time.monotonic()
-        assert time.monotonic() - started < 6.0
+            stopped_at = clock.monotonic()
+        assert clock.monotonic() - stopped_at < 6.0
         assert served.gate.in_progress == 0
 
 
