@@ -85,8 +85,18 @@ class Telemetry:
         self.exposition_bytes = self._gauge(declared.EXPOSITION_BYTES)
         self.config_reload_successful = self._gauge(declared.CONFIG_RELOAD_SUCCESSFUL)
         self.config_reload_success = self._gauge(declared.CONFIG_RELOAD_SUCCESS)
+        self._certificate_expiry: Gauge | None = None
         build_info = self._gauge(declared.BUILD_INFO)
         build_info.labels(__version__, platform.python_version()).set(1)
+
+    def show_certificate_expiry(self, expiry: float | None) -> None:
+        """Expose when the web server's certificate expires; None withdraws the gauge."""
+        if self._certificate_expiry is not None:
+            self._registry.unregister(self._certificate_expiry)
+            self._certificate_expiry = None
+        if expiry is not None:
+            self._certificate_expiry = self._gauge(declared.WEB_CERTIFICATE_EXPIRY)
+            self._certificate_expiry.set(expiry)
 
     def register_account(self, account: str) -> None:
         """Begin the account's series at zero where a first increase must not be missed."""

@@ -21,6 +21,9 @@ from exporter.web import RequestPolicy, WebConfig, WebServer, read_web_config, r
 FIXED_AT_START = ("listen", "state")
 """Settings that need a restart."""
 
+WEB_CONFIG_CHECK_SECONDS = 5.0
+"""How often the files of the web configuration are looked at."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -72,18 +75,22 @@ class _Exporter:
         self._tasks = asyncio.TaskGroup()
         self._polling: asyncio.Task[None] | None = None
         self._server: WebServer | None = None
+        self._web_config = WebConfig()
+        self._web_config_refused = False
+        self._settings_accepted = True
 
     async def run(self, on_ready: Callable[[str], None]) -> None:
         """Serve what is known, then poll, until stopped."""
         self._sources.pollers = await build_pollers(self._settings, self._workshop)
         self._tell_loaded(successful=True)
         spare_collector()
+        self._adopt(await asyncio.to_thread(_web_config, self._settings))
         web = run_web(
             self._sources,
             listen=self._settings.listen,
             clock=self._workshop.clock,
             gate=self._workshop.gate,
-            config=_web_config(self._settings),
+            config=self._web_config,
             policy=_request_policy(self._settings),
         )
         with _signals(self._stop_requested, self._reload_requested):
@@ -110,9 +117,11 @@ class _Exporter:
     async def _run_until_stopped(self) -> None:
         async with self._tasks:
             reloading = self._tasks.create_task(self._reload_on_request())
+            watching = self._tasks.create_task(self._watch_web_config())
             self._start_polling()
             await self._stop_requested.wait()
             reloading.cancel()
+            watching.cancel()
             await self._stop_polling()
 
     async def _reload_on_request(self) -> None:
@@ -121,13 +130,51 @@ class _Exporter:
             self._reload_requested.clear()
             await self.reload()
 
+    async def _watch_web_config(self) -> None:
+        """Adopt the web configuration, its certificates and users whenever their files change.
+
+        Unlike a reload this needs no signal: a renewed certificate must not wait for one.
+        """
+        while True:
+            await self._workshop.clock.sleep(WEB_CONFIG_CHECK_SECONDS)
+            async with self._reloading:
+                await self._read_changed_web_config()
+
+    async def _read_changed_web_config(self) -> None:
+        """Keep the old one while the new one is wrong, such as a new certificate with an old key.
+
+        What is wrong is logged once. Each check tries again, until the files are good or as they
+        were before.
+        """
+        before = self._web_config
+        try:
+            web_config = await asyncio.to_thread(_changed_web_config, self._settings, before)
+        except ExporterError as error:
+            if not self._web_config_refused:
+                self._web_config_refused = True
+                self._workshop.telemetry.config_reload_successful.set(0)
+                _log.warning("web_config.refused", problem=str(error))
+            return
+        if web_config is not before:
+            if self._server is not None:
+                await self._server.replace_config(web_config)
+            self._adopt(web_config)
+            _log.info("web_config.changed", certificate=web_config.tls is not before.tls)
+        if self._web_config_refused:
+            self._web_config_refused = False
+            self._workshop.telemetry.config_reload_successful.set(self._settings_accepted)
+
+    def _adopt(self, web_config: WebConfig) -> None:
+        self._web_config = web_config
+        self._workshop.telemetry.show_certificate_expiry(web_config.certificate_expiry)
+
     async def _switch(self) -> None:
         """Go over to the settings as they are written now, or raise and stay."""
         settings = self._load()
         for name in FIXED_AT_START:
             if getattr(settings, name) != getattr(self._settings, name):
                 raise ConfigurationError(f"{name} cannot change while running: restart instead")
-        web_config = _web_config(settings)
+        web_config = await asyncio.to_thread(_web_config, settings, self._web_config)
         await self._stop_polling()
         try:
             self._sources.pollers = await build_pollers(settings, self._workshop)
@@ -142,6 +189,8 @@ class _Exporter:
             self._start_polling()
         if self._server is not None:
             await self._server.replace_config(web_config, _request_policy(settings))
+        self._adopt(web_config)
+        self._web_config_refused = False
 
     def _start_polling(self) -> None:
         self._polling = self._tasks.create_task(
@@ -169,6 +218,7 @@ class _Exporter:
             self._workshop.telemetry.forget_account(name)
 
     def _tell_loaded(self, *, successful: bool) -> None:
+        self._settings_accepted = successful
         telemetry = self._workshop.telemetry
         telemetry.config_reload_successful.set(successful)
         if successful:
@@ -182,10 +232,14 @@ async def _poll(pollers: tuple[AccountPoller, ...], *, interval: float) -> None:
             tasks.create_task(poller.run(start_delay=delay))
 
 
-def _web_config(settings: Settings) -> WebConfig:
+def _web_config(settings: Settings, previous: WebConfig | None = None) -> WebConfig:
     if settings.web_config_file is None:
         return WebConfig()
-    return read_web_config(settings.web_config_file)
+    return read_web_config(settings.web_config_file, previous=previous)
+
+
+def _changed_web_config(settings: Settings, before: WebConfig) -> WebConfig:
+    return _web_config(settings, before) if before.is_outdated() else before
 
 
 def _request_policy(settings: Settings) -> RequestPolicy:

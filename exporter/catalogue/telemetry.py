@@ -213,6 +213,10 @@ CONFIG_RELOAD_SUCCESS: Final = _gauge(
     "config_last_reload_success_timestamp_seconds",
     "When the configuration in force was read, in Unix seconds.",
 )
+WEB_CERTIFICATE_EXPIRY: Final = _gauge(
+    "web_certificate_expiry_timestamp_seconds",
+    "When the certificate that the web server presents expires, in Unix seconds; only with TLS.",
+)
 
 EXPORTER_METRICS: Final = (
     BUILD_INFO,
@@ -243,5 +247,6 @@ EXPORTER_METRICS: Final = (
     EXPOSITION_BYTES,
     CONFIG_RELOAD_SUCCESSFUL,
     CONFIG_RELOAD_SUCCESS,
+    WEB_CERTIFICATE_EXPIRY,
 )
 """In the order they are documented."""

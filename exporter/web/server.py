@@ -70,7 +70,7 @@ class WebServer:
         No client is turned away meanwhile. A request in progress ends as it began; connections
         that were made under other TLS settings are closed after it.
         """
-        if config.tls or self._tls:
+        if config.tls is not self._tls:
             await self._listen(config.tls)
             self._connections.pre_shutdown()
         self._apply(config, policy or self._policy)

@@ -11,6 +11,7 @@ from exporter.catalogue.telemetry import (
     STATE_COMMIT_DURATION,
     STATE_COMMIT_FAILURES,
     STATE_SIZE,
+    WEB_CERTIFICATE_EXPIRY,
 )
 from grafana.board import Section
 from grafana.panels import COUNT, Query, counts, lines
@@ -124,6 +125,16 @@ def _versions() -> table.Panel:
     ).height(4)
 
 
+def _certificate() -> timeseries.Panel:
+    return lines(
+        "Certificate expires in",
+        "Time until the certificate that the exporter presents expires; empty without TLS.",
+        Query(f"{series(WEB_CERTIFICATE_EXPIRY)} - time()", _INSTANCE),
+        unit="s",
+        span=24,
+    )
+
+
 SCRAPES: Final = Section("Scrapes", (_scrape_duration(), _series(), _bytes()))
-PROCESS: Final = Section("Process", (_cpu(), _memory(), _files(), _versions()))
+PROCESS: Final = Section("Process", (_cpu(), _memory(), _files(), _certificate(), _versions()))
 STATE: Final = Section("State", (_state_size(), _commit_duration(), _commit_failures()))

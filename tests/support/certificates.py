@@ -18,7 +18,7 @@ class Certificate:
 
 
 def make_certificate(
-    folder: Path, name: str, *, sans: str = "", issuer: Certificate | None = None
+    folder: Path, name: str, *, sans: str = "", issuer: Certificate | None = None, days: str = "2"
 ) -> Certificate:
     """Make NAME.crt and NAME.key; without an issuer an authority that signs itself.
 
@@ -28,7 +28,7 @@ def make_certificate(
     config = folder / "openssl.cnf"
     config.write_text(_CONFIG, encoding="ascii")
     command: list[str | Path] = [
-        *(require_program("openssl"), "req", "-x509", "-nodes", "-days", "2", "-config", config),
+        *(require_program("openssl"), "req", "-x509", "-nodes", "-days", days, "-config", config),
         *("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"),
         *("-subj", f"/CN={name}", "-out", made.cert, "-keyout", made.key),
         *("-addext", f"basicConstraints=critical,CA:{'FALSE' if issuer else 'TRUE'}"),

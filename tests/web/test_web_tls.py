@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 import uvloop
+from structlog.testing import capture_logs
 
 from exporter.errors import ConfigurationError
 from exporter.web import WebConfig, read_web_config
@@ -78,8 +79,8 @@ async def get(served: Served, context: ssl.SSLContext, path: str = "/metrics") -
 
 @asynccontextmanager
 async def refused() -> AsyncIterator[None]:
-    """The handshake fails, or the connection ends before an answer (TLS 1.3)."""
-    with pytest.raises(httpx.TransportError):
+    """The handshake fails, or an alert comes in place of a response (TLS 1.3)."""
+    with pytest.raises((httpx.TransportError, ssl.SSLError)):
         yield
 
 
@@ -182,6 +183,7 @@ async def test_a_certificate_in_the_ca_file_is_trusted_by_itself(keys: Keys) -> 
         assert (await get(served, trusting(keys, keys.client))).status_code == 200
 
 
+STRANGER = ["-cert", "stranger.crt", "-key", "stranger.key"]
 PAIR = "cert_file: server.crt, key_file: server.key"
 
 FORMS = {
@@ -381,6 +383,94 @@ async def test_a_new_certificate_is_served_without_a_restart(keys: Keys, tmp_pat
         assert (await get(served, trusting(renewed))).status_code == 200
         async with refused():
             await get(served, trusting(keys))
+
+
+@pytest.mark.parametrize(
+    "loop_factory", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"]
+)
+@pytest.mark.parametrize(
+    ("client_options", "alert"),
+    [
+        pytest.param(["-tls1_3"], "certificate required", id="1.3-no-certificate"),
+        pytest.param(["-tls1_2"], "handshake failure", id="1.2-no-certificate"),
+        pytest.param(["-tls1_2", "-cipher", "AES128-SHA"], "handshake failure", id="no-cipher"),
+        pytest.param(["-tls1_3", *STRANGER], "unknown ca", id="another-authority"),
+    ],
+)
+def test_a_refused_client_gets_an_alert_and_leaves_one_log_line(
+    keys: Keys,
+    tmp_path: Path,
+    client_options: list[str],
+    alert: str,
+    loop_factory: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    """A connection that just ends says nothing to either side; other clients are still served."""
+    make_certificate(tmp_path, "stranger")
+    openssl = require_program("openssl")
+
+    async def run() -> str:
+        async with serve(config=config_of(keys, **MUTUAL)) as served:
+            client = await asyncio.create_subprocess_exec(
+                *(openssl, "s_client", "-connect", f"127.0.0.1:{served.server.port}"),
+                *client_options,
+                cwd=tmp_path,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+            )
+            assert client.stdout is not None
+            text = await client.stdout.read()
+            await client.communicate()
+            assert (await get(served, trusting(keys, keys.client))).status_code == 200
+            return text.decode(errors="replace")
+
+    with capture_logs() as logs, asyncio.Runner(loop_factory=loop_factory) as runner:
+        assert f"alert {alert}" in runner.run(run())
+    lines = [entry for entry in logs if entry["event"] == "tls.refused"]
+    assert [entry["log_level"] for entry in lines] == ["debug"]
+    assert lines[0]["reason"]
+
+
+async def test_what_is_not_tls_leaves_one_log_line_without_its_bytes(keys: Keys) -> None:
+    """A scraper with http:// in place of https:// is the usual mistake."""
+    with capture_logs() as logs:
+        async with serve(config=config_of(keys)) as served:
+            reader, writer = await asyncio.open_connection("127.0.0.1", served.server.port)
+            writer.write(b"GET /s3cret HTTP/1.1\r\n\r\n")
+            await reader.read()
+            writer.close()
+    lines = [entry for entry in logs if entry["event"] == "tls.refused"]
+    assert [entry["reason"] for entry in lines] == ["HTTP_REQUEST"]
+    assert "s3cret" not in str(lines)
+
+
+@pytest.mark.parametrize("days", ["1", "20000"])
+def test_the_certificate_s_expiry_is_read_as_openssl_reads_it(keys: Keys, days: str) -> None:
+    """From 2050 on the time has another form (RFC 5280); a chain's first certificate counts."""
+    openssl = require_program("openssl")
+    made = make_certificate(keys.folder, f"days{days}", days=days)
+    chain = keys.folder / "chain.crt"
+    chain.write_text(made.cert.read_text() + keys.authority.cert.read_text())
+    command: list[str | Path] = [openssl, "x509", "-noout", "-enddate", "-in", made.cert]
+    shown = subprocess.check_output(command, text=True).strip().removeprefix("notAfter=")
+    config = config_of(keys, cert_file=chain.name, key_file=made.key.name)
+    assert config.certificate_expiry == ssl.cert_time_to_seconds(shown)
+
+
+async def test_users_that_change_leave_tls_and_its_connections_alone(keys: Keys) -> None:
+    """The context of before is used again while nothing of TLS has changed."""
+    before = config_of(keys)
+    again = read_web_config(keys.folder / "web.yml", previous=before)
+    assert again.tls is before.tls
+    async with (
+        serve(config=before) as served,
+        httpx.AsyncClient(verify=trusting(keys), trust_env=False) as client,
+    ):
+        await client.get(f"{served.server.url}/metrics")
+        connections = served.server._connections.connections
+        await served.server.replace_config(again)
+        await client.get(f"{served.server.url}/metrics")
+        assert served.server._connections.connections == connections
 
 
 async def test_a_connection_of_before_is_closed_when_tls_changes(keys: Keys) -> None:

@@ -23,6 +23,9 @@ from exporter.web.config.tls import build_tls_context, require_http2_suite
 from exporter.web.rate import RateLimit
 from exporter.yaml_file import read_yaml
 
+FileState = tuple[int, ...] | None
+"""Device, inode, size and times of a file; None for a file that cannot be seen."""
+
 
 @dataclass(frozen=True, slots=True)
 class WebConfig:
@@ -30,14 +33,35 @@ class WebConfig:
 
     `headers` replace our own of the same name; an empty one is not sent. `users` maps names to
     bcrypt hashes; where there are any, everybody else is refused. Where `allowed_sans` holds
-    names, a client's certificate must bear one of them.
+    names, a client's certificate must bear one of them. `certificate_expiry` is when the served
+    certificate expires, in Unix seconds. `files` are the files that were read, each with its
+    state just before that.
     """
 
     tls: ssl.SSLContext | None = None
+    certificate_expiry: float | None = None
     allowed_sans: frozenset[str] = frozenset()
     headers: Mapping[str, str] = field(default_factory=dict)
     users: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     rate_limit: RateLimit | None = None
+    files: Mapping[Path, FileState] = field(default_factory=dict)
+    tls_section: TlsSection | None = field(default=None, repr=False)
+
+    def is_outdated(self) -> bool:
+        """Whether a file differs from what was read. Looks at the disk, so not on the loop."""
+        return any(_state_of(path) != state for path, state in self.files.items())
+
+
+def _state_of(path: Path) -> FileState:
+    """Return what changes if the file's content does, or None if the file cannot be seen.
+
+    Links are followed: Kubernetes replaces a link to the folder of all files of a secret.
+    """
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 _USERS = "basic_auth_users"
@@ -52,11 +76,14 @@ _SECTIONS: Mapping[tuple[str, ...], type[BaseModel]] = MappingProxyType(
 )
 
 
-def read_web_config(path: Path) -> WebConfig:
+def read_web_config(path: Path, *, previous: WebConfig | None = None) -> WebConfig:
     """Read the file and the certificates and keys it names.
 
-    Raises ConfigurationError that lists everything wrong with it, by key, and shows no secret.
+    The TLS context of `previous` is used again if nothing of TLS has changed since, so that its
+    connections can stay. Raises ConfigurationError that lists everything wrong with the file, by
+    key, and shows no secret.
     """
+    files = {path: _state_of(path)}
     written = _parse(path)
     try:
         content = WebConfigFile.model_validate(written)
@@ -65,9 +92,19 @@ def read_web_config(path: Path) -> WebConfig:
         details = error.errors(include_url=False, include_input=False)
         problems = [_problem(each, path, users) for each in details]
         raise ConfigurationError("\n".join(problems)) from None
+    section = content.tls_server_config
+    tls_files = {file: _state_of(file) for file in _tls_files(section, path.parent)}
+    tls, expiry = (
+        (previous.tls, previous.certificate_expiry)
+        if previous and _is_same_tls(previous, section, tls_files)
+        else _tls(content, path)
+    )
     return WebConfig(
-        tls=_tls(content, path),
-        allowed_sans=_allowed_sans(content.tls_server_config),
+        tls=tls,
+        certificate_expiry=expiry,
+        files={**tls_files, **files},
+        tls_section=section,
+        allowed_sans=_allowed_sans(section),
         headers=content.http_server_config.headers.model_dump(by_alias=True, exclude_none=True),
         users={
             user: secret.get_secret_value().encode("ascii")
@@ -121,10 +158,26 @@ def _user_names(content: object) -> list[str]:
     return [str(name) for name in users] if isinstance(users, dict) else []
 
 
-def _tls(content: WebConfigFile, path: Path) -> ssl.SSLContext | None:
+def _tls_files(section: TlsSection | None, folder: Path) -> list[Path]:
+    if section is None:
+        return []
+    names = (section.cert_file, section.key_file, section.client_ca_file)
+    return [folder / name for name in names if name]
+
+
+def _is_same_tls(
+    previous: WebConfig, section: TlsSection | None, files: Mapping[Path, FileState]
+) -> bool:
+    return section == previous.tls_section and all(
+        previous.files.get(path) == state for path, state in files.items()
+    )
+
+
+def _tls(content: WebConfigFile, path: Path) -> tuple[ssl.SSLContext | None, float | None]:
+    """Return the context and when its certificate expires; None twice without TLS."""
     section = content.tls_server_config
     if section is None:
-        return None
+        return None, None
     try:
         if content.http_server_config.http2:
             require_http2_suite(section)

@@ -1,13 +1,20 @@
 """From the TLS section to the context that a server answers with."""
 
+import base64
+import re
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import structlog
+
 from exporter.web.config.schema import ClientAuth, Curve, TlsSection
+
+_log = structlog.get_logger(__name__)
 
 # Go's names, of https://pkg.go.dev/crypto/tls#CipherSuites, and OpenSSL's.
 _TLS12_SUITES = {
@@ -26,6 +33,10 @@ _TLS12_SUITES = {
 _TLS13_SUITES = frozenset(
     {"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"}
 )
+_PEM_CERTIFICATE = re.compile(
+    r"-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END"
+)
+_VERSION_TAG, _UTC_TIME_TAG, _LONG_LENGTH = 0xA0, 0x17, 0x80
 _VERSIONS = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
 _CURVES: Mapping[Curve, str] = {
     "CurveP256": "prime256v1",
@@ -45,18 +56,68 @@ _VERIFYING = {
 }
 
 
-def build_tls_context(section: TlsSection, folder: Path) -> ssl.SSLContext:
-    """Read certificates and keys now, and return the context of a server.
+class _Handshake(ssl.SSLObject):
+    """A handshake that sends its alert, and leaves one log line, if it is refused.
 
-    Raises ValueError that begins with the key at fault and shows no part of a key.
+    An event loop that sees the error drops the connection with what was to be sent. The error is
+    therefore withheld once: the loop sends the alert, and gets the error when the peer sends or
+    hangs up next, or its time limit for handshakes passes.
     """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+
+    outgoing: ssl.MemoryBIO
+    _refusal: ssl.SSLError | None = None
+
+    def do_handshake(self) -> None:
+        """Go on with the handshake. Raises SSLError if it is refused by either side."""
+        if self._refusal is not None:
+            raise self._refusal
+        try:
+            super().do_handshake()
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError, ssl.SSLSyscallError):
+            raise
+        except ssl.SSLError as error:
+            self._refusal = error
+            # Both are constants of OpenSSL; neither holds anything that was received.
+            detail = getattr(error, "verify_message", None)
+            _log.debug("tls.refused", reason=error.reason, detail=detail)
+            if self.outgoing.pending:
+                raise ssl.SSLWantReadError from None
+            raise
+
+
+class _ServerContext(ssl.SSLContext):
+    """A context whose handshakes are `_Handshake`s."""
+
+    sslobject_class = _Handshake
+
+    def wrap_bio(
+        self,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        server_side: bool = False,  # noqa: FBT001, FBT002  # as in ssl.SSLContext
+        server_hostname: str | bytes | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLObject:
+        """Make the TLS side of one connection, which knows where its alert has to go."""
+        wrapped = super().wrap_bio(incoming, outgoing, server_side, server_hostname, session)
+        assert isinstance(wrapped, _Handshake)
+        wrapped.outgoing = outgoing
+        return wrapped
+
+
+def build_tls_context(section: TlsSection, folder: Path) -> tuple[ssl.SSLContext, float]:
+    """Read certificates and keys now; return the context of a server and its certificate's end.
+
+    The end is in Unix seconds. Raises ValueError that begins with the key at fault and shows no
+    part of a key.
+    """
+    context = _ServerContext(ssl.PROTOCOL_TLS_SERVER)
     context.set_alpn_protocols(["http/1.1"])
     _set_versions(context, section)
     _set_ciphers(context, section)
-    _load_certificate(context, section, folder)
+    expiry = _load_certificate(context, section, folder)
     _set_client_auth(context, section, folder)
-    return context
+    return context, expiry
 
 
 def require_http2_suite(section: TlsSection) -> None:
@@ -118,7 +179,8 @@ def _tls12_suites(names: Sequence[str]) -> list[str]:
     return [_TLS12_SUITES[name] for name in names if name in _TLS12_SUITES]
 
 
-def _load_certificate(context: ssl.SSLContext, section: TlsSection, folder: Path) -> None:
+def _load_certificate(context: ssl.SSLContext, section: TlsSection, folder: Path) -> float:
+    """Load the pair and return when the certificate expires."""
     with ExitStack() as files:
         cert = _as_file(files, folder, "cert", written=section.cert, path=section.cert_file)
         key = _as_file(
@@ -131,6 +193,47 @@ def _load_certificate(context: ssl.SSLContext, section: TlsSection, folder: Path
             raise ValueError(
                 f"cert_file, key_file: not a certificate and its key in PEM ({error.reason})"
             ) from error
+        return read_certificate_expiry(cert.read_text(encoding="utf-8", errors="replace"))
+
+
+def read_certificate_expiry(pem: str) -> float:
+    """Return when the first certificate in this PEM text expires, in Unix seconds.
+
+    A certificate is DER (RFC 5280, 4.1); Python's ssl shows the fields of a peer's only. Raises
+    ValueError if there is none or it cannot be read.
+    """
+    match = _PEM_CERTIFICATE.search(pem)
+    if match is None:
+        raise ValueError("cert_file: holds no certificate in PEM")
+    try:
+        fields = _elements(next(_elements(base64.b64decode(match[1])))[1])
+        inside = [*_elements(next(fields)[1])]
+        # The version comes first and may be left out; then serial number, algorithm and issuer.
+        validity = inside[4 if inside[0][0] == _VERSION_TAG else 3]
+        tag, text = [*_elements(validity[1])][1]
+        return _timestamp(tag, text.decode("ascii"))
+    except (ValueError, IndexError, StopIteration):
+        raise ValueError("cert_file: the certificate has no readable validity") from None
+
+
+def _elements(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield tag and content of each DER element."""
+    position = 0
+    while position < len(data):
+        tag, length, position = data[position], data[position + 1], position + 2
+        if length & _LONG_LENGTH:
+            size = length & ~_LONG_LENGTH
+            length = int.from_bytes(data[position : position + size], "big")
+            position += size
+        yield tag, data[position : position + length]
+        position += length
+
+
+def _timestamp(tag: int, text: str) -> float:
+    if tag == _UTC_TIME_TAG:
+        # RFC 5280, 4.1.2.5.1: years from 50 on are of the twentieth century.
+        text = ("19" if text[:2] >= "50" else "20") + text
+    return datetime.strptime(text, "%Y%m%d%H%M%SZ").replace(tzinfo=UTC).timestamp()
 
 
 def _no_password() -> str:
