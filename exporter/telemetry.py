@@ -83,6 +83,9 @@ class Telemetry:
         self.state_size = self._gauge(declared.STATE_SIZE)
         self.exposition_series = self._gauge(declared.EXPOSITION_SERIES)
         self.exposition_bytes = self._gauge(declared.EXPOSITION_BYTES)
+        self.web_connections_refused = self._counter(declared.WEB_CONNECTIONS_REFUSED)
+        for reason in declared.CONNECTION_REFUSAL_REASONS:
+            self.web_connections_refused.labels(reason)
         self.config_reload_successful = self._gauge(declared.CONFIG_RELOAD_SUCCESSFUL)
         self.config_reload_success = self._gauge(declared.CONFIG_RELOAD_SUCCESS)
         self._certificate_expiry: Gauge | None = None

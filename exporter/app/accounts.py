@@ -3,6 +3,7 @@
 import random
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 
 import structlog
 
@@ -32,6 +33,12 @@ _RESOURCE_OF = {
     Operation.LIST_INTEGRATIONS: ResourceName.INTEGRATIONS,
 }
 
+_NOT_OF_POLLING = {
+    *("accounts", "listen", "state", "web_config_file", "allowed_hosts", "enable_lifecycle"),
+    *("log_level", "log_format"),
+}
+"""Settings that change nothing of how an account is polled and shown."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -43,26 +50,67 @@ class Access:
     governor: Governor
 
 
+@dataclass(frozen=True, slots=True)
+class PreparedAccount:
+    """An account for which everything that can be refused was done.
+
+    Two with equal `effective` are polled in the same way: it holds the settings of the account
+    and those of polling, and a digest of the token.
+    """
+
+    account: AccountSettings
+    access: Access
+    journal: Journal
+    resources: dict[ResourceName, Resource]
+    client: CloudflareClient
+    disclosure: Disclosure
+    effective: object
+
+
 async def build_pollers(settings: Settings, workshop: Workshop) -> tuple[AccountPoller, ...]:
     """Build a poller for each account and show each at once, with nothing polled yet.
 
     Raises ConfigurationError for a token that cannot be read, StateError for state that cannot.
     """
-    accesses = build_accesses(settings, workshop)
-    key = await workshop.store.pseudonym_key()
+    prepared = await prepare_accounts(settings, workshop)
+    apply_format(settings, workshop)
+    return tuple([await build_poller(each, settings, workshop) for each in prepared])
+
+
+def apply_format(settings: Settings, workshop: Workshop) -> None:
+    """Expose metrics as the settings say from now on."""
     workshop.exposition.created_shown = settings.created_series
     workshop.telemetry.created_shown = settings.created_series
-    pollers = []
-    for account, access in zip(settings.accounts, accesses, strict=True):
-        poller = await _build_poller(
-            account,
-            settings=settings,
-            workshop=workshop,
-            access=access,
-            disclosure=build_disclosure(settings, key),
+
+
+async def prepare_accounts(settings: Settings, workshop: Workshop) -> tuple[PreparedAccount, ...]:
+    """Prepare every account; nothing that runs is disturbed, and nothing is shown.
+
+    Raises ConfigurationError for a token that cannot be read, StateError for state that cannot.
+    """
+    key = await workshop.store.pseudonym_key()
+    journals = [await workshop.journal(account.account_id) for account in settings.accounts]
+    accesses = build_accesses(settings, workshop)
+    polling = settings.model_dump(exclude=_NOT_OF_POLLING)
+    prepared = []
+    for account, journal, access in zip(settings.accounts, journals, accesses, strict=True):
+        resources = build_resources(account, settings, workshop)
+        prepared.append(
+            PreparedAccount(
+                account=account,
+                access=access,
+                journal=journal,
+                resources=resources,
+                client=build_client(account, settings, workshop, access, resources),
+                disclosure=build_disclosure(settings, key),
+                effective=(account, _digest(access.token.current()), polling),
+            )
         )
-        pollers.append(poller)
-    return tuple(pollers)
+    return tuple(prepared)
+
+
+def _digest(token: str) -> bytes:
+    return sha256(token.encode()).digest()
 
 
 def build_accesses(settings: Settings, workshop: Workshop) -> tuple[Access, ...]:
@@ -83,8 +131,11 @@ def build_accesses(settings: Settings, workshop: Workshop) -> tuple[Access, ...]
         quota = workshop.quota(
             token, share=settings.api_share, reserved_per_second=per_account * len(accounts)
         )
-        governors[token] = _governor(quota, accounts, workshop)
-    workshop.governors[:] = governors.values()
+        governor = workshop.governors.get(_digest(token)) or _governor(quota, accounts, workshop)
+        governor.accounts = accounts
+        governors[token] = governor
+    workshop.governors.clear()
+    workshop.governors.update({_digest(token): each for token, each in governors.items()})
     return tuple(
         Access(source, governors[token]) for source, token in zip(sources, tokens, strict=True)
     )
@@ -124,25 +175,20 @@ def build_disclosure(settings: Settings, pseudonym_key: bytes) -> Disclosure:
     )
 
 
-async def _build_poller(
-    account: AccountSettings,
-    *,
-    settings: Settings,
-    workshop: Workshop,
-    access: Access,
-    disclosure: Disclosure,
+async def build_poller(
+    prepared: PreparedAccount, settings: Settings, workshop: Workshop
 ) -> AccountPoller:
-    journal = await workshop.journal(account.account_id)
+    """Build the poller of an account whose earlier poller, if any, has ended, and show it."""
+    account, journal, access = prepared.account, prepared.journal, prepared.access
     planner = Planner(max_age_seconds=settings.detail_max_age)
     await with_rests(planner.load(journal.ledger.users.items()), workshop.gate.idle)
     workshop.telemetry.register_account(account.name)
     workshop.telemetry.note_token(account.name, access.token.fingerprint)
-    resources = build_resources(account, settings, workshop)
-    publication = _publication(account, journal, disclosure, workshop)
+    publication = _publication(account, journal, prepared.disclosure, workshop)
     context = AccountContext(
         account=account.name,
         account_id=account.account_id,
-        client=build_client(account, settings, workshop, access, resources),
+        client=prepared.client,
         governor=access.governor,
         journal=journal,
         planner=planner,
@@ -156,7 +202,7 @@ async def _build_poller(
     frozen = workshop.telemetry.departures_frozen.labels(account.name)
     frozen.set_function(lambda: context.standing.departures_frozen)
     await context.publication.show()
-    return AccountPoller(context, resources, _intervals(settings))
+    return AccountPoller(context, prepared.resources, _intervals(settings))
 
 
 def jitter() -> float:

@@ -2,27 +2,46 @@
 
 import asyncio
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from typing import Never
 
 import structlog
 
-from exporter.app.accounts import build_pollers
+from exporter.app.accounts import (
+    PreparedAccount,
+    apply_format,
+    build_poller,
+    prepare_accounts,
+)
 from exporter.app.heap import return_large_blocks, spare_collector
 from exporter.app.sources import Sources
 from exporter.app.workshop import Workshop, open_workshop
 from exporter.clock import Clock, SystemClock
 from exporter.errors import ConfigurationError, ExporterError
 from exporter.polling.account import AccountPoller
+from exporter.polling.journal import Journal
 from exporter.polling.schedule import start_delay
 from exporter.settings import Settings
-from exporter.web import RequestPolicy, WebConfig, WebServer, read_web_config, run_web
+from exporter.web import (
+    ConnectionTable,
+    RequestPolicy,
+    WebConfig,
+    WebServer,
+    connection_limit,
+    read_web_config,
+    run_web,
+)
 
 FIXED_AT_START = ("listen", "state")
 """Settings that need a restart."""
 
 WEB_CONFIG_CHECK_SECONDS = 5.0
 """How often the files of the web configuration are looked at."""
+
+_RECORDING_SECONDS = 10.0
+"""Beside the timeout of a request, how long a reload waits for the polls under way to end."""
 
 _log = structlog.get_logger(__name__)
 
@@ -34,12 +53,14 @@ async def serve(
     on_ready: Callable[[str], None] | None = None,
     load: Callable[[], Settings] | None = None,
     on_reloaded: Callable[[Settings], None] | None = None,
+    on_stopping: Callable[[], None] | None = None,
 ) -> None:
     """Poll and serve until SIGTERM, SIGINT or cancellation; a bug ends it by its exception.
 
     `on_ready` gets the base URL as soon as `/metrics` answers, which is before anything was
     polled. `load` reads the settings again, on SIGHUP and on request; without it they stay.
     `on_reloaded` gets those that are in force from then on, and none that were refused.
+    `on_stopping` is called when a signal asks to stop.
     Raises ConfigurationError, StateError and ListenError before it serves.
     """
     return_large_blocks()
@@ -49,12 +70,23 @@ async def serve(
             workshop,
             load=load or (lambda: settings),
             on_reloaded=on_reloaded or (lambda _: None),
+            on_stopping=on_stopping or (lambda: None),
         )
         await exporter.run(on_ready or (lambda _: None))
 
 
+@dataclass(slots=True, eq=False)
+class _Run:
+    """The poller of one account, and the task that runs it."""
+
+    effective: object
+    journal: Journal
+    poller: AccountPoller
+    task: asyncio.Task[Never] | None = None
+
+
 class _Exporter:
-    """One run of `serve`: the settings in force, and the task that polls by them."""
+    """One run of `serve`: the settings in force, and the pollers that work by them."""
 
     def __init__(
         self,
@@ -63,25 +95,34 @@ class _Exporter:
         *,
         load: Callable[[], Settings],
         on_reloaded: Callable[[Settings], None],
+        on_stopping: Callable[[], None],
     ) -> None:
         self._settings = settings
         self._workshop = workshop
         self._load = load
         self._on_reloaded = on_reloaded
+        self._on_stopping = on_stopping
         self._sources = Sources(workshop, reload=self.reload)
         self._stop_requested = asyncio.Event()
         self._reload_requested = asyncio.Event()
         self._reloading = asyncio.Lock()
         self._tasks = asyncio.TaskGroup()
-        self._polling: asyncio.Task[None] | None = None
+        self._runs: tuple[_Run, ...] = ()
         self._server: WebServer | None = None
         self._web_config = WebConfig()
         self._web_config_refused = False
         self._settings_accepted = True
+        refused = workshop.telemetry.web_connections_refused
+        self._connections = ConnectionTable(
+            limit=connection_limit(accounts=len(settings.accounts)),
+            clock=workshop.clock,
+            on_refused=lambda reason: refused.labels(reason).inc(),
+        )
 
     async def run(self, on_ready: Callable[[str], None]) -> None:
         """Serve what is known, then poll, until stopped."""
-        self._sources.pollers = await build_pollers(self._settings, self._workshop)
+        prepared = await prepare_accounts(self._settings, self._workshop)
+        await self._build_pollers(prepared)
         self._tell_loaded(successful=True)
         spare_collector()
         self._adopt(await asyncio.to_thread(_web_config, self._settings))
@@ -92,8 +133,9 @@ class _Exporter:
             gate=self._workshop.gate,
             config=self._web_config,
             policy=_request_policy(self._settings),
+            connections=self._connections,
         )
-        with _signals(self._stop_requested, self._reload_requested):
+        with _signals(stop=self._request_stop, reload=self._reload_requested.set):
             async with web as self._server:
                 _log.info("server.started", url=self._server.url)
                 on_ready(self._server.url)
@@ -114,6 +156,10 @@ class _Exporter:
             _log.info("config.reloaded", accounts=len(self._settings.accounts))
             return None
 
+    def _request_stop(self) -> None:
+        self._stop_requested.set()
+        self._on_stopping()
+
     async def _run_until_stopped(self) -> None:
         async with self._tasks:
             reloading = self._tasks.create_task(self._reload_on_request())
@@ -122,7 +168,7 @@ class _Exporter:
             await self._stop_requested.wait()
             reloading.cancel()
             watching.cancel()
-            await self._stop_polling()
+            await self._stop_polling(self._runs)
 
     async def _reload_on_request(self) -> None:
         while True:
@@ -175,40 +221,86 @@ class _Exporter:
             if getattr(settings, name) != getattr(self._settings, name):
                 raise ConfigurationError(f"{name} cannot change while running: restart instead")
         web_config = await asyncio.to_thread(_web_config, settings, self._web_config)
-        await self._stop_polling()
         try:
-            self._sources.pollers = await build_pollers(settings, self._workshop)
+            prepared = await prepare_accounts(settings, self._workshop)
         except ExporterError:
             self._forget_accounts(of=settings, kept=self._settings)
-            self._sources.pollers = await build_pollers(self._settings, self._workshop)
+            with suppress(ExporterError):
+                await prepare_accounts(self._settings, self._workshop)
             raise
-        else:
-            self._forget_accounts(of=self._settings, kept=settings)
-            self._settings = settings
-        finally:
-            self._start_polling()
+        if settings != self._settings or self._is_changed(prepared):
+            await self._replace_pollers(settings, prepared)
         if self._server is not None:
             await self._server.replace_config(web_config, _request_policy(settings))
         self._adopt(web_config)
         self._web_config_refused = False
 
-    def _start_polling(self) -> None:
-        self._polling = self._tasks.create_task(
-            _poll(self._sources.pollers, interval=self._settings.poll_interval)
-        )
+    def _is_changed(self, prepared: Sequence[PreparedAccount]) -> bool:
+        """Whether any account would be polled in another way, such as with another token."""
+        return [run.effective for run in self._runs] != [each.effective for each in prepared]
 
-    async def _stop_polling(self) -> None:
-        """End all polling, with no commit left half-way: a ledger behind its store would miscount.
-
-        Nobody commits without the lock of their journal, so whoever holds them all may cancel.
-        """
-        if self._polling is None:
+    async def _replace_pollers(
+        self, settings: Settings, prepared: Sequence[PreparedAccount]
+    ) -> None:
+        """Poll by these settings; accounts for which nothing changed go on undisturbed."""
+        wanted = [each.effective for each in prepared]
+        kept = [run for run in self._runs if run.effective in wanted]
+        await self._end_polling([run for run in self._runs if run not in kept])
+        if self._stop_requested.is_set():
             return
+        self._forget_accounts(of=self._settings, kept=settings)
+        self._settings = settings
+        self._connections.limit = connection_limit(accounts=len(settings.accounts))
+        await self._build_pollers(prepared, kept)
+        self._start_polling()
+
+    async def _build_pollers(
+        self, prepared: Sequence[PreparedAccount], kept: Sequence[_Run] = ()
+    ) -> None:
+        """Show every account; a kept run stays the one of its account."""
+        apply_format(self._settings, self._workshop)
+        runs = []
+        for each in prepared:
+            run = next((run for run in kept if run.effective == each.effective), None)
+            if run is None:
+                poller = await build_poller(each, self._settings, self._workshop)
+                run = _Run(each.effective, each.journal, poller)
+            runs.append(run)
+        self._runs = tuple(runs)
+        self._sources.pollers = tuple(run.poller for run in runs)
+
+    def _start_polling(self) -> None:
+        """Start the pollers that do not run, unless the exporter is about to stop."""
+        if self._stop_requested.is_set():
+            return
+        for position, run in enumerate(self._runs):
+            if run.task is None:
+                delay = start_delay(
+                    position, len(self._runs), interval=self._settings.poll_interval
+                )
+                run.task = self._tasks.create_task(run.poller.run(start_delay=delay))
+
+    async def _end_polling(self, runs: Sequence[_Run]) -> None:
+        """Let the polls under way end, for as long as a request may take, then stop."""
+        seconds = self._settings.api_timeout + _RECORDING_SECONDS
+        async with asyncio.TaskGroup() as ending:
+            for run in runs:
+                ending.create_task(run.poller.end(within_seconds=seconds))
+        await self._stop_polling(runs)
+
+    async def _stop_polling(self, runs: Sequence[_Run]) -> None:
+        """Cancel polling without interrupting a commit, which would make counters wrong.
+
+        A journal commits under its lock, so its pollers are cancelled while that is held.
+        """
         async with AsyncExitStack() as held:
-            for journal in self._workshop.journals.values():
-                await held.enter_async_context(journal.lock)
-            self._polling.cancel()
-            await asyncio.wait([self._polling])
+            for run in runs:
+                await held.enter_async_context(run.journal.lock)
+            tasks = [run.task for run in runs if run.task is not None]
+            for task in tasks:
+                task.cancel()
+            if tasks:
+                await asyncio.wait(tasks)
 
     def _forget_accounts(self, *, of: Settings, kept: Settings) -> None:
         """Show nothing more of accounts that are in the one and not in the other."""
@@ -223,13 +315,6 @@ class _Exporter:
         telemetry.config_reload_successful.set(successful)
         if successful:
             telemetry.config_reload_success.set(self._workshop.clock.time())
-
-
-async def _poll(pollers: tuple[AccountPoller, ...], *, interval: float) -> None:
-    async with asyncio.TaskGroup() as tasks:
-        for position, poller in enumerate(pollers):
-            delay = start_delay(position, len(pollers), interval=interval)
-            tasks.create_task(poller.run(start_delay=delay))
 
 
 def _web_config(settings: Settings, previous: WebConfig | None = None) -> WebConfig:
@@ -247,12 +332,12 @@ def _request_policy(settings: Settings) -> RequestPolicy:
 
 
 @contextmanager
-def _signals(stop: asyncio.Event, reload: asyncio.Event) -> Iterator[None]:
+def _signals(*, stop: Callable[[], None], reload: Callable[[], None]) -> Iterator[None]:
     """SIGTERM and SIGINT ask to stop, SIGHUP to read the configuration again."""
     loop = asyncio.get_running_loop()
     handlers = {signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGHUP: reload}
-    for number, event in handlers.items():
-        loop.add_signal_handler(number, event.set)
+    for number, handler in handlers.items():
+        loop.add_signal_handler(number, handler)
     try:
         yield
     finally:

@@ -30,7 +30,7 @@ class Workshop:
 
     `journals` and `standings` are by account id: an account that stays configured keeps its
     ledger, and its gauges. `quotas` are by token, see `quota`: a 429 holds over a reload, too.
-    `governors` are those of the configuration in force, one for each token.
+    `governors` are those of the configuration in force, one for each token, by its digest.
     """
 
     session: ClientSession
@@ -42,7 +42,7 @@ class Workshop:
     journals: dict[str, Journal] = field(default_factory=dict)
     standings: dict[str, Standing] = field(default_factory=dict)
     quotas: dict[bytes, Quota] = field(default_factory=dict)
-    governors: list[Governor] = field(default_factory=list)
+    governors: dict[bytes, Governor] = field(default_factory=dict)
 
     async def journal(self, account_id: str) -> Journal:
         """The journal of one account, opened at its first use. Raises StateError."""
@@ -61,7 +61,7 @@ class Workshop:
 
     def report_refusals(self) -> None:
         """Bring `api_paused_seconds_total` up to date with what the API refuses."""
-        for governor in self.governors:
+        for governor in self.governors.values():
             governor.report_refusal()
 
     def quota(self, token: str, *, share: float, reserved_per_second: float) -> Quota:

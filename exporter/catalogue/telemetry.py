@@ -30,6 +30,10 @@ PENDING_REASONS: Final = ("changed", "never_read", "refresh")
 """Why a user's details are to be fetched, as `pending_users` says it."""
 
 
+CONNECTION_REFUSAL_REASONS: Final = ("limit", "evicted", "timeout")
+"""Why the web server closes a connection unasked."""
+
+
 def _metric(name: str, metric_type: MetricType, help_text: str, *labels: str) -> Metric:
     return Metric(EXPORTER_PREFIX + name, metric_type, help_text, labels=labels)
 
@@ -89,7 +93,7 @@ POLL_FAILURES: Final = _counter(
 API_REQUESTS: Final = _counter(
     "api_requests_total",
     "Requests sent to the Cloudflare API, by operation and HTTP status code; where no answer"
-    " came, the code is the reason: timeout, network or tls.",
+    " came, the code is the reason: timeout, network, tls, or cancelled at a reload or the end.",
     "account",
     "operation",
     "code",
@@ -205,6 +209,13 @@ EXPOSITION_BYTES: Final = _gauge(
     "Size of a whole scrape as OpenMetrics before compression, the exporter's own telemetry"
     " included, in bytes; Prometheus compares this size with body_size_limit.",
 )
+WEB_CONNECTIONS_REFUSED: Final = _counter(
+    "web_connections_refused_total",
+    "Connections to the exporter's web server that it closed unasked, by reason: limit, a new one"
+    " while all others were busy; evicted, a waiting one that made room for a new one; timeout, no"
+    " complete request within 10 s.",
+    "reason",
+)
 CONFIG_RELOAD_SUCCESSFUL: Final = _gauge(
     "config_last_reload_successful",
     "Whether the last attempt to read the configuration succeeded: 1 yes, 0 no.",
@@ -245,6 +256,7 @@ EXPORTER_METRICS: Final = (
     STATE_SIZE,
     EXPOSITION_SERIES,
     EXPOSITION_BYTES,
+    WEB_CONNECTIONS_REFUSED,
     CONFIG_RELOAD_SUCCESSFUL,
     CONFIG_RELOAD_SUCCESS,
     WEB_CERTIFICATE_EXPIRY,

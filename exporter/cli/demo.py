@@ -4,14 +4,14 @@ import argparse
 import asyncio
 import os
 import signal
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from pydantic import SecretStr
 
 from exporter.app import serve
 from exporter.cli.flags import add_setting_flags, flag_options, given_flags
 from exporter.cli.printing import print_line
-from exporter.cli.running import run
+from exporter.cli.running import run, stop_deadline
 from exporter.cli.scenarios import (
     EXPORT,
     add_scenario_flags,
@@ -79,7 +79,8 @@ def _demo(arguments: argparse.Namespace) -> int:
     settings = _demo_settings(given_flags(arguments), os.environ)
     scenario = chosen_scenario(arguments)
     configure_logging(level=settings.log_level, log_format=settings.log_format)
-    run(_serve_simulated(settings, scenario))
+    with stop_deadline() as on_stopping:
+        run(_serve_simulated(settings, scenario, on_stopping))
     return 0
 
 
@@ -98,14 +99,18 @@ def _demo_settings(flags: Mapping[str, str], environ: Mapping[str, str]) -> Sett
     return load_settings(flags=flags, environ={**environ, **_STAND_IN, **defaults})
 
 
-async def _serve_simulated(settings: Settings, scenario: Scenario) -> None:
+async def _serve_simulated(
+    settings: Settings, scenario: Scenario, on_stopping: Callable[[], None]
+) -> None:
     clock = SystemClock()
     async with run_simulator(scenario, host="127.0.0.1", port=0, clock=clock) as simulator:
 
         def tell(url: str) -> None:
             _print_lines(_demo_lines(url, simulator))
 
-        await serve(_pointed_at(simulator, settings), clock=clock, on_ready=tell)
+        await serve(
+            _pointed_at(simulator, settings), clock=clock, on_ready=tell, on_stopping=on_stopping
+        )
 
 
 async def _simulate_alone(scenario: Scenario, address: ListenAddress) -> None:

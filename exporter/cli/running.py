@@ -1,8 +1,10 @@
 """Runs a command's coroutine, on uvloop where that is installed."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from contextlib import suppress
+import os
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 from exporter.errors import ExporterError
@@ -30,6 +32,35 @@ def run(coroutine: Coroutine[None, None, _Result]) -> _Result:
         if expected is None or others is not None:
             raise
         raise _first(expected) from group
+
+
+STOP_SECONDS = 9.0
+"""Supervisors kill what has not ended ten seconds after SIGTERM."""
+
+
+@contextmanager
+def stop_deadline(seconds: float = STOP_SECONDS) -> Iterator[Callable[[], None]]:
+    """Yield a function that starts a deadline; past it the process ends with status 1.
+
+    A thread watches it, because the event loop may be what hangs, for example on a disk. State is
+    written so that an end at any instant loses nothing.
+    """
+    timer = threading.Timer(seconds, _end_now)
+    timer.daemon = True
+
+    def start() -> None:
+        with suppress(RuntimeError):  # started already
+            timer.start()
+
+    try:
+        yield start
+    finally:
+        timer.cancel()
+
+
+def _end_now() -> None:
+    os.write(2, b"cloudflare-risk-exporter: stopping takes too long; ending at once\n")
+    os._exit(1)
 
 
 def _first(group: ExceptionGroup[ExporterError]) -> ExporterError:

@@ -56,14 +56,21 @@ class AccountPoller:
     async def run(self, *, start_delay: float) -> Never:
         """Poll for ever, beginning after `start_delay` seconds.
 
-        What was found before a reload goes on growing old meanwhile.
+        Pollers that replace others of the account go on with their schedule: neither the start nor
+        a poll that was due moves. What was found before a reload goes on growing old meanwhile.
         """
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._summary.withdraw_old_data(self._intervals.data_max_age))
-            await self._context.clock.sleep(start_delay)
-            tasks.create_task(self._repeat(self._summary.poll, self._intervals.summary))
-            for configuration in (self._behaviors, self._integrations):
-                tasks.create_task(self._repeat(configuration.poll, self._intervals.configuration))
+            clock, standing = self._context.clock, self._context.standing
+            if standing.start_at is None:
+                standing.start_at = clock.monotonic() + start_delay
+            await clock.sleep(standing.start_at - clock.monotonic())
+            for name, poll, interval in (
+                (ResourceName.SUMMARY, self._summary.poll, self._intervals.summary),
+                (ResourceName.BEHAVIORS, self._behaviors.poll, self._intervals.configuration),
+                (ResourceName.INTEGRATIONS, self._integrations.poll, self._intervals.configuration),
+            ):
+                tasks.create_task(self._repeat(name, poll, interval))
             tasks.create_task(self._details.run())
             tasks.create_task(self._context.publication.run())
             tasks.create_task(self._forget_old_marks())
@@ -77,11 +84,22 @@ class AccountPoller:
         await self._details.ask_all()
         await self._context.publication.show_all()
 
+    async def end(self, *, within_seconds: float) -> None:
+        """Send no further request, and wait until what was sent is answered and recorded."""
+        await self._context.work.end(self._context.clock, within_seconds=within_seconds)
+
     async def _repeat(
-        self, poll: Callable[[], Awaitable[PollError | None]], interval: float
+        self, name: ResourceName, poll: Callable[[], Awaitable[PollError | None]], interval: float
     ) -> Never:
+        clock, next_polls = self._context.clock, self._context.standing.next_polls
+        now = clock.monotonic()
+        await clock.sleep(min(next_polls.get(name, now) - now, interval))
         await repeat(
-            poll, interval=interval, clock=self._context.clock, jitter=self._context.jitter
+            poll,
+            interval=interval,
+            clock=clock,
+            jitter=self._context.jitter,
+            on_due=lambda at: next_polls.__setitem__(name, at),
         )
 
     async def _forget_old_marks(self) -> Never:

@@ -52,21 +52,23 @@ class BehaviorsPoller:
 
     async def _poll(self) -> PollError | None:
         context = self._context
-        with await context.admit(Priority.CONFIGURATION):
-            self._asked_at = context.clock.monotonic()
-            outcome = await self._resource.attempt(
-                lambda: context.client.read_behaviors(context.account_id)
-            )
-        if isinstance(outcome, PollError):
-            self._in_vain_at = context.clock.monotonic()
-            return outcome
-        now = context.clock.time()
-        async with context.journal.lock:
-            changes = observe_behaviors(context.journal.ledger, outcome, now=now)
-            await context.recorder.record(changes)
-        context.standing.behaviors = outcome
-        await context.publication.show()
-        return None
+        admission = await context.admit(Priority.CONFIGURATION)
+        with context.work.running():
+            with admission:
+                self._asked_at = context.clock.monotonic()
+                outcome = await self._resource.attempt(
+                    lambda: context.client.read_behaviors(context.account_id)
+                )
+            if isinstance(outcome, PollError):
+                self._in_vain_at = context.clock.monotonic()
+                return outcome
+            now = context.clock.time()
+            async with context.journal.lock:
+                changes = observe_behaviors(context.journal.ledger, outcome, now=now)
+                await context.recorder.record(changes)
+            context.standing.behaviors = outcome
+            await context.publication.show()
+            return None
 
 
 class IntegrationsPoller:
@@ -79,12 +81,14 @@ class IntegrationsPoller:
     async def poll(self) -> PollError | None:
         """Poll once."""
         context = self._context
-        with await context.admit(Priority.CONFIGURATION):
-            outcome = await self._resource.attempt(
-                lambda: context.client.list_integrations(context.account_id)
-            )
-        if isinstance(outcome, PollError):
-            return outcome
-        context.standing.integrations = outcome
-        await context.publication.show()
-        return None
+        admission = await context.admit(Priority.CONFIGURATION)
+        with context.work.running():
+            with admission:
+                outcome = await self._resource.attempt(
+                    lambda: context.client.list_integrations(context.account_id)
+                )
+            if isinstance(outcome, PollError):
+                return outcome
+            context.standing.integrations = outcome
+            await context.publication.show()
+            return None

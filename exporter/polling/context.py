@@ -1,7 +1,9 @@
 """What the pollers of one account share."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from exporter.clock import Clock
 from exporter.cloudflare.client import CloudflareClient
@@ -24,6 +26,36 @@ class PollIntervals:
     data_max_age: float
 
 
+class Work:
+    """The polls of one account that are under way, and a way to let them end.
+
+    A poll is under way from its admission until its answer is recorded.
+    """
+
+    def __init__(self) -> None:
+        self.is_ending = False
+        self._running = 0
+        self._is_idle = asyncio.Event()
+        self._is_idle.set()
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Count one poll as under way until the block ends."""
+        self._running += 1
+        self._is_idle.clear()
+        try:
+            yield
+        finally:
+            self._running -= 1
+            if not self._running:
+                self._is_idle.set()
+
+    async def end(self, clock: Clock, *, within_seconds: float) -> None:
+        """Admit no further request, and wait until no poll is under way."""
+        self.is_ending = True
+        await clock.wait(self._is_idle, within_seconds)
+
+
 @dataclass(frozen=True, slots=True)
 class AccountContext:
     """One account, and the hands its pollers work with.
@@ -44,11 +76,17 @@ class AccountContext:
     gate: ScrapeGate
     clock: Clock
     jitter: Callable[[], float]
+    work: Work = field(default_factory=Work)
 
     async def admit(self, priority: Priority) -> Admission:
         """Wait until the quota lets one request of this account go; see `Governor.admit`."""
         self.standing.waiting_requests += 1
         try:
-            return await self.governor.admit(self.account, priority)
+            admission = await self.governor.admit(self.account, priority)
         finally:
             self.standing.waiting_requests -= 1
+        if self.work.is_ending:
+            with admission:
+                """Nothing is sent: the pollers are about to be cancelled."""
+            await asyncio.get_running_loop().create_future()
+        return admission

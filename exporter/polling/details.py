@@ -125,6 +125,11 @@ class DetailsPoller:
         return self._setbacks.resume_at - self._context.clock.monotonic()
 
     async def _ask(self, user_id: str, admission: Admission) -> None:
+        with self._context.work.running():
+            await self._ask_and_record(user_id, admission)
+        self.wake()
+
+    async def _ask_and_record(self, user_id: str, admission: Admission) -> None:
         asked_at = self._context.clock.monotonic()
         with admission:
             outcome = await self._resource.attempt(lambda: self._read(user_id), subject=user_id)
@@ -135,7 +140,6 @@ class DetailsPoller:
             if outcome is not None and self._speaks_of_the_unknown(outcome):
                 await self._relearn_names(asked_at)
             await self._record(user_id, outcome)
-        self.wake()
 
     async def _read(self, user_id: str) -> UserDetails | None:
         """The user's details; None where the API does not know them, which is no failure."""
@@ -145,6 +149,8 @@ class DetailsPoller:
             return None
 
     def _speaks_of_the_unknown(self, details: UserDetails) -> bool:
+        if self._context.work.is_ending:
+            return False
         names = self._context.journal.ledger.names
         return any(event.name not in names for event in details.events)
 

@@ -69,7 +69,7 @@ class Governor:
         on_paused: Callable[[str, PauseReason, float], None],
     ) -> None:
         self._quota = quota
-        self._accounts = accounts
+        self.accounts = accounts
         self._clock = clock
         self._on_paused = on_paused
         self._positions = count()
@@ -118,7 +118,7 @@ class Governor:
         """
         seconds = self._quota.take_refused_seconds(self._clock.monotonic())
         if seconds > 0.0:
-            for account in self._accounts:
+            for account in self.accounts:
                 self._on_paused(account, PauseReason.RATE_LIMITED, seconds)
 
     def release(self, spent_at: float, *, is_heard: bool) -> None:

@@ -14,10 +14,12 @@ async def repeat(
     interval: float,
     clock: Clock,
     jitter: Callable[[], float],
+    on_due: Callable[[float], None] = lambda _: None,
 ) -> Never:
     """Poll for ever, one poll at a time; what `poll` returns is why it failed.
 
-    `jitter` gives a number from 0 to 1, another one each time.
+    `jitter` gives a number from 0 to 1, another one each time. `on_due` gets the instant of each
+    next poll, by the monotonic clock.
     """
     failures = 0
     while True:
@@ -29,4 +31,5 @@ async def repeat(
         else:
             failures += 1
             delay = delay_after_failure(failures, error, interval=interval, jitter=jitter())
+        on_due(clock.monotonic() + delay)
         await clock.sleep(delay)

@@ -18,6 +18,8 @@ class Standing:
     - `read_at`: when a summary was good last, by the monotonic clock; None: never, or so long
       ago that it is not to be shown any more.
     - `first_poll_ended`: the first summary was asked for, and came or failed.
+    - `start_at`, `next_polls`: when polling of the account, and the next poll of each resource, is
+      due by the monotonic clock. A restarted poller keeps them.
     - `unproven_polls`: how many summaries in a row had a row without a readable user id, so that
       a missing row proves no departure.
     - `logged_users`: the listed users by level as last logged; None before the first summary.
@@ -31,6 +33,8 @@ class Standing:
     unproven_polls: int = 0
     logged_users: Mapping[str, int] | None = None
     waiting_requests: int = 0
+    start_at: float | None = None
+    next_polls: dict[str, float] = field(default_factory=dict)
     first_poll_ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property

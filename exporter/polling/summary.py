@@ -34,14 +34,16 @@ class SummaryPoller:
 
     async def poll(self) -> PollError | None:
         """Poll once. The error, if any, changes nothing but that `up` says 0."""
-        with await self._context.admit(Priority.SUMMARY):
-            outcome = await self._resource.attempt(self._read)
-        if isinstance(outcome, PollError):
-            await self._show_failure()
-            error: PollError | None = outcome
-        else:
-            await self._record(outcome)
-            error = None
+        admission = await self._context.admit(Priority.SUMMARY)
+        with self._context.work.running():
+            with admission:
+                outcome = await self._resource.attempt(self._read)
+            if isinstance(outcome, PollError):
+                await self._show_failure()
+                error: PollError | None = outcome
+            else:
+                await self._record(outcome)
+                error = None
         self._context.standing.first_poll_ended.set()
         return error
 

@@ -5,6 +5,7 @@ Answers from what lies in memory; never polls, renders or waits for anything but
 
 from exporter.web.config import WebConfig, read_web_config
 from exporter.web.guard import RequestPolicy
+from exporter.web.protocol import ConnectionTable, connection_limit
 from exporter.web.scrapes import ScrapeLimits
 from exporter.web.server import WebServer, run_web
 from exporter.web.sources import WebSources
@@ -23,6 +24,7 @@ __all__ = [
     "Access",
     "AccountStatus",
     "BacklogStatus",
+    "ConnectionTable",
     "FailureStatus",
     "PauseStatus",
     "QuotaStatus",
@@ -33,6 +35,7 @@ __all__ = [
     "WebConfig",
     "WebServer",
     "WebSources",
+    "connection_limit",
     "read_web_config",
     "run_web",
 ]

@@ -1,33 +1,250 @@
-"""Connections: aiohttp's own, but quiet about what is not HTTP and about versions.
+"""Connections: how many there may be, how long each may take, and aiohttp's protocol for them.
 
 aiohttp offers no other way to shape the answer to a request that it cannot parse, or to one
-that met a bug: by default both name Python's and aiohttp's versions, and the first writes a
-traceback into the log for every port scan.
+that met a bug: by default both name Python's and aiohttp's versions, and write a traceback into
+the log for every port scan. It also never closes a connection that sends its request slowly.
 """
 
 import asyncio
 import logging
+import resource
+from collections.abc import Callable
+from enum import Enum, auto
 from http import HTTPStatus
+from typing import Never
 
 import structlog
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
+from exporter.clock import Clock
 from exporter.web.responses import COMMON_HEADERS, answer_text
 
-_log = structlog.get_logger(__name__)
+REQUEST_SECONDS = 10.0
+"""A connection is closed unless a whole request head arrives this soon after it was accepted, TLS
+handshake included, or after the first byte of a further request. A client also has this long to
+take a short answer."""
+
+KEEP_ALIVE_SECONDS = 330.0
+"""An idle connection is kept this long, which is longer than most scrape intervals: otherwise
+each scrape would need a new handshake."""
+
+MAX_CONNECTIONS = 512
+"""Far more than scrapers and people need; bounds the memory that connections take."""
+
+_MIN_CONNECTIONS = 8
+_DESCRIPTORS_OF_THE_PROCESS = 40
+"""Listeners, event loop, state, log, files that are read, and some for what libraries open."""
+_DESCRIPTORS_PER_ACCOUNT = 8
+"""As many requests as the pollers of one account send at once."""
+
+_SWEEP_SECONDS = 1.0
+_CALM_SECONDS = 10.0
+"""The limit counts as left when nothing was refused or evicted for this long."""
 
 # Requests are logged by the server, as events of ours.
 _NO_ACCESS_LOG = logging.Logger("aiohttp.access.off", logging.CRITICAL)  # noqa: LOG001  # nobody else's
-# Longer than between two scrapes, which would otherwise shake hands anew each time.
-_KEEP_ALIVE_SECONDS = 330.0
+# Never reached: the connection table closes idle connections.
+_LIBRARY_KEEP_ALIVE_SECONDS = 10 * KEEP_ALIVE_SECONDS
 # No route reads a body; one that keeps coming is not waited for.
 _LINGERING_SECONDS = 1.0
+
+_log = structlog.get_logger(__name__)
+
+
+def connection_limit(*, accounts: int) -> int:
+    """Return how many connections fit below the process's limit of open files.
+
+    Descriptors for polling this many accounts, for the state and for files stay free.
+    """
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return MAX_CONNECTIONS
+    reserved = _DESCRIPTORS_OF_THE_PROCESS + _DESCRIPTORS_PER_ACCOUNT * accounts
+    return max(_MIN_CONNECTIONS, min(soft - reserved, MAX_CONNECTIONS))
+
+
+class _Phase(Enum):
+    RECEIVING = auto()
+    """A handshake or a request head is incomplete."""
+    ANSWERING = auto()
+    IDLE = auto()
+
+
+class Client:
+    """One accepted connection as the table sees it. `abort` closes it at once."""
+
+    __slots__ = ("abort", "deadline", "has_asked", "phase", "since")
+
+    def __init__(self, *, abort: Callable[[], object], now: float) -> None:
+        self.abort = abort
+        self.phase = _Phase.RECEIVING
+        self.since = now
+        self.deadline: float | None = now + REQUEST_SECONDS
+        self.has_asked = False
+
+
+class ConnectionTable:
+    """All open connections, at most `limit` of them.
+
+    `on_refused` gets the reason of each connection that was closed unasked: `limit` for a new
+    one that found every other busy, `evicted` for one that was waiting and made room for a new
+    one, `timeout` for one whose request, or whose reading of a short answer, took too long.
+    """
+
+    def __init__(self, *, limit: int, clock: Clock, on_refused: Callable[[str], None]) -> None:
+        self.limit = limit  # may be changed at any time
+        self._clock = clock
+        self._on_refused = on_refused
+        self._clients: set[Client] = set()
+        self._crowded_at: float | None = None
+        self._turned_away = 0
+
+    @property
+    def count(self) -> int:
+        """How many connections are open."""
+        return len(self._clients)
+
+    def admit(self, abort: Callable[[], object]) -> Client | None:
+        """Add a new connection, evicting one that waits if there are too many.
+
+        None where every connection is being answered: then the new one must be closed.
+        """
+        if len(self._clients) >= self.limit and not self.evict():
+            self._note_crowded("limit")
+            return None
+        client = Client(abort=abort, now=self._clock.monotonic())
+        self._clients.add(client)
+        return client
+
+    def evict(self) -> bool:
+        """Close the connection that can best be spared; False if none can.
+
+        Connections that have never sent a request come first, then the longest waiting.
+        """
+        waiting = (client for client in self._clients if client.phase is not _Phase.ANSWERING)
+        spared = min(waiting, key=lambda client: (client.has_asked, client.since), default=None)
+        if spared is None:
+            return False
+        self._note_crowded("evicted")
+        self._close(spared)
+        return True
+
+    def remove(self, client: Client) -> None:
+        """Forget a connection that is closed."""
+        self._clients.discard(client)
+
+    def note_started(self, client: Client) -> None:
+        """Note that the first bytes of a further request have arrived."""
+        now = self._clock.monotonic()
+        self._enter(client, _Phase.RECEIVING, deadline=now + REQUEST_SECONDS)
+
+    def note_asked(self, client: Client) -> None:
+        """Note that a request head is complete. Its handler bounds its own time."""
+        client.has_asked = True
+        self._enter(client, _Phase.ANSWERING, deadline=None)
+
+    def note_sending(self, client: Client) -> None:
+        """Note that all that is left of a request is to send the rest of a short answer."""
+        client.deadline = self._clock.monotonic() + REQUEST_SECONDS
+
+    def note_answered(self, client: Client) -> None:
+        """Note that the connection waits for a further request."""
+        now = self._clock.monotonic()
+        self._enter(client, _Phase.IDLE, deadline=now + KEEP_ALIVE_SECONDS)
+
+    async def sweep(self) -> Never:
+        """Close connections past their deadline, until cancelled."""
+        while True:
+            await self._clock.sleep(_SWEEP_SECONDS)
+            now = self._clock.monotonic()
+            for client in [each for each in self._clients if _is_late(each, now)]:
+                if client.phase is not _Phase.IDLE:
+                    self._on_refused("timeout")
+                self._close(client)
+            self._note_calm(now)
+
+    def abort_all(self) -> None:
+        """Close every connection at once."""
+        for client in list(self._clients):
+            self._close(client)
+
+    def _enter(self, client: Client, phase: _Phase, *, deadline: float | None) -> None:
+        client.phase = phase
+        client.since = self._clock.monotonic()
+        client.deadline = deadline
+
+    def _close(self, client: Client) -> None:
+        self._clients.discard(client)
+        client.abort()
+
+    def _note_crowded(self, reason: str) -> None:
+        self._on_refused(reason)
+        self._turned_away += 1
+        if self._crowded_at is None:
+            _log.warning("connections.limit_reached", limit=self.limit)
+        self._crowded_at = self._clock.monotonic()
+
+    def _note_calm(self, now: float) -> None:
+        if self._crowded_at is not None and now - self._crowded_at >= _CALM_SECONDS:
+            _log.info("connections.limit_left", limit=self.limit, turned_away=self._turned_away)
+            self._crowded_at = None
+            self._turned_away = 0
+
+
+def _is_late(client: Client, now: float) -> bool:
+    return client.deadline is not None and now >= client.deadline
 
 
 class QuietConnection(web.RequestHandler):
     """One connection; what aiohttp itself answers carries our headers and no detail."""
 
-    __slots__ = ()
+    __slots__ = ("_client", "_table")
+
+    def __init__(self, manager: web.Server, client: Client, table: ConnectionTable) -> None:
+        super().__init__(
+            manager,
+            loop=asyncio.get_running_loop(),
+            access_log=_NO_ACCESS_LOG,
+            keepalive_timeout=_LIBRARY_KEEP_ALIVE_SECONDS,
+            lingering_time=_LINGERING_SECONDS,
+            auto_decompress=False,
+        )
+        self._client = client
+        self._table = table
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin to wait for a request."""
+        super().connection_made(transport)
+        if isinstance(transport, asyncio.Transport):
+            self._client.abort = transport.abort
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """End what is being answered."""
+        super().connection_lost(exc)
+        self._table.remove(self._client)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what was received; a complete request head stops the clock."""
+        super().data_received(data)
+        if self._messages:
+            self._table.note_asked(self._client)
+        # A waiter exists while the next request is awaited, and not while a body is skipped.
+        elif data and self._client.phase is _Phase.IDLE and self._waiter is not None:
+            self._table.note_started(self._client)
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Send what is left of an answer, within a bounded time."""
+        self._table.note_sending(self._client)
+        try:
+            return await super().finish_response(request, resp, start_time)
+        finally:
+            if self._messages:
+                self._table.note_asked(self._client)
+            else:
+                self._table.note_answered(self._client)
 
     def handle_error(
         self,
@@ -50,16 +267,12 @@ class QuietConnection(web.RequestHandler):
         response.force_close()
         return response
 
+    def log_exception(self, *_: object, exc_info: object = None, **__: object) -> None:
+        """Log what ended the connection: a traceback for a bug, one line for a malformed body.
 
-class QuietServer(web.Server):
-    """Makes a `QuietConnection` for each client."""
-
-    def __call__(self) -> QuietConnection:
-        """Make the protocol of one new connection."""
-        return QuietConnection(
-            self,
-            loop=asyncio.get_running_loop(),
-            access_log=_NO_ACCESS_LOG,
-            keepalive_timeout=_KEEP_ALIVE_SECONDS,
-            lingering_time=_LINGERING_SECONDS,
-        )
+        aiohttp calls this after the answer, when it skips a body that is not what its headers say.
+        """
+        if isinstance(exc_info, web.RequestPayloadError | HttpProcessingError):
+            _log.debug("request.malformed", status=int(HTTPStatus.BAD_REQUEST))
+        else:
+            _log.error("request.failed", exc_info=exc_info)

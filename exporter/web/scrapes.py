@@ -1,4 +1,4 @@
-"""`/metrics`: sends what lies ready, to a bounded number of readers, each for a bounded time."""
+"""`/metrics`: sends what is rendered already; large scrapes to a bounded number of readers."""
 
 import asyncio
 from collections.abc import Iterator
@@ -21,16 +21,30 @@ _RETRY_AFTER_SECONDS = 5
 
 @dataclass(frozen=True, slots=True)
 class ScrapeLimits:
-    """How many scrapes may be sent at once, and for how long each.
+    """How many large scrapes may be sent at once, and for how long each.
 
     Eight is two redundant Prometheus servers, an agent and a few people with curl at the same
-    moment; each costs at most what its socket buffers, and under TLS a piece. A minute is the
-    longest that Prometheus usually waits for a scrape: a reader slower than that is waited for
-    by nobody.
+    moment; each holds on to the exposition it began with. A scrape of at most `small_bytes` needs
+    no slot: socket buffers take most of it. Where all slots are taken, a reader loses its slot to
+    a new scrape if it took nothing for `stalled_seconds`, or after `guaranteed_seconds`, which is
+    the scrape timeout that Prometheus has by default. A minute is the longest that Prometheus
+    usually waits.
     """
 
     concurrent: int = 8
     send_seconds: float = 60.0
+    small_bytes: int = 262_144
+    stalled_seconds: float = 2.0
+    guaranteed_seconds: float = 10.0
+
+
+@dataclass(slots=True, eq=False)
+class _Sending:
+    """One large scrape that is being sent; `progressed_at` is when a piece of it was taken last."""
+
+    request: web.BaseRequest
+    began_at: float
+    progressed_at: float
 
 
 class ScrapeEndpoint:
@@ -44,27 +58,35 @@ class ScrapeEndpoint:
         self._clock = clock
         self._limits = limits
         self._closing = asyncio.Event()
+        self._slots: list[_Sending] = []
 
     async def answer(self, request: web.BaseRequest, headers: Headers) -> web.StreamResponse:
-        """Send one scrape whole, or 503 where too many are being sent.
+        """Send one scrape whole, or 503 if it is large and too many large ones are being sent.
 
         A reader that hangs up or is too slow ends its own scrape and nothing else.
         """
-        if self._gate.in_progress >= self._limits.concurrent:
-            return answer_text(
-                "Too many scrapes at once",
-                status=503,
-                headers={**headers, "Retry-After": str(_RETRY_AFTER_SECONDS)},
-            )
+        now = self._clock.monotonic()
+        sending = _Sending(request, began_at=now, progressed_at=now)
         with self._gate.sending():
             wish = _wish(request)
             scrape = self._sources.scrape(
                 openmetrics=wish.openmetrics, gzip=wish.gzip, names=wish.names
             )
-            response = _head(scrape, gzip=wish.gzip, headers=headers)
-            await response.prepare(request)
-            if request.method != "HEAD" and await self._send(request, response, scrape.pieces):
-                scrape.carried()
+            needs_slot = scrape.length > self._limits.small_bytes and request.method != "HEAD"
+            if needs_slot and not self._take_slot(sending):
+                return answer_text(
+                    "Too many scrapes at once",
+                    status=503,
+                    headers={**headers, "Retry-After": str(_RETRY_AFTER_SECONDS)},
+                )
+            try:
+                response = _head(scrape, gzip=wish.gzip, headers=headers)
+                await response.prepare(request)
+                is_head = request.method == "HEAD"
+                if not is_head and await self._send(sending, response, scrape.pieces):
+                    scrape.carried()
+            finally:
+                self._release_slot(sending)
         return response
 
     async def close(self) -> None:
@@ -72,10 +94,40 @@ class ScrapeEndpoint:
         await self._gate.idle()
         self._closing.set()
 
+    def _take_slot(self, sending: _Sending) -> bool:
+        """Give the scrape a slot, if need be that of the slowest reader; False if there is none."""
+        if len(self._slots) >= self._limits.concurrent:
+            slow = [each for each in self._slots if self._is_slow(each)]
+            if not slow:
+                return False
+            self._drop(min(slow, key=lambda each: each.progressed_at), reason="slot")
+        self._slots.append(sending)
+        return True
+
+    def _is_slow(self, sending: _Sending) -> bool:
+        now, limits = self._clock.monotonic(), self._limits
+        return (
+            now - sending.progressed_at >= limits.stalled_seconds
+            or now - sending.began_at >= limits.guaranteed_seconds
+        )
+
+    def _release_slot(self, sending: _Sending) -> None:
+        if sending in self._slots:
+            self._slots.remove(sending)
+
+    def _drop(self, sending: _Sending, *, reason: str) -> None:
+        self._release_slot(sending)
+        transport = sending.request.transport
+        if transport is not None:
+            # Not close(), which would wait for the reader to take what is already buffered.
+            transport.abort()
+            _log.info("scrape.dropped", remote=sending.request.remote, reason=reason)
+
     async def _send(
-        self, request: web.BaseRequest, response: web.StreamResponse, pieces: Iterator[bytes]
+        self, sending: _Sending, response: web.StreamResponse, pieces: Iterator[bytes]
     ) -> bool:
         """Send `pieces`; return whether the system has taken all of them."""
+        request = sending.request
         if request.transport is not None:
             # Waits until the system has taken a piece: what stays with us escapes the watchdog
             # and the bound. Under TLS the last piece does: once encrypted it may lie with the
@@ -83,17 +135,29 @@ class ScrapeEndpoint:
             # Not 0, where a TLS transport pauses at its very limit even if nothing is left.
             request.transport.set_write_buffer_limits(high=1)
         async with asyncio.TaskGroup() as group:
-            watchdog = group.create_task(self._drop_when_late(request))
-            is_whole = await _write(response, pieces)
+            watchdog = group.create_task(self._drop_when_late(sending))
+            is_whole = await self._write(sending, response, pieces)
             watchdog.cancel()
         return is_whole
 
-    async def _drop_when_late(self, request: web.BaseRequest) -> None:
+    async def _drop_when_late(self, sending: _Sending) -> None:
         is_closing = await self._clock.wait(self._closing, self._limits.send_seconds)
-        if request.transport is not None:
-            # Not close(), which would wait for the reader to take what is already buffered.
-            request.transport.abort()
-            _log.info("scrape.dropped", remote=request.remote, is_closing=is_closing)
+        self._drop(sending, reason="closing" if is_closing else "late")
+
+    async def _write(
+        self, sending: _Sending, response: web.StreamResponse, pieces: Iterator[bytes]
+    ) -> bool:
+        try:
+            for piece in pieces:
+                await response.write(piece)
+                sending.progressed_at = self._clock.monotonic()
+                # write() alone does not give the loop back while the socket accepts.
+                await asyncio.sleep(0)
+            await response.write_eof()
+        except ConnectionError:
+            _log.debug("scrape.abandoned")
+            return False
+        return True
 
 
 def _wish(request: web.BaseRequest) -> ScrapeWish:
@@ -116,16 +180,3 @@ def _head(scrape: Scrape, *, gzip: bool, headers: Headers) -> web.StreamResponse
     if gzip:
         response.headers["Content-Encoding"] = "gzip"
     return response
-
-
-async def _write(response: web.StreamResponse, pieces: Iterator[bytes]) -> bool:
-    try:
-        for piece in pieces:
-            await response.write(piece)
-            # write() alone does not give the loop back while the socket accepts.
-            await asyncio.sleep(0)
-        await response.write_eof()
-    except ConnectionError:
-        _log.debug("scrape.abandoned")
-        return False
-    return True

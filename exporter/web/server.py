@@ -1,9 +1,10 @@
-"""The server: sockets, connections, the order of what happens to a request."""
+"""The server: accepts connections, and the order of what happens to a request."""
 
-import ssl
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from socket import socket
+from typing import Never
 
 import structlog
 from aiohttp import web
@@ -15,7 +16,12 @@ from exporter.web.auth import BasicAuth
 from exporter.web.config import WebConfig
 from exporter.web.guard import Guard, OwnHosts, RequestPolicy
 from exporter.web.listening import bound_port, is_loopback, open_listeners
-from exporter.web.protocol import QuietServer
+from exporter.web.protocol import (
+    MAX_CONNECTIONS,
+    Client,
+    ConnectionTable,
+    QuietConnection,
+)
 from exporter.web.responses import COMMON_HEADERS, SERVER_HEADERS, Headers
 from exporter.web.routes import Routes
 from exporter.web.scrapes import ScrapeEndpoint, ScrapeLimits
@@ -26,6 +32,8 @@ _log = structlog.get_logger(__name__)
 # By then scrapes have ended; what is left is a reload, or a password being checked. aiohttp
 # waits for it twice at worst: before and after asking handlers to end.
 _SHUTDOWN_SECONDS = 1.5
+# Between attempts to accept while the system has no descriptor or memory left.
+_RETRY_ACCEPT_SECONDS = 0.5
 
 
 class WebServer:
@@ -39,16 +47,17 @@ class WebServer:
         listeners: Sequence[socket],
         config: WebConfig,
         policy: RequestPolicy,
+        table: ConnectionTable,
         clock: Clock,
     ) -> None:
         self._routes = routes
         self._listen_host = listen.host
         self._listeners = listeners
         self._clock = clock
-        self._sites: Sequence[web.SockSite] = ()
-        self._connections = QuietServer(self._answer)
+        self._table = table
+        self._connections = web.Server(self._answer)
         self._auth = BasicAuth()
-        self._runner = web.ServerRunner(self._connections, shutdown_timeout=_SHUTDOWN_SECONDS)
+        self._tasks = asyncio.TaskGroup()
         self._apply(config, policy)
 
     @property
@@ -70,23 +79,34 @@ class WebServer:
         No client is turned away meanwhile. A request in progress ends as it began; connections
         that were made under other TLS settings are closed after it.
         """
-        if config.tls is not self._tls:
-            await self._listen(config.tls)
-            self._connections.pre_shutdown()
+        has_other_tls = config.tls is not self._tls
         self._apply(config, policy or self._policy)
+        if has_other_tls:
+            self._connections.pre_shutdown()
 
-    async def start(self) -> None:
-        """Begin to answer."""
-        await self._runner.setup()
-        await self._listen(self._tls)
+    async def run_until(self, stopped: asyncio.Event) -> None:
+        """Accept and answer until `stopped` is set.
 
-    async def stop(self) -> None:
-        """Answer nobody new, let open answers end for a few seconds, and drop the rest."""
-        for site in self._sites:
-            await site.stop()
+        Then let open answers end for a few seconds, and drop the rest.
+        """
+        async with self._tasks:
+            serving = [
+                self._tasks.create_task(self._table.sweep()),
+                *(self._tasks.create_task(self._accept(each)) for each in self._listeners),
+            ]
+            try:
+                await stopped.wait()
+            finally:
+                for task in serving:
+                    task.cancel()
+                await self._stop()
+
+    async def _stop(self) -> None:
         self._auth.close()
         await self._routes.close()
-        await self._runner.cleanup()
+        self._connections.pre_shutdown()
+        await self._connections.shutdown(_SHUTDOWN_SECONDS)
+        self._table.abort_all()
 
     def _apply(self, config: WebConfig, policy: RequestPolicy) -> None:
         self._tls = config.tls
@@ -106,21 +126,54 @@ class WebServer:
         headers = {**COMMON_HEADERS, **config.headers, **SERVER_HEADERS}
         self._headers: Headers = {name: value for name, value in headers.items() if value}
 
-    async def _listen(self, tls: ssl.SSLContext | None) -> None:
-        """Accept with these TLS settings, and no more with those before.
+    async def _accept(self, listener: socket) -> Never:
+        """Accept connections for ever, and close at once those that are too many."""
+        loop = asyncio.get_running_loop()
+        listener.setblocking(False)
+        while True:
+            try:
+                connection, _ = await loop.sock_accept(listener)
+            except OSError as error:
+                # accept(2): out of descriptors or memory, or an error of the new connection.
+                _log.debug("connection.not_accepted", reason=error.strerror)
+                self._table.evict()
+                await self._clock.sleep(_RETRY_ACCEPT_SECONDS)
+                continue
+            client = self._table.admit(connection.close)
+            if client is None:
+                connection.close()
+            else:
+                self._tasks.create_task(self._open(connection, client))
+            # Let the connections that were accepted before read what has arrived.
+            await asyncio.sleep(0)
 
-        Each site has a duplicate of our sockets, so that closing one closes none of ours and
-        whoever is waiting to be accepted keeps waiting.
-        """
-        before = self._sites
-        self._sites = [
-            web.SockSite(self._runner, listener.dup(), ssl_context=tls)
-            for listener in self._listeners
-        ]
-        for site in self._sites:
-            await site.start()
-        for site in before:
-            await site.stop()
+    async def _open(self, connection: socket, client: Client) -> None:
+        """Shake hands where TLS is on, and hand the connection over to its protocol."""
+        if connection.fileno() < 0:
+            return  # evicted already
+        task = asyncio.current_task()
+        assert task is not None
+        client.abort = task.cancel
+        tls = self._tls
+        try:
+            _, protocol = await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: QuietConnection(self._connections, client, self._table),
+                connection,
+                ssl=tls,
+            )
+        except OSError as error:
+            _log.debug("connection.not_opened", reason=type(error).__name__)
+            self._discard(connection, client)
+        except BaseException:
+            self._discard(connection, client)
+            raise
+        else:
+            if tls is not self._tls:
+                protocol.close()
+
+    def _discard(self, connection: socket, client: Client) -> None:
+        self._table.remove(client)
+        connection.close()
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         started = self._clock.monotonic()
@@ -150,13 +203,16 @@ async def run_web(
     config: WebConfig | None = None,
     policy: RequestPolicy | None = None,
     limits: ScrapeLimits | None = None,
+    connections: ConnectionTable | None = None,
 ) -> AsyncIterator[WebServer]:
     """Serve until the block ends; reachable as soon as it is entered.
 
-    Raises ListenError if `listen` is taken, is not one of this machine or cannot be resolved.
+    `connections` bounds how many there are at once. Raises ListenError if `listen` is taken, is
+    not one of this machine or cannot be resolved.
     """
     scrapes = ScrapeEndpoint(sources, gate=gate, clock=clock, limits=limits or ScrapeLimits())
     routes = Routes(sources, scrapes, clock)
+    failure: Exception | None = None
     with open_listeners(listen) as listeners:
         server = WebServer(
             routes,
@@ -164,10 +220,18 @@ async def run_web(
             listeners=listeners,
             config=config or WebConfig(),
             policy=policy or RequestPolicy(),
+            table=connections
+            or ConnectionTable(limit=MAX_CONNECTIONS, clock=clock, on_refused=lambda _: None),
             clock=clock,
         )
-        try:
-            await server.start()
-            yield server
-        finally:
-            await server.stop()
+        stopped = asyncio.Event()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(server.run_until(stopped))
+            try:
+                yield server
+            except Exception as error:  # noqa: BLE001  # raised again, outside the task group
+                failure = error
+            finally:
+                stopped.set()
+    if failure is not None:
+        raise failure

@@ -12,6 +12,7 @@ from exporter.catalogue.telemetry import (
     STATE_COMMIT_FAILURES,
     STATE_SIZE,
     WEB_CERTIFICATE_EXPIRY,
+    WEB_CONNECTIONS_REFUSED,
 )
 from grafana.board import Section
 from grafana.panels import COUNT, Query, counts, lines
@@ -114,6 +115,20 @@ def _commit_failures() -> timeseries.Panel:
     )
 
 
+def _connections_refused() -> timeseries.Panel:
+    return counts(
+        "Refused connections",
+        "Connections to /metrics and the other pages that were closed unasked, per interval, by"
+        " reason: limit and evicted, there were too many at once; timeout, no complete request"
+        " within 10 s.",
+        Query(
+            growth(WEB_CONNECTIONS_REFUSED, window=RATE, by="instance, reason"),
+            f"{_INSTANCE} {{{{reason}}}}",
+        ),
+        span=24,
+    )
+
+
 def _versions() -> table.Panel:
     return rows(
         "Versions",
@@ -136,5 +151,7 @@ def _certificate() -> timeseries.Panel:
 
 
 SCRAPES: Final = Section("Scrapes", (_scrape_duration(), _series(), _bytes()))
-PROCESS: Final = Section("Process", (_cpu(), _memory(), _files(), _certificate(), _versions()))
+PROCESS: Final = Section(
+    "Process", (_cpu(), _memory(), _files(), _certificate(), _connections_refused(), _versions())
+)
 STATE: Final = Section("State", (_state_size(), _commit_duration(), _commit_failures()))

@@ -331,8 +331,8 @@ async def test_the_borrowed_session_stays_open() -> None:
     assert session.closed
 
 
-async def test_a_cancelled_request_is_not_reported() -> None:
-    """Nothing is known of it, and shutdown is no failure of the API."""
+async def test_a_cancelled_request_is_reported_as_such() -> None:
+    """It was sent and counts against the quota; a reload or a shutdown is no failure of the API."""
     async with asking(Reply(b"", Ending.STALL)) as asked:
         asking_task = asyncio.create_task(asked.client.read_user("acc", "u1"))
         await asked.api.asked.wait()
@@ -340,4 +340,4 @@ async def test_a_cancelled_request_is_not_reported() -> None:
         with pytest.raises(asyncio.CancelledError):
             await asking_task
 
-    assert asked.exchanges == []
+    assert [exchange.outcome for exchange in asked.exchanges] == ["cancelled"]

@@ -14,6 +14,7 @@ from exporter.gate import ScrapeGate
 from exporter.settings import ListenAddress
 from exporter.web import (
     AccountStatus,
+    ConnectionTable,
     RequestPolicy,
     ScrapeLimits,
     StatusPage,
@@ -90,6 +91,7 @@ async def serve(
     limits: ScrapeLimits | None = None,
     policy: RequestPolicy | None = None,
     listen: ListenAddress | None = None,
+    connections: ConnectionTable | None = None,
 ) -> AsyncIterator[Served]:
     """Run the server on a free port of loopback, or at `listen`."""
     clock = clock or SystemClock()
@@ -102,6 +104,7 @@ async def serve(
             gate=gate,
             config=config,
             policy=policy,
+            connections=connections,
             limits=limits,
         ) as server,
         httpx.AsyncClient(base_url=server.url, trust_env=False) as client,

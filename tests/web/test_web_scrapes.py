@@ -31,6 +31,8 @@ from tests.support.web_server import Served, Sources, serve, serve_exposition
 MORE_THAN_SOCKETS_HOLD = [bytes(262_144)] * 128
 """32 MiB: no two socket buffers of the system take that much unread."""
 
+PLAIN = {"Accept-Encoding": "identity"}
+
 
 @asynccontextmanager
 async def stuck_reader(served: Served) -> AsyncIterator[socket.socket]:
@@ -113,7 +115,7 @@ async def test_one_scrape_too_many_is_told_to_come_again() -> None:
         stuck_reader(served),
         stuck_reader(served),
     ):
-        answer = await served.client.get("/metrics")
+        answer = await served.client.get("/metrics", headers=PLAIN)
         assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
 
 
@@ -122,7 +124,58 @@ async def test_eight_scrapes_at_once_are_answered_and_a_ninth_is_not() -> None:
     async with serve(Sources(MORE_THAN_SOCKETS_HOLD)) as served, AsyncExitStack() as readers:
         for _ in range(8):
             await readers.enter_async_context(stuck_reader(served))
-        assert (await served.client.get("/metrics")).status_code == 503
+        assert (await served.client.get("/metrics", headers=PLAIN)).status_code == 503
+
+
+async def test_a_small_scrape_needs_no_slot() -> None:
+    """Eight slow readers must not keep the scrape of a small account, or a compressed one, out."""
+    limits = ScrapeLimits(concurrent=1)
+    async with (
+        serve(Sources(MORE_THAN_SOCKETS_HOLD), clock=ManualClock(), limits=limits) as served,
+        stuck_reader(served),
+    ):
+        assert (await served.client.get("/metrics", headers=PLAIN)).status_code == 503
+        small = await served.client.get("/metrics", headers={"Accept-Encoding": "gzip"})
+        assert small.status_code == 200
+        assert (await served.client.head("/metrics", headers=PLAIN)).status_code == 200
+
+
+async def test_a_reader_that_takes_nothing_loses_its_slot_to_a_new_scrape() -> None:
+    """One slot for each new scrape, not all of them."""
+    clock = ManualClock()
+    async with (
+        serve(
+            Sources(MORE_THAN_SOCKETS_HOLD), clock=clock, limits=ScrapeLimits(concurrent=2)
+        ) as served,
+        stuck_reader(served) as first,
+    ):
+        clock.advance(0.1)
+        async with stuck_reader(served):
+            clock.advance(1.95)
+            assert (await served.client.get("/metrics", headers=PLAIN)).status_code == 200
+            assert await read_all(first) < 128 * 262_144
+            assert served.gate.in_progress == 1
+
+
+async def test_a_reader_that_goes_on_keeps_its_slot_for_ten_seconds() -> None:
+    """Far away is not hostile; after Prometheus's own scrape timeout others go first."""
+    clock = ManualClock()
+    loop = asyncio.get_running_loop()
+    async with (
+        serve(
+            Sources([bytes(262_144)] * 1024), clock=clock, limits=ScrapeLimits(concurrent=1)
+        ) as served,
+        stuck_reader(served) as client,
+    ):
+        for _ in range(6):
+            clock.advance(1.6)
+            (sending,) = served.server._routes._scrapes._slots
+            while sending.progressed_at < clock.now:
+                await loop.sock_recv(client, 1 << 20)
+                await asyncio.sleep(0)
+            assert (await served.client.get("/metrics", headers=PLAIN)).status_code == 503
+        clock.advance(1.0)
+        assert (await served.client.get("/metrics", headers=PLAIN)).status_code == 200
 
 
 async def test_other_routes_are_answered_while_scrapes_are_at_their_bound() -> None:

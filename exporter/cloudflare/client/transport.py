@@ -38,6 +38,10 @@ _CONNECT_SECONDS = 10.0
 _ERROR_BODY_BYTES = 64 * 1024
 
 
+CANCELLED = "cancelled"
+"""The outcome of a request that was cancelled before any status came."""
+
+
 @dataclass(frozen=True, slots=True)
 class Exchange:
     """What telemetry and the quota governor learn of one HTTP exchange, good or bad.
@@ -90,7 +94,7 @@ class Transport:
         """Send a request; inside the block its answer, whose status is good, is read.
 
         Raises PollErrors only, for what happens before the block and in it. The exchange is
-        reported when the block ends, unless it was cancelled before any status came.
+        reported when the block ends, also if it was cancelled.
         """
         started = self._clock.monotonic()
         token = self._token.current()
@@ -115,8 +119,7 @@ class Transport:
                 seconds=self._clock.monotonic() - started,
                 token=token,
             )
-            if exchange is not None:
-                self._on_exchange(exchange)
+            self._on_exchange(exchange)
 
     def _send(self, request: Request, token: str) -> AbstractAsyncContextManager[ClientResponse]:
         headers, proxy_headers = _headers(request), None
@@ -173,8 +176,8 @@ class Transport:
         failure: PollError | None,
         seconds: float,
         token: str,
-    ) -> Exchange | None:
-        """Describe what happened; None for a request cancelled before any status came."""
+    ) -> Exchange:
+        """Describe what happened; without status and error the request was cancelled."""
         sent_with = fingerprint(token)
         if answer is not None:
             now = self._clock.time()
@@ -188,9 +191,8 @@ class Transport:
                 unreadable_rows=answer.unreadable_rows,
                 token=sent_with,
             )
-        if failure is not None:
-            return Exchange(request.operation, failure.reason, seconds, token=sent_with)
-        return None
+        outcome = CANCELLED if failure is None else failure.reason
+        return Exchange(request.operation, outcome, seconds, token=sent_with)
 
 
 def _base_url(api_url: str) -> str:
