@@ -136,8 +136,8 @@ class WebServer:
             except OSError as error:
                 # accept(2): out of descriptors or memory, or an error of the new connection.
                 _log.debug("connection.not_accepted", reason=error.strerror)
-                self._table.evict()
-                await self._clock.sleep(_RETRY_ACCEPT_SECONDS)
+                has_evicted = self._table.evict()
+                await self._clock.sleep(0.0 if has_evicted else _RETRY_ACCEPT_SECONDS)
                 continue
             client = self._table.admit(connection.close)
             if client is None:
