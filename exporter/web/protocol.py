@@ -11,7 +11,7 @@ import resource
 from collections.abc import Callable
 from enum import Enum, auto
 from http import HTTPStatus
-from typing import Never
+from typing import Never, cast
 
 import structlog
 from aiohttp import web
@@ -216,8 +216,8 @@ class QuietConnection(web.RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to wait for a request."""
         super().connection_made(transport)
-        if isinstance(transport, asyncio.Transport):
-            self._client.abort = transport.abort
+        # uvloop's transports are no subclass of asyncio's.
+        self._client.abort = cast("asyncio.Transport", transport).abort
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """End what is being answered."""
