@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
+from exporter.config_file import read_yaml
 from exporter.errors import ConfigurationError
 from exporter.settings.options import CONFIG, OPTIONS, PREFIX
-from exporter.yaml_file import read_yaml
 
 _FILE_KEYS = ("accounts", *(option.name for option in OPTIONS if option is not CONFIG))
 _PATH_KEYS = frozenset({"api_token_file", "web_config_file"})

@@ -8,10 +8,10 @@ from typing import Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
+from exporter.config_file import read_yaml
 from exporter.errors import ConfigurationError
 from exporter.simulator.scenario.accounts import AccountSpec
 from exporter.simulator.scenario.values import Name, ScenarioModel, Seconds, Share, describe_errors
-from exporter.yaml_file import read_yaml
 
 _HTML_STATUSES = {*range(500, 600), 1015}
 

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from exporter.config_file import read_yaml
 from exporter.errors import ConfigurationError
 from exporter.settings.sources import Place, unknown
 from exporter.web.config.schema import (
@@ -21,7 +22,6 @@ from exporter.web.config.schema import (
 )
 from exporter.web.config.tls import build_tls_context, require_http2_suite
 from exporter.web.rate import RateLimit
-from exporter.yaml_file import read_yaml
 
 FileState = tuple[int, ...] | None
 """Device, inode, size and times of a file; None for a file that cannot be seen."""
