@@ -209,6 +209,6 @@ def _prepare(connection: sqlite3.Connection) -> None:
     migrate(connection)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute(f"PRAGMA journal_size_limit = {LOG_LIMIT_BYTES}")
-    connection.execute("PRAGMA wal_autocheckpoint = 0")  # `StateFile.fold_log` does it
+    connection.execute("PRAGMA wal_autocheckpoint = 0")  # `SqliteStore` runs checkpoints
     connection.execute("BEGIN IMMEDIATE")
     connection.execute("ROLLBACK")

@@ -13,7 +13,7 @@ from exporter.risk.ledger import (
     UserRecord,
 )
 from exporter.risk.model import EventCount, RiskLevel, UserSummary
-from exporter.store.texts import python_text, sql_text
+from exporter.store.schema import python_text, sql_text
 
 _LEVELS = {level.value: level for level in RiskLevel}
 """Any other number is an unknown level: -1 as older versions wrote it, or one of a newer version."""

@@ -1,6 +1,6 @@
 """The tables of a state file, and the steps that led to them.
 
-Texts that the API gave are in columns of type ANY: see `texts.sql_text`.
+Texts that the API gave are in columns of type ANY: see `sql_text`.
 """
 
 import re
@@ -159,3 +159,27 @@ def expected_schema(version: int) -> frozenset[SchemaRow]:
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         migrate(connection, MIGRATIONS[:version])
         return read_schema(connection)
+
+
+def sql_text(text: str) -> str | bytes:
+    """Return the text, or its bytes if it holds surrogates, which UTF-8 cannot encode."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")
+    return text
+
+
+def python_text(stored: object) -> str:
+    """Return the text that `sql_text` was called with.
+
+    Raises sqlite3.DataError for a value that `sql_text` cannot return.
+    """
+    if isinstance(stored, str):
+        return stored
+    try:
+        if isinstance(stored, bytes):
+            return stored.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        pass
+    raise sqlite3.DataError("a text column holds a value that is not text")

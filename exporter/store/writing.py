@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from exporter.risk.ledger import AccountRecord, Changes, EventMark, UserRecord
 from exporter.risk.model import EventCount
-from exporter.store.texts import sql_text
+from exporter.store.schema import sql_text
 
 LARGEST_INTEGER = 2**63 - 1
 """The largest number SQLite keeps as an integer; a larger event count is kept as this one."""

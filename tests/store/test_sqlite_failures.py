@@ -31,8 +31,7 @@ def _many_users(event_count: int, *, size: int = 4_000) -> Changes:
 
 async def _on_sqlites_thread(store: SqliteStore, statement: str) -> None:
     """Run a statement over the store's own connection."""
-    file = store._file
-    await store._worker.run(partial(_execute, file._connection, statement))
+    await store._worker.run(partial(_execute, store._connection, statement))
 
 
 def _execute(connection: sqlite3.Connection, statement: str) -> None:
