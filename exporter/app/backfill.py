@@ -10,7 +10,7 @@ from exporter.app.accounts import (
     jitter,
 )
 from exporter.app.workshop import Workshop, open_workshop
-from exporter.backfill import AccountReading, Progress, Source, Timeline, read_account
+from exporter.backfill import AccountReading, AccountSource, Progress, Timeline, read_account
 from exporter.clock import Clock
 from exporter.errors import ConfigurationError
 from exporter.settings import Identity, MemoryState, Settings, UsersMinLevel
@@ -50,10 +50,10 @@ def _with_state_needed(settings: Settings) -> Settings:
     return settings
 
 
-def _sources(settings: Settings, workshop: Workshop) -> tuple[Source, ...]:
+def _sources(settings: Settings, workshop: Workshop) -> tuple[AccountSource, ...]:
     accesses = build_accesses(settings, workshop)
     return tuple(
-        Source(
+        AccountSource(
             account=account.name,
             account_id=account.account_id,
             client=build_client(

@@ -1,27 +1,27 @@
-"""An account's past, written down once, so that boards have one from the first day.
+"""The event history of an account as an OpenMetrics file for Prometheus.
 
-Reads what the API still holds of every listed user's events and writes it as counters that
-grew when the events happened, in OpenMetrics with timestamps, for
-`promtool tsdb create-blocks-from openmetrics`. It touches no state and serves nothing.
+Reads the events of every listed user that the API still holds and writes them as counters that
+grow when the events happened, for `promtool tsdb create-blocks-from openmetrics`. Uses no state
+file and serves no metrics.
 """
 
 from exporter.backfill.document import METRICS, openmetrics
-from exporter.backfill.history import AccountHistory, CounterHistory, HistoryReader
-from exporter.backfill.output import keep_elsewhere, open_output
-from exporter.backfill.reading import AccountReading, Progress, Source, read_account
-from exporter.backfill.timeline import Timeline
+from exporter.backfill.history import AccountHistory, CounterHistory, HistoryBuilder, Timeline
+from exporter.backfill.output import Write, open_output, write_elsewhere
+from exporter.backfill.reading import AccountReading, AccountSource, Progress, read_account
 
 __all__ = [
     "METRICS",
     "AccountHistory",
     "AccountReading",
+    "AccountSource",
     "CounterHistory",
-    "HistoryReader",
+    "HistoryBuilder",
     "Progress",
-    "Source",
     "Timeline",
-    "keep_elsewhere",
+    "Write",
     "open_output",
     "openmetrics",
     "read_account",
+    "write_elsewhere",
 ]

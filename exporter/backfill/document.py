@@ -1,44 +1,85 @@
-"""Histories as OpenMetrics with timestamps, in the order that promtool needs.
+"""Histories as OpenMetrics with timestamps, in the order that promtool requires.
 
-promtool takes series in any order, but of one series each sample must be later than the one
-before: where it is not, Prometheus's storage drops it and promtool says nothing of it (seen
-with 2.42). OpenMetrics 1.0.0 asks for the same, for families in one piece, and for EOF.
+promtool accepts series in any order, but each sample of a series must be later than the previous
+one: Prometheus's storage drops other samples, and promtool does not report it (seen with 2.42).
+OpenMetrics 1.0.0 requires the same, and one block of lines for each family, and a final EOF.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import NamedTuple
 
-from exporter.backfill.history import AccountHistory, CounterHistory
-from exporter.backfill.points import Point, points_around_rises, points_everywhere
-from exporter.backfill.timeline import Timeline
+from exporter.backfill.history import AccountHistory, CounterHistory, Increments, Timeline
 from exporter.catalogue import Metric
 from exporter.catalogue.risk import EVENTS, USER_EVENTS
 from exporter.exposition.render import EOF, escape_label, render_head
 
 METRICS = (EVENTS, USER_EVENTS)
-"""All that can be told of the past without guessing."""
+"""The metrics whose past is known without guessing."""
+
+REPEAT_SECONDS = 300
+"""How long samples of a user's counter follow each increment. With one sample before and one
+after, `increase` would return two for each event: it extrapolates by half the distance between
+samples at either end, so n distances exaggerate by at most one n-th."""
+
+
+class Point(NamedTuple):
+    """One sample: its Unix seconds and the counter's value."""
+
+    at: int
+    value: int
 
 
 def openmetrics(
     histories: Sequence[AccountHistory], timeline: Timeline, *, labels: Mapping[str, str]
 ) -> Iterator[bytes]:
-    """The whole document, line by line; every series also has `labels`.
+    """Yield the document line by line; every series also has `labels`.
 
-    An account's totals have a sample at every position since its first event, or a graph of
-    them would have gaps. A user's have some around each of their events only, for there may be
-    ten thousand users, and nearly always nothing happens to one of them.
+    An account's totals have a sample at every position since the account's first event, so that
+    graphs have no gaps. A user's counters have samples only around increments, because there may
+    be ten thousand users and most counters rarely change.
     """
     yield render_head(EVENTS).openmetrics
     for history in histories:
-        begin = min((min(one.rises) for one in history.events), default=1) - 1
+        begin = min((min(one.increments) for one in history.events), default=1) - 1
         for one in history.events:
-            points = points_everywhere(one.rises, timeline, begin=begin)
+            points = dense_points(one.increments, timeline, begin=begin)
             yield from _lines(_series(EVENTS, history.account, one, labels), points)
     yield render_head(USER_EVENTS).openmetrics
     for history in histories:
         for one in history.user_events:
-            points = points_around_rises(one.rises, timeline)
+            points = sparse_points(one.increments, timeline)
             yield from _lines(_series(USER_EVENTS, history.account, one, labels), points)
     yield EOF
+
+
+def dense_points(increments: Increments, timeline: Timeline, *, begin: int) -> Iterator[Point]:
+    """Yield the counter at every position from `begin`, which precedes its first increment."""
+    return _points(range(begin, timeline.last_position + 1), increments, timeline)
+
+
+def sparse_points(increments: Increments, timeline: Timeline) -> Iterator[Point]:
+    """Yield the counter just before each increment, at it, and for `REPEAT_SECONDS` after it."""
+    repeats = REPEAT_SECONDS // timeline.step
+    near = chain.from_iterable(range(first - 1, first + repeats + 1) for first in increments)
+    last = timeline.last_position
+    positions = sorted({position for position in near if position <= last})
+    return _points(positions, increments, timeline)
+
+
+def _points(
+    positions: Iterable[int], increments: Increments, timeline: Timeline
+) -> Iterator[Point]:
+    """Yield the counter at `positions`, which include those of all increments, and a final zero.
+
+    The counters of the live exporter start at zero. Without the final zero, one that starts above
+    the last value here would hide the events up to that value from `increase`.
+    """
+    value = 0
+    for position in positions:
+        value += increments.get(position, 0)
+        yield Point(timeline.instant(position), value)
+    yield Point(timeline.end, 0)
 
 
 def _series(

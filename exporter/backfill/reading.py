@@ -1,4 +1,4 @@
-"""Asking the API for all it still holds of one account, at the quota's pace."""
+"""Reading everything that the API still holds of one account, within the quota."""
 
 import asyncio
 from collections import Counter
@@ -8,8 +8,7 @@ from typing import Protocol, TypeVar
 
 import structlog
 
-from exporter.backfill.history import AccountHistory, HistoryReader
-from exporter.backfill.timeline import Timeline
+from exporter.backfill.history import AccountHistory, HistoryBuilder, Timeline
 from exporter.clock import Clock
 from exporter.cloudflare.client import CloudflareClient
 from exporter.errors import (
@@ -30,45 +29,45 @@ from exporter.risk.model import SummaryReading, UserDetails
 from exporter.risk.projection import Disclosure
 
 WORKERS = 3
-"""How many users of one account are asked about at once: hides the API's latency."""
+"""How many users of an account are read at the same time, to hide the API's latency."""
 
 ATTEMPTS = 3
-"""How often the same is asked where the failure may pass."""
+"""How many times a request is sent whose failure may be transient."""
 
 THROTTLED_ATTEMPTS = 12
-"""The same where others use the quota up: five minutes each, so an hour."""
+"""The same while other clients use up the quota: an hour, at five minutes each."""
 
 RETRY_SECONDS = 2.0
-"""What the pause after a failure grows from."""
+"""The base of the delay after a failure."""
 
-GIVEN_UP_AFTER = 10
-"""After so many users in a row in vain, all the others would be, too."""
+MAX_FAILED_USERS = 10
+"""After this many consecutive users could not be read, the remaining users are skipped."""
 
-_MAY_PASS = (TimedOutError, NetworkError, ServerError, BadResponseError)
-_MEETS_EVERYBODY = (UnauthorizedError, ForbiddenError)
+_TRANSIENT = (TimedOutError, NetworkError, ServerError, BadResponseError)
+_CONCERNS_ALL_USERS = (UnauthorizedError, ForbiddenError)
 
-_Answer = TypeVar("_Answer")
+_Result = TypeVar("_Result")
 
 _log = structlog.get_logger(__name__)
 
 
 class Progress(Protocol):
-    """Whoever watches: told of each account how many users there are, then of each one asked."""
+    """Shows how many users of each account there are and how many were read."""
 
     def begin(self, account: str, *, users: int) -> None:
-        """So many users of the account will be asked about."""
+        """Start the account, of which `users` will be read."""
         ...
 
     def advance(self, account: str) -> None:
-        """One of them was, in vain or not."""
+        """Count one user of the account, read successfully or not."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """One account, `account` by its label, and how to ask about it.
+class AccountSource:
+    """The means to read one account; `account` is its label.
 
-    `jitter` gives a number from 0 to 1, another one each time.
+    `jitter` returns a random number from 0 to 1.
     """
 
     account: str
@@ -81,9 +80,9 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class AccountReading:
-    """What came of one account; `history` is None where not even its users could be read.
+    """The result for one account; `history` is None if its users could not be listed.
 
-    `problems` are what is missing of it, for people; empty where it is all there.
+    `problems` describe what is missing, for people; empty if nothing is.
     """
 
     account: str
@@ -92,141 +91,138 @@ class AccountReading:
 
 
 async def read_account(
-    source: Source, timeline: Timeline, *, disclosure: Disclosure, progress: Progress
+    source: AccountSource, timeline: Timeline, *, disclosure: Disclosure, progress: Progress
 ) -> AccountReading:
     """Read behaviors, summary and every listed user's details. Never raises a PollError.
 
-    Where the token may not read behaviors, events keep their own names, as they do on `/metrics`
-    with that token. Any other failure there costs the account: the names could differ.
+    If the token may not read behaviors, events keep the names that the API gives them, as they do
+    on `/metrics` with that token. After any other failure to read behaviors the account is not
+    read, because the names could differ from those on `/metrics`.
     """
-    reader = HistoryReader(source.account, timeline)
-    asker = _Asker(source, reader, progress)
+    builder = HistoryBuilder(source.account, timeline)
+    reader = _AccountReader(source, builder, progress)
     try:
-        await asker.ask_behaviors()
-        users = await asker.ask_summary()
+        await reader.read_behaviors()
+        users = await reader.read_summary()
     except PollError as error:
         _log.warning("account.read_failed", account=source.account, reason=error.reason)
         return AccountReading(source.account, None, (f"not read ({error.reason}): {error}",))
-    await asker.ask_users(users)
-    return AccountReading(source.account, reader.finish(disclosure), tuple(asker.problems()))
+    await reader.read_users(users)
+    return AccountReading(source.account, builder.finish(disclosure), tuple(reader.problems()))
 
 
 @dataclass(slots=True)
-class _Asker:
-    """Asks about one account and keeps count of what went wrong."""
+class _AccountReader:
+    """Reads one account into `builder` and counts what could not be read."""
 
-    source: Source
-    reader: HistoryReader
+    source: AccountSource
+    builder: HistoryBuilder
     progress: Progress
     behaviors_forbidden: bool = False
     unreadable_rows: int = 0
     unreadable_events: int = 0
     failures: Counter[str] = field(default_factory=Counter)
-    in_vain: int = 0
-    given_up: PollError | None = None
+    consecutive_failures: int = 0
+    stopped_by: PollError | None = None
 
-    async def ask_behaviors(self) -> None:
+    async def read_behaviors(self) -> None:
         client, account_id = self.source.client, self.source.account_id
         try:
-            self.reader.learn_behaviors(
-                await self._ask(Priority.CONFIGURATION, lambda: client.read_behaviors(account_id))
+            self.builder.add_behaviors(
+                await self._request(
+                    Priority.CONFIGURATION, lambda: client.read_behaviors(account_id)
+                )
             )
         except ForbiddenError:
             self.behaviors_forbidden = True
 
-    async def ask_summary(self) -> tuple[str, ...]:
-        """The users to ask about."""
+    async def read_summary(self) -> tuple[str, ...]:
+        """Return the ids of the users to read."""
         client, account_id = self.source.client, self.source.account_id
-        reading: SummaryReading = await self._ask(
+        reading: SummaryReading = await self._request(
             Priority.SUMMARY, lambda: client.read_summary(account_id)
         )
         self.unreadable_rows = reading.unreadable - len(reading.kept)
-        return self.reader.learn_summary(reading)
+        return self.builder.add_summary(reading)
 
-    async def ask_users(self, user_ids: tuple[str, ...]) -> None:
-        """Ask about all of them, unless it is plain that nobody will be answered."""
+    async def read_users(self, user_ids: tuple[str, ...]) -> None:
+        """Read all users; skip the remaining ones after a failure that concerns them all."""
         self.progress.begin(self.source.account, users=len(user_ids))
         remaining = iter(user_ids)
         async with asyncio.TaskGroup() as workers:
             for _ in range(WORKERS):
-                workers.create_task(self._work_off(remaining))
+                workers.create_task(self._read_remaining(remaining))
 
     def problems(self) -> Iterator[str]:
-        """What is missing, one line each."""
+        """Yield one line for each kind of missing data."""
         if self.behaviors_forbidden:
             yield "behaviors not read (forbidden): events keep the names the API gives them"
         if self.unreadable_rows:
-            yield f"{self.unreadable_rows} rows of the summary could not be understood"
+            yield f"{self.unreadable_rows} unreadable rows of the summary"
         for reason, users in sorted(self.failures.items()):
             yield f"{users} users not read ({reason})"
         if self.unreadable_events:
-            yield f"{self.unreadable_events} events could not be understood"
+            yield f"{self.unreadable_events} unreadable events"
 
-    async def _work_off(self, user_ids: Iterator[str]) -> None:
+    async def _read_remaining(self, user_ids: Iterator[str]) -> None:
         for user_id in user_ids:
-            if self.given_up is None:
-                await self._ask_user(user_id)
+            if self.stopped_by is None:
+                await self._read_user(user_id)
             else:
-                self.failures[self.given_up.reason] += 1
+                self.failures[self.stopped_by.reason] += 1
             self.progress.advance(self.source.account)
 
-    async def _ask_user(self, user_id: str) -> None:
-        try:
-            details = await self._read_user(user_id)
-        except PollError as error:
-            self._note_failure(user_id, error)
-            return
-        self.in_vain = 0
-        if details is not None:
-            self.unreadable_events += details.unreadable_events
-            self.reader.learn_user(user_id, details)
-
-    async def _read_user(self, user_id: str) -> UserDetails | None:
-        """The user's details; None where the API knows no such user any more."""
+    async def _read_user(self, user_id: str) -> None:
         client, account_id = self.source.client, self.source.account_id
         try:
-            # Urgent, though the events are old: somebody is waiting for the file.
-            return await self._ask(
+            # Urgent although the events are old, because a person waits for the file.
+            details: UserDetails = await self._request(
                 Priority.URGENT_DETAILS, lambda: client.read_user(account_id, user_id)
             )
         except NotFoundError:
-            return None
+            self.consecutive_failures = 0
+        except PollError as error:
+            self._record_failure(user_id, error)
+        else:
+            self.consecutive_failures = 0
+            self.unreadable_events += details.unreadable_events
+            self.builder.add_user(user_id, details)
 
-    def _note_failure(self, user_id: str, error: PollError) -> None:
+    def _record_failure(self, user_id: str, error: PollError) -> None:
         account = self.source.account
         _log.warning("user.read_failed", account=account, user_id=user_id, reason=error.reason)
         self.failures[error.reason] += 1
-        self.in_vain += 1
-        if isinstance(error, _MEETS_EVERYBODY) or self.in_vain >= GIVEN_UP_AFTER:
-            self.given_up = error
+        self.consecutive_failures += 1
+        if isinstance(error, _CONCERNS_ALL_USERS) or self.consecutive_failures >= MAX_FAILED_USERS:
+            self.stopped_by = error
 
-    async def _ask(self, priority: Priority, read: Callable[[], Awaitable[_Answer]]) -> _Answer:
-        """Ask until there is an answer, or a failure that will not pass, which is raised."""
+    async def _request(self, priority: Priority, read: Callable[[], Awaitable[_Result]]) -> _Result:
+        """Send a request until it succeeds; raise the last error, or one that is not transient."""
         failures = 0
         while True:
-            # No error may leave the block: to the governor that would be a cancellation.
+            # The governor takes an error that leaves the block for a cancellation.
             with await self.source.governor.admit(self.source.account, priority):
-                outcome = await _attempt(read)
-            if not isinstance(outcome, PollError):
-                return outcome
+                result = await _result_or_error(read)
+            if not isinstance(result, PollError):
+                return result
             failures += 1
-            if failures >= _attempts(outcome):
-                raise outcome
+            if failures >= _max_attempts(result):
+                raise result
             delay = delay_after_failure(
-                failures, outcome, interval=RETRY_SECONDS, jitter=self.source.jitter()
+                failures, result, interval=RETRY_SECONDS, jitter=self.source.jitter()
             )
             await self.source.clock.sleep(delay)
 
 
-async def _attempt(read: Callable[[], Awaitable[_Answer]]) -> _Answer | PollError:
+async def _result_or_error(read: Callable[[], Awaitable[_Result]]) -> _Result | PollError:
     try:
         return await read()
     except PollError as error:
         return error
 
 
-def _attempts(error: PollError) -> int:
-    """How often to ask in all where this is the last failure."""
+def _max_attempts(error: PollError) -> int:
+    """Return how many times to send a request whose last failure is `error`."""
     if isinstance(error, ThrottledError):
         return THROTTLED_ATTEMPTS
-    return ATTEMPTS if isinstance(error, _MAY_PASS) else 1
+    return ATTEMPTS if isinstance(error, _TRANSIENT) else 1

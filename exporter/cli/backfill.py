@@ -14,11 +14,11 @@ from exporter.backfill import (
     AccountHistory,
     AccountReading,
     Timeline,
-    keep_elsewhere,
+    Write,
     open_output,
     openmetrics,
+    write_elsewhere,
 )
-from exporter.backfill.output import Write
 from exporter.cli.flags import add_setting_flags, flag_options, given_flags
 from exporter.cli.printing import complain, print_bytes
 from exporter.cli.progress import shown_progress
@@ -126,7 +126,7 @@ def _output(name: str) -> AbstractContextManager[Write]:
 def _kept(document: Callable[[], Iterable[bytes]]) -> str:
     """Keep what cannot be read again in a short time, and say where it is."""
     try:
-        path = keep_elsewhere(document)
+        path = write_elsewhere(document)
     except OutputError as error:
         return f"{error}: what was read is lost"
     return f"the whole document is kept in {path}: make room and copy it, or give it to promtool"
@@ -192,7 +192,7 @@ def _tell(readings: Sequence[AccountReading], timeline: Timeline, *, now: float)
 
 
 def _found(history: AccountHistory, timeline: Timeline) -> str:
-    count = sum(sum(one.rises.values()) for one in history.events)
+    count = sum(sum(one.increments.values()) for one in history.events)
     span = " to ".join(
         datetime.fromtimestamp(at, UTC).isoformat().replace("+00:00", "Z")
         for at in (timeline.start, timeline.end)

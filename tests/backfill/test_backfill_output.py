@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.backfill import keep_elsewhere, open_output
+from exporter.backfill import open_output, write_elsewhere
 from exporter.errors import ConfigurationError, ExporterError, OutputError
 
 
@@ -109,7 +109,7 @@ def test_a_document_is_kept_where_there_is_room(
     """The folder for temporary files may be the one that is full."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
     monkeypatch.setenv("HOME", str(tmp_path))
-    path = keep_elsewhere(lambda: [b"one\n"])
+    path = write_elsewhere(lambda: [b"one\n"])
     assert path.parent == tmp_path
     assert path.read_bytes() == b"one\n"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600

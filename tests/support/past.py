@@ -40,7 +40,7 @@ class Past:
     def totals(self) -> dict[tuple[str, ...], int]:
         """The events by behavior and level."""
         assert self.reading.history is not None
-        return {one.labels: sum(one.rises.values()) for one in self.reading.history.events}
+        return {one.labels: sum(one.increments.values()) for one in self.reading.history.events}
 
 
 async def read_simulated_past(talk: Talk, *, clock: Clock, **settings: str) -> Past:
