@@ -5,14 +5,13 @@ import gc
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from bench import chart, created, exposition, ledger, long_run, road
-from bench.document import DOCUMENT, write_region
-from bench.report import GOAL_USERS, Row, markdown_table
+from bench import chart, exposition, ledger, prometheus, service
+from bench.report import DOCUMENT, GOAL_USERS, Row, markdown_table, write_region
 
 Subject = Callable[[Sequence[int]], list[Row]]
 
 SUBJECTS: Mapping[str, Subject] = {
-    "road": road.run,
+    "service": service.run,
     "exposition": exposition.run,
     "ledger": ledger.run,
 }
@@ -31,11 +30,19 @@ def main() -> None:
     """Run what the command line names."""
     arguments = _arguments()
     if arguments.subject == "prometheus":
-        _tell("prometheus", long_run.run(users=GOAL_USERS, minutes=arguments.minutes), arguments)
+        _tell(
+            "prometheus",
+            prometheus.measure_long_run(users=GOAL_USERS, minutes=arguments.minutes),
+            arguments,
+        )
     elif arguments.subject == "created":
-        _tell("created", created.run(users=20_000, program=arguments.prometheus), arguments)
+        _tell(
+            "created",
+            prometheus.measure_created(users=20_000, program=arguments.prometheus),
+            arguments,
+        )
     elif arguments.subject == "million":
-        _tell("million", markdown_table(road.run([_MILLION])), arguments)
+        _tell("million", markdown_table(service.run([_MILLION])), arguments)
     else:
         names = list(SUBJECTS) if arguments.subject == "all" else [arguments.subject]
         sizes = [int(size) for size in arguments.users.split(",")]
@@ -67,7 +74,7 @@ def _arguments() -> argparse.Namespace:
 def _measure(name: str, sizes: Sequence[int], arguments: argparse.Namespace) -> None:
     rows = SUBJECTS[name](sizes)
     _tell(name, markdown_table(rows), arguments)
-    if name == "road" and not arguments.print_only:
+    if name == "service" and not arguments.print_only:
         panels = [chart.panel(title, what, rows) for title, what in _PANELS.items()]
         _IMAGE.write_text(chart.draw(panels), encoding="utf-8")
     gc.collect()

@@ -15,9 +15,8 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric as ClientFamily
 from prometheus_client.registry import Collector
 
-from bench.goals import AtMost, TimesLess
 from bench.population import Population
-from bench.report import Row
+from bench.report import AtMost, Row, TimesLess
 from exporter.exposition import Exposition
 from exporter.risk.model import AccountSnapshot
 from tests.support.oracle import SnapshotCollector

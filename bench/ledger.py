@@ -17,9 +17,8 @@ from statistics import median
 
 import msgspec
 
-from bench.goals import AtMost
 from bench.population import Population
-from bench.report import Row
+from bench.report import AtMost, Row
 from bench.seeding import joined
 from exporter.risk.ledger import (
     AccountRecord,
@@ -30,7 +29,7 @@ from exporter.risk.ledger import (
     UserRecord,
     observe_details,
 )
-from exporter.risk.ledger.identity import event_key
+from exporter.risk.ledger.names import event_key
 from exporter.risk.model import (
     LISTED_LEVELS,
     RiskEvent,

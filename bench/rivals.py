@@ -15,8 +15,7 @@ from functools import cache
 from pathlib import Path
 from statistics import median
 
-from bench.process import cpu_seconds, peak_megabytes, resident_megabytes
-from bench.reader import scrape_ms
+from bench.process import cpu_seconds, peak_megabytes, resident_megabytes, scrape_ms
 from bench.world import ACCOUNT_ID, TOKEN, Running, World
 from tests.support.processes import free_port, run_program
 

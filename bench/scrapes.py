@@ -9,13 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import quantiles
 
-from bench.goals import AtMost, Goal, TimesBaseline, TimesLess
-from bench.plan import Plan
-from bench.process import settle
-from bench.reader import read_metrics, scrape_ms
-from bench.report import Row
+from bench.process import read_metrics, scrape_ms, settle
+from bench.report import AtMost, Goal, Row, TimesBaseline, TimesLess
 from bench.rivals import Rival, measure_go, measure_nginx
-from bench.world import Running, World, run_exporter
+from bench.world import Plan, Running, World, run_exporter
 from tests.support.processes import until
 
 _NEVER_SECONDS = 3_600.0

@@ -1,11 +1,10 @@
-"""A state file that knows everybody, as if the exporter had run for weeks."""
+"""A state file that knows all users, as if the exporter had run for weeks."""
 
 import time
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
-from bench.inventions import invented_details
 from exporter.cloudflare.client import CloudflareClient
 from exporter.risk.ledger import (
     Changes,
@@ -14,8 +13,23 @@ from exporter.risk.ledger import (
     observe_behaviors,
     observe_details,
 )
-from exporter.risk.model import Behavior, SummaryReading
+from exporter.risk.model import Behavior, RiskEvent, SummaryReading, UserDetails, UserSummary
 from exporter.store import Store, open_sqlite
+
+
+def invented_details(row: UserSummary, behaviors: Sequence[Behavior]) -> UserDetails:
+    """As many events as the summary says, the latest when it says, of alternating behaviors."""
+    events = tuple(
+        RiskEvent(
+            id=f"{row.user_id}/{number}",
+            name=behaviors[number % len(behaviors)].name,
+            level=row.level,
+            timestamp=row.last_event - number,
+        )
+        for number in range(row.event_count)
+    )
+    return UserDetails(row.email, row.name, events)
+
 
 _BATCH_USERS = 10_000
 

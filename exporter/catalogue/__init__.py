@@ -12,9 +12,9 @@ from exporter.catalogue.metric import (
     Metric,
     MetricType,
     Sample,
+    metric_table,
 )
 from exporter.catalogue.risk import RISK_METRICS
-from exporter.catalogue.table import metric_table
 from exporter.catalogue.telemetry import EXPORTER_METRICS
 
 __all__ = [

@@ -1,5 +1,6 @@
-"""What a metric, a family and a sample are."""
+"""Metrics, families and samples as values, and metrics as a table for the documentation."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -72,3 +73,16 @@ class Family:
 
     metric: Metric
     samples: tuple[Sample, ...]
+
+
+def metric_table(metrics: Iterable[Metric]) -> str:
+    """One row a metric: name, type, labels, meaning. Ends with a newline."""
+    rows = ["| Metric | Type | Labels | Meaning |", "|---|---|---|---|"]
+    rows += [_row(metric) for metric in metrics]
+    return "\n".join(rows) + "\n"
+
+
+def _row(metric: Metric) -> str:
+    labels = ", ".join(f"`{label}`" for label in metric.labels)
+    meaning = metric.help.replace("|", "\\|")
+    return f"| `{metric.name}` | {metric.type.value} | {labels} | {meaning} |"

@@ -9,11 +9,16 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from exporter.catalogue import RISK_METRICS, USER_FAMILIES, account_families
-from exporter.exposition.chunks import Chunk, Users, chunk_count, chunk_index
-from exporter.exposition.formats import Formats
 from exporter.exposition.parts import EMPTY_RUN, Run, deflate_both, run_both
-from exporter.exposition.render import SampleRenderer
-from exporter.exposition.users import ChunkRenderer, apply_edits
+from exporter.exposition.render import Formats, SampleRenderer
+from exporter.exposition.users import (
+    Chunk,
+    ChunkRenderer,
+    Users,
+    apply_edits,
+    chunk_count,
+    chunk_index,
+)
 from exporter.risk.model import AccountSnapshot, UserRow
 from exporter.steps import Pause, in_slices
 

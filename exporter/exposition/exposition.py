@@ -12,8 +12,6 @@ from functools import partial
 from exporter.catalogue import RISK_METRICS, Metric
 from exporter.catalogue.risk import USER_EVENTS
 from exporter.exposition.account import RenderedAccount, RenderSettings, render_account
-from exporter.exposition.chunks import CHUNK_USERS
-from exporter.exposition.formats import OPENMETRICS_CONTENT_TYPE, TEXT_CONTENT_TYPE, Formats
 from exporter.exposition.parts import (
     Part,
     Run,
@@ -24,7 +22,14 @@ from exporter.exposition.parts import (
     plain_pieces,
     run_both,
 )
-from exporter.exposition.render import EOF, render_head
+from exporter.exposition.render import (
+    EOF,
+    OPENMETRICS_CONTENT_TYPE,
+    TEXT_CONTENT_TYPE,
+    Formats,
+    render_head,
+)
+from exporter.exposition.users import CHUNK_USERS
 from exporter.risk.model import AccountSnapshot
 from exporter.steps import Pause
 

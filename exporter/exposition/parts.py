@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 from isal import isal_zlib
 
-from exporter.exposition.formats import Formats
+from exporter.exposition.render import Formats
 
 PIECE_BYTES: Final = 256 * 1024
 

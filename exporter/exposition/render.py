@@ -1,14 +1,31 @@
-"""Samples as lines of the exposition formats, and the comments that go before a family.
+"""Samples as lines of the two exposition formats, and the comments before a family.
 
 Sources: Prometheus's "Exposition formats" page for text 0.0.4, and the OpenMetrics 1.0.0
 specification.
 """
 
 from collections.abc import Iterable
+from typing import Final, Generic, NamedTuple, TypeVar
 
 from exporter.catalogue import Metric, Sample
-from exporter.exposition.formats import Formats
 from exporter.risk.model import Exemplar
+
+T = TypeVar("T")
+
+TEXT_CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+OPENMETRICS_CONTENT_TYPE: Final = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+
+
+class Formats(NamedTuple, Generic[T]):
+    """One thing for the text format 0.0.4 and one for OpenMetrics 1.0.0."""
+
+    text: T
+    openmetrics: T
+
+    def choose(self, *, openmetrics: bool) -> T:
+        """The one for the format asked for."""
+        return self.openmetrics if openmetrics else self.text
+
 
 EOF = b"# EOF\n"
 """How OpenMetrics ends, so that a truncated answer shows."""

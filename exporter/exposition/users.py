@@ -1,13 +1,84 @@
-"""Users' rows as edits of their chunk's parts: which lines change, and to what."""
+"""Users in chunks: which users are rendered together, and what is rendered again of a chunk.
+
+The chunk of a user follows from the user id alone, so other users coming and going do not move
+it. Chunks are laid out anew only when the number of users has doubled or halved.
+
+A change of a few users edits the compressed part: inflating it, replacing lines and deflating it
+again takes a tenth of the time of rendering all users of the chunk.
+"""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from zlib import crc32
 
 from exporter.catalogue import USER_FAMILIES, Sample, UserFamily
-from exporter.exposition.chunks import Chunk, Users
-from exporter.exposition.edits import Edit, apply_both
-from exporter.exposition.formats import Formats
-from exporter.exposition.render import SampleRenderer
+from exporter.exposition.parts import EMPTY_PART, Part, deflate
+from exporter.exposition.render import Formats, SampleRenderer
 from exporter.risk.model import UserRow
+
+CHUNK_USERS = 256
+"""How many users share a chunk, about, unless somebody wants it otherwise."""
+
+Users = Mapping[str, UserRow]
+"""Rows by the API's user id."""
+
+_NOTHING = Formats(EMPTY_PART, EMPTY_PART)
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Some users, and their lines: one pair of parts for each of `USER_FAMILIES`."""
+
+    users: Users = field(default_factory=dict)
+    parts: tuple[Formats[Part], ...] = (_NOTHING,) * len(USER_FAMILIES)
+
+
+def chunk_count(users: int, *, now: int, wanted_users: int) -> int:
+    """How many chunks to keep `users` in, where there are `now`; never none.
+
+    As many as now while their mean size is within a factor of two of the wanted one, so that
+    users around a bound do not have everything rendered again at every poll.
+    """
+    if wanted_users * now <= users * 2 and users <= wanted_users * now * 2:
+        return now
+    return max(1, -(-users // wanted_users))
+
+
+def chunk_index(user_id: str, *, count: int) -> int:
+    """The place of a user's chunk among `count`; the same in every process."""
+    return crc32(user_id.encode(errors="surrogatepass")) % count
+
+
+Replacement = tuple[bytes, bytes]
+"""Whole lines that are there, and whole lines, or nothing, to have instead.
+
+Replacing bytes is safe because no label's value can look like a line's beginning: a quotation
+mark within a value is always escaped.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """What to do to the text of a part; `keeps` is False where all of its lines go first."""
+
+    added: bytes
+    replacements: tuple[Replacement, ...] = ()
+    keeps: bool = True
+
+    def apply(self, part: Part) -> Part:
+        """The part it makes of this one. Mostly work without the GIL, so it is worth a thread."""
+        text = part.inflate() if self.keeps else b""
+        for old, new in self.replacements:
+            text = text.replace(old, new, 1)
+        return deflate(text + self.added)
+
+
+def apply_both(edits: Formats[Edit], parts: Formats[Part]) -> Formats[Part]:
+    """Apply the edit of each format to its part; once where they share the edit."""
+    text = edits.text.apply(parts.text)
+    same = edits.openmetrics is edits.text
+    return Formats(text, text if same else edits.openmetrics.apply(parts.openmetrics))
+
 
 Change = tuple[UserRow | None, UserRow | None]
 """A user's row before and after; None where they were not or are no longer shown."""

@@ -4,9 +4,15 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from bench.chart import draw, panel
-from bench.document import write_region
-from bench.goals import AtMost, TimesBaseline, TimesLess
-from bench.report import GOAL_USERS, Row, markdown_table
+from bench.report import (
+    GOAL_USERS,
+    AtMost,
+    Row,
+    TimesBaseline,
+    TimesLess,
+    markdown_table,
+    write_region,
+)
 
 _SVG = "{http://www.w3.org/2000/svg}"
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.exposition.chunks import chunk_count, chunk_index
+from exporter.exposition.users import chunk_count, chunk_index
 
 WANTED = 256
 

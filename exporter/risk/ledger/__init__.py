@@ -4,13 +4,14 @@ Performs no I/O and reads no clock. The observing functions only read the ledger
 return is first made durable by a store and then applied.
 """
 
-from exporter.risk.ledger.behaviors import observe_behaviors
 from exporter.risk.ledger.details import MARKS_KEPT_SECONDS, observe_details, observe_missing
-from exporter.risk.ledger.memory import Changes, Ledger
+from exporter.risk.ledger.names import observe_behaviors
 from exporter.risk.ledger.records import (
     AccountRecord,
+    Changes,
     CountedEvent,
     EventMark,
+    Ledger,
     NameRecord,
     UserRecord,
 )

@@ -7,12 +7,13 @@ from math import floor
 
 from msgspec.structs import replace
 
-from exporter.risk.ledger.identity import behavior_label, event_key
-from exporter.risk.ledger.memory import Changes, Ledger
+from exporter.risk.ledger.names import behavior_label, event_key
 from exporter.risk.ledger.records import (
     AccountRecord,
+    Changes,
     CountedEvent,
     EventMark,
+    Ledger,
     NameRecord,
     UserRecord,
 )

@@ -6,8 +6,7 @@ from itertools import chain
 
 from msgspec.structs import replace
 
-from exporter.risk.ledger.memory import Changes, Ledger
-from exporter.risk.ledger.records import UserRecord
+from exporter.risk.ledger.records import Changes, Ledger, UserRecord
 from exporter.risk.model import RiskLevel, SummaryReading, UserSummary
 from exporter.steps import Steps, at_once, in_slices
 

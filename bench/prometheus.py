@@ -1,23 +1,26 @@
-"""A real Prometheus that scrapes 100,000 users every fifteen seconds, for minutes.
-
-How long a scrape takes is mostly Prometheus's own work on half a million samples: another one
-scrapes the same bytes from nginx afterwards, to tell how much.
-"""
+"""A real Prometheus that scrapes the exporter."""
 
 import asyncio
+import os
+import subprocess
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 
-from bench.goals import AtMost
-from bench.process import resident_megabytes, settle
-from bench.reader import read_metrics
-from bench.report import Row, markdown_table
+from bench.population import Population
+from bench.process import cpu_seconds, read_metrics, resident_megabytes, settle
+from bench.report import AtMost, Row, markdown_table
 from bench.rivals import run_nginx
 from bench.world import Running, World, open_world, run_exporter
+from exporter.exposition import Exposition
+from exporter.logs import configure_logging
+from exporter.settings import LogFormat, LogLevel
+from tests.support.programs import require_program
 from tests.support.prometheus import Prometheus, run_prometheus, scrape_config
+from tests.support.web_server import serve_exposition
 
 _SCRAPE_SECONDS = 15
 _POLL_SECONDS = 60.0
@@ -45,12 +48,12 @@ class _Findings:
     resident_mb: Sequence[float]
 
 
-def run(*, users: int, minutes: float) -> str:
+def measure_long_run(*, users: int, minutes: float) -> str:
     """Scrape for so long while a poll a minute finds one user in a thousand changed; a table."""
-    return markdown_table(_rows(asyncio.run(_measure(users, minutes)), users))
+    return markdown_table(_rows(asyncio.run(_measure_long_run(users, minutes)), users))
 
 
-async def _measure(users: int, minutes: float) -> _Findings:
+async def _measure_long_run(users: int, minutes: float) -> _Findings:
     async with open_world(users) as world:
         async with run_exporter(world, poll_seconds=_POLL_SECONDS) as ours:
             await settle(ours.pid)
@@ -144,3 +147,82 @@ def _rows(findings: _Findings, users: int) -> list[Row]:
         Row("memory, each minute", users, resident_mb, "MB"),
         Row("memory of the exporter at the end", users, resident_mb[-1:], "MB"),
     ]
+
+
+_FEATURE = "--enable-feature=created-timestamp-zero-ingestion"
+_CREATED_SCRAPE_SECONDS = 10
+_SCRAPES = 5
+_FIRST_SCRAPE_SECONDS = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One Prometheus and one exposition."""
+
+    users: int
+    created_shown: bool
+    is_ingesting: bool
+
+    @property
+    def name(self) -> str:
+        """What the table calls it."""
+        samples = "_created" if self.created_shown else "no _created"
+        return f"{samples}, ingestion {'on' if self.is_ingesting else 'off'}"
+
+
+def measure_created(*, users: int, program: Path | None) -> str:
+    """Scrape each case some times; the version of Prometheus, and a table.
+
+    `program` is the Prometheus to run; None: the one on PATH.
+    """
+    configure_logging(level=LogLevel.WARNING, log_format=LogFormat.JSON)
+    if program is not None:
+        os.environ["PATH"] = f"{program.resolve().parent}{os.pathsep}{os.environ['PATH']}"
+    few = users // 10
+    cases = (
+        _Case(users, created_shown=True, is_ingesting=True),
+        _Case(users, created_shown=True, is_ingesting=False),
+        _Case(users, created_shown=False, is_ingesting=False),
+        _Case(few, created_shown=True, is_ingesting=True),
+        _Case(few, created_shown=False, is_ingesting=True),
+    )
+    rows = [row for case in cases for row in asyncio.run(_measure_case(case))]
+    return f"{_version()}\n\n{markdown_table(rows)}"
+
+
+async def _measure_case(case: _Case) -> list[Row]:
+    exposition = Exposition()
+    exposition.created_shown = case.created_shown
+    await exposition.publish(Population(case.users).snapshot(), changed=None)
+    with TemporaryDirectory(prefix="bench-") as name:
+        async with (
+            serve_exposition(exposition) as served,
+            run_prometheus(
+                Path(name),
+                scrape_config(served.server.url, interval=f"{_CREATED_SCRAPE_SECONDS}s"),
+                flags=(_FEATURE,) if case.is_ingesting else (),
+            ) as prometheus,
+        ):
+            await prometheus.until("up == 1", within_seconds=_FIRST_SCRAPE_SECONDS)
+            used, began = cpu_seconds(prometheus.pid), time.time()
+            await asyncio.sleep(_SCRAPES * _CREATED_SCRAPE_SECONDS)
+            used, ended = cpu_seconds(prometheus.pid) - used, time.time()
+            (durations,) = await prometheus.query_range(
+                "scrape_duration_seconds",
+                start=began,
+                end=ended,
+                step_seconds=_CREATED_SCRAPE_SECONDS,
+            )
+    seconds: Sequence[float] = [value for _, value in durations.points]
+    return [
+        Row(f"CPU of Prometheus a scrape, {case.name}", case.users, (used / _SCRAPES,), "s"),
+        Row(f"scrape_duration_seconds, {case.name}", case.users, (median(seconds),), "s"),
+    ]
+
+
+def _version() -> str:
+    """Return the first line of what Prometheus says of its version."""
+    told = subprocess.run(
+        [require_program("prometheus"), "--version"], check=True, capture_output=True, text=True
+    )
+    return (told.stdout or told.stderr).splitlines()[0]

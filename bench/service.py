@@ -1,4 +1,4 @@
-"""What polls cost the whole process: CPU, calls, memory; and how soon an event is visible."""
+"""The whole service as real processes: a simulated Cloudflare, `serve`, and a client of `/metrics`."""
 
 import asyncio
 import time
@@ -9,13 +9,11 @@ from typing import TypeAlias
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from bench.goals import AtMost, Goal
-from bench.plan import Plan
-from bench.process import peak_megabytes, resident_megabytes, settle
-from bench.reader import read_metrics
-from bench.report import Row
-from bench.rivals import Rival
-from bench.world import Running, World, run_exporter
+from bench.process import peak_megabytes, read_metrics, resident_megabytes, settle
+from bench.report import AtMost, Goal, Row
+from bench.rivals import Rival, measure_naive
+from bench.scrapes import measure_scrapes, measure_under_polls, scrape_rows
+from bench.world import Plan, Running, World, open_world, plan_for, run_exporter
 from tests.support.processes import until
 
 _SHARES: tuple[tuple[str, float, Goal | None], ...] = (
@@ -180,3 +178,22 @@ def _memory_rows(world: World, pid: int, rivals: Rivals) -> list[Row]:
             for name, one in rivals
         ),
     ]
+
+
+def run(sizes: Sequence[int]) -> list[Row]:
+    """Measure at each number of users."""
+    return [row for size in sizes for row in asyncio.run(_measure(size))]
+
+
+async def _measure(size: int) -> list[Row]:
+    plan = plan_for(size)
+    async with open_world(size) as world:
+        naive = await measure_naive(world, runs=plan.rival_runs) if plan.rival_runs else None
+        costs = await measure_scrapes(world, plan)
+        named = (("prometheus-client", naive), ("client_golang", costs.golang))
+        rivals = [(name, rival) for name, rival in named if rival is not None]
+        return [
+            *scrape_rows(world, costs, naive),
+            *await measure_under_polls(world, plan, naive),
+            *await measure_polls(world, plan, rivals),
+        ]

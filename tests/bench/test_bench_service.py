@@ -1,8 +1,7 @@
 import pytest
 
-from bench.plan import Plan
-from bench.polls import measure_polls
-from bench.world import open_world
+from bench.service import measure_polls
+from bench.world import Plan, open_world
 
 
 @pytest.mark.slow
