@@ -1,0 +1,6 @@
+"""Hypothesis without deadlines, which a busy machine would exceed."""
+
+from hypothesis import settings
+
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
