@@ -14,8 +14,7 @@ import msgspec
 
 from bench.seeding import seed_state
 from exporter.clock import SystemClock
-from exporter.cloudflare.client import CloudflareClient, Exchange, open_session
-from exporter.cloudflare.credentials import TokenSource
+from exporter.cloudflare.client import CloudflareClient, Exchange, TokenSource, open_session
 from tests.support.processes import free_port, run_program
 from tests.support.simulator import STILL
 from tests.support.yaml_file import Json, write_yaml

@@ -8,8 +8,7 @@ from hashlib import sha256
 import structlog
 
 from exporter.app.workshop import Workshop
-from exporter.cloudflare.client import CloudflareClient, Exchange
-from exporter.cloudflare.credentials import TokenSource, exposure
+from exporter.cloudflare.client import CloudflareClient, Exchange, TokenSource, exposure
 from exporter.cloudflare.wire import Operation
 from exporter.polling.account import AccountPoller
 from exporter.polling.context import AccountContext, PollIntervals

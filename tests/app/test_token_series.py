@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from exporter.cloudflare.credentials import fingerprint
+from exporter.cloudflare.client import fingerprint
 from exporter.telemetry import Telemetry
 from tests.support.clock import LoopClock, in_fake_time
 from tests.support.polling import Exporter, polling, polling_in, settings_of, workshop_of

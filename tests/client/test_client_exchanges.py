@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from exporter.clock import SystemClock
-from exporter.cloudflare.client import CloudflareClient, open_session
-from exporter.cloudflare.credentials import TokenSource
+from exporter.cloudflare.client import CloudflareClient, TokenSource, open_session
 from exporter.cloudflare.wire import OPERATIONS, QuotaLeft
 from exporter.errors import (
     BadResponseError,

@@ -9,8 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from exporter.clock import SystemClock
-from exporter.cloudflare.client import CloudflareClient, Exchange, open_session
-from exporter.cloudflare.credentials import TokenSource
+from exporter.cloudflare.client import CloudflareClient, Exchange, TokenSource, open_session
 from exporter.errors import (
     BadResponseError,
     ForbiddenError,

@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from exporter.clock import SystemClock
-from exporter.cloudflare.client import CloudflareClient, Exchange, open_session
+from exporter.cloudflare.client import CloudflareClient, Exchange, TokenSource, open_session
 from exporter.cloudflare.client.session import MOST_INFORMATIONAL
-from exporter.cloudflare.credentials import TokenSource
 from exporter.errors import (
     LONGEST_MESSAGE,
     BadResponseError,

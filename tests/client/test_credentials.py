@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from exporter.cloudflare.credentials import TokenSource
+from exporter.cloudflare.client import TokenSource
 from exporter.errors import ConfigurationError
 
 SECRET = "s3cr3t-T0ken_with-forty-characters-in-it"

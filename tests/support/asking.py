@@ -6,8 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from exporter.clock import SystemClock
-from exporter.cloudflare.client import CloudflareClient, Exchange, open_session
-from exporter.cloudflare.credentials import TokenSource
+from exporter.cloudflare.client import CloudflareClient, Exchange, TokenSource, open_session
 from tests.support.raw_api import RawApi, Reply, raw_api
 
 SECRET = "s3cr3t-T0ken_with-forty-characters-in-it"

@@ -9,8 +9,7 @@ from exporter.app.asking import open_client
 from exporter.app.checking.findings import Finding, Verdict
 from exporter.app.status import PERMISSIONS
 from exporter.clock import Clock
-from exporter.cloudflare.client import CloudflareClient, Exchange
-from exporter.cloudflare.credentials import exposure
+from exporter.cloudflare.client import CloudflareClient, Exchange, exposure
 from exporter.errors import (
     ConfigurationError,
     ForbiddenError,

@@ -6,9 +6,8 @@ from typing import Protocol, TypeVar
 from aiohttp import ClientSession
 
 from exporter.clock import Clock
-from exporter.cloudflare.client.answer import Answer
-from exporter.cloudflare.client.transport import DEFAULT_MAX_BODY_BYTES, Exchange, Transport
-from exporter.cloudflare.credentials import TokenSource
+from exporter.cloudflare.client.credentials import TokenSource
+from exporter.cloudflare.client.transport import DEFAULT_MAX_BODY_BYTES, Answer, Exchange, Transport
 from exporter.cloudflare.wire import (
     Page,
     Request,

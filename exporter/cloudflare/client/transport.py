@@ -1,8 +1,9 @@
-"""One HTTP exchange with the API: how a request is sent, bounded, checked and reported."""
+"""One HTTP exchange with the API: how a request is sent, and its answer bounded and reported."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
+from typing import Self
 from urllib.parse import urlencode
 
 from aiohttp import (
@@ -14,11 +15,11 @@ from yarl import URL
 
 from exporter import __version__
 from exporter.clock import Clock
-from exporter.cloudflare.client.answer import Answer
+from exporter.cloudflare.client.credentials import TokenSource, fingerprint
 from exporter.cloudflare.client.failures import Route, translated
 from exporter.cloudflare.client.session import proxy_for
-from exporter.cloudflare.credentials import TokenSource, fingerprint
 from exporter.cloudflare.wire import (
+    Inflater,
     QuotaHeaders,
     Request,
     Response,
@@ -36,7 +37,6 @@ DEFAULT_MAX_BODY_BYTES = 256 * 1024 * 1024
 _USER_AGENT = f"cloudflare-risk-exporter/{__version__}"
 _CONNECT_SECONDS = 10.0
 _ERROR_BODY_BYTES = 64 * 1024
-
 
 CANCELLED = "cancelled"
 """The outcome of a request that was cancelled before any status came."""
@@ -60,6 +60,55 @@ class Exchange:
     rows: int = 0
     unreadable_rows: int = 0
     token: str = ""
+
+
+class Answer:
+    """Status and headers of an answer; its body is read, once, by iterating over its pieces.
+
+    A piece is at most `wire.PIECE_BYTES` of the inflated body. Reading raises BadResponseError
+    past `longest` bytes, and for a body that is cut short or does not inflate.
+    """
+
+    def __init__(self, response: ClientResponse, *, longest: int) -> None:
+        self.status = response.status
+        self.headers = _joined(response)
+        self.rows = 0
+        self.unreadable_rows = 0
+        self._content = response.content
+        self._inflater = Inflater(self.headers.get("content-encoding", ""), limit=longest)
+        self._pieces: Iterator[bytes] = iter(())
+
+    def note_rows(self, *, readable: int, unreadable: int) -> None:
+        """Count the rows that were read from this answer and those that could not be."""
+        self.rows += readable + unreadable
+        self.unreadable_rows += unreadable
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        while True:
+            piece = next(self._pieces, None)
+            if piece is not None:
+                return piece
+            chunk = await self._content.readany()
+            if not chunk:
+                self._inflater.finish()
+                raise StopAsyncIteration
+            self._pieces = self._inflater.feed(chunk)
+
+    async def body(self) -> bytes:
+        """Read the whole body."""
+        return b"".join([piece async for piece in self])
+
+    async def beginning(self, length: int) -> bytes:
+        """Read the body up to about `length` bytes."""
+        read = bytearray()
+        async for piece in self:
+            read += piece
+            if len(read) >= length:
+                break
+        return bytes(read)
 
 
 class Transport:
@@ -212,3 +261,12 @@ def _headers(request: Request) -> dict[str, str]:
         "User-Agent": _USER_AGENT,
     }
     return headers if request.body is None else {**headers, "Content-Type": "application/json"}
+
+
+def _joined(response: ClientResponse) -> Mapping[str, str]:
+    """Join repeated headers by commas, as HTTP means them (RFC 9110, 5.3)."""
+    headers: dict[str, str] = {}
+    for name, value in response.headers.items():
+        key = name.lower()
+        headers[key] = f"{headers[key]}, {value}" if key in headers else value
+    return headers

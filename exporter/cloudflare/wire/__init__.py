@@ -6,10 +6,7 @@ reads the inflated body of an answer whose status was good (`check_status`); it 
 `exporter.risk.model` or raises a BadResponseError that names the field, never the content.
 """
 
-from exporter.cloudflare.wire.behaviors import read_behaviors, read_changes
 from exporter.cloudflare.wire.envelope import Page, Rows, check_success
-from exporter.cloudflare.wire.inflation import PIECE_BYTES, Inflater
-from exporter.cloudflare.wire.integrations import read_integration, read_integrations
 from exporter.cloudflare.wire.quota import (
     QuotaHeaders,
     QuotaLeft,
@@ -18,10 +15,23 @@ from exporter.cloudflare.wire.quota import (
     retry_after_seconds,
 )
 from exporter.cloudflare.wire.requests import OPERATIONS, Operation, Request
-from exporter.cloudflare.wire.responses import Response, check_status, is_good, ray_id
+from exporter.cloudflare.wire.resources import (
+    read_behaviors,
+    read_changes,
+    read_integration,
+    read_integrations,
+    read_user,
+)
+from exporter.cloudflare.wire.responses import (
+    PIECE_BYTES,
+    Inflater,
+    Response,
+    check_status,
+    is_good,
+    ray_id,
+)
 from exporter.cloudflare.wire.slices import SLICE_BYTES, SummarySlicer, read_summary
 from exporter.cloudflare.wire.summary import join, newer, read_whole_summary
-from exporter.cloudflare.wire.users import read_user
 
 __all__ = [
     "OPERATIONS",

@@ -1,14 +1,18 @@
 """From JSON to typed values, and from a decoder's complaint to an error that names the field.
 
-No message repeats what stood in the answer: it may be somebody's name.
+No message repeats received text, because it may be a person's name.
 """
 
 import re
-from typing import TypeVar
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Final, TypeAlias, TypeVar
 
 import msgspec
+from msgspec import Meta
 
-from exporter.errors import BadResponseError
+from exporter.errors import BadResponseError, ConfigurationError
+from exporter.risk.model import LISTED_LEVELS, RiskLevel
 
 T = TypeVar("T")
 
@@ -64,3 +68,35 @@ def _at_path(message: str, at: str) -> BadResponseError:
     if parts is None:
         return BadResponseError(message, field=at or "body")
     return BadResponseError(parts["complaint"], field=(at + parts["path"]).lstrip("."))
+
+
+LEVELS: Final = {level.label: level for level in LISTED_LEVELS}
+"""Every level there is a word for, by that word."""
+
+
+def level_of(label: str) -> RiskLevel:
+    """Read a level; one this version has no word for is `UNKNOWN`, never an error."""
+    return LEVELS.get(label, RiskLevel.UNKNOWN)
+
+
+def label_of(level: RiskLevel) -> str:
+    """Spell a level to send; raises ConfigurationError where the API takes no such level."""
+    if level not in LISTED_LEVELS:
+        raise ConfigurationError(f"{level.label} cannot be set: choose from {', '.join(LEVELS)}")
+    return level.label
+
+
+Instant: TypeAlias = Annotated[datetime, Meta(tz=True)]
+"""The type to decode an instant as; one without an offset is refused, for it names no moment."""
+
+
+unix_seconds: Callable[[datetime], float] = datetime.timestamp
+"""Says an instant in Unix seconds; not a function of ours, because each row of a summary needs it."""
+
+
+def known_unix_seconds(instant: datetime | None) -> float | None:
+    """Like `unix_seconds`, where "never" is written as null or as the year 1.
+
+    The year 1 is the zero value of Go's time type, and appears where an unset time is sent.
+    """
+    return None if instant is None or instant.year == 1 else unix_seconds(instant)

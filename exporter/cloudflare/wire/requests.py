@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from exporter.cloudflare.wire.levels import label_of
+from exporter.cloudflare.wire.decoding import label_of
 from exporter.errors import ConfigurationError
 from exporter.risk.model import BehaviorChange
 

@@ -10,10 +10,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from exporter.cloudflare.wire.decoding import UNDECODABLE, decode
+from exporter.cloudflare.wire.decoding import LEVELS, UNDECODABLE, Instant, decode, unix_seconds
 from exporter.cloudflare.wire.envelope import Page, open_page
-from exporter.cloudflare.wire.instants import Instant, unix_seconds
-from exporter.cloudflare.wire.levels import LEVELS
 from exporter.cloudflare.wire.requests import UNADDRESSABLE_USERS
 from exporter.errors import BadResponseError
 from exporter.risk.model import RiskLevel, SummaryReading, UserSummary
