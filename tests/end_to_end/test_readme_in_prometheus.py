@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from tests.support.programs import require_program
-from tests.support.prometheus import run_prometheus, scrape_config
-from tests.support.road import run_demo
+from tests.support.prometheus import Prometheus, run_prometheus, scrape_config
+from tests.support.road import run_demo, run_serve, run_simulation
 
 pytestmark = pytest.mark.slow
 
@@ -35,6 +35,50 @@ async def test_every_query_of_the_readme_answers_in_front_of_the_demo(tmp_path: 
             await prometheus.until(query)
         assert await prometheus.query(alarming) == []
     assert len(answering) >= 3
+
+
+async def test_the_queries_of_the_readme_count_an_account_of_two_exporters_once(
+    tmp_path: Path,
+) -> None:
+    """Two exporters of one account are a documented way to run it; sums must not double."""
+    folders = [tmp_path / "first", tmp_path / "second"]
+    for folder in folders:
+        folder.mkdir()
+    async with run_simulation("--users", "60") as (_, cloudflare):
+        await cloudflare.order("pause")
+        user = next(iter(await cloudflare.summary()))
+        async with (
+            run_serve(cloudflare, folders[0], RISK_EXPORTER_POLL_INTERVAL="1s") as first,
+            run_serve(cloudflare, folders[1], RISK_EXPORTER_POLL_INTERVAL="1s") as second,
+            run_prometheus(tmp_path, scrape_config(first.url, second.url)) as prometheus,
+        ):
+            await prometheus.until("count(cloudflare_zt_risk_up == 1) == 2")
+            await cloudflare.order("events", user=user, behavior="imp_travel", count=3)
+            counted = "sum by (instance) (increase(cloudflare_zt_risk_events_total[1h])) > 0"
+            await prometheus.until(f"count({counted}) == 2")
+            now = await prometheus.value("vector(time())")
+            for query in blocks("promql"):
+                alone = [
+                    await answer(prometheus, of_instance(query, exporter.url), at=now)
+                    for exporter in (first, second)
+                ]
+                together = await answer(prometheus, query, at=now)
+                assert set(together) == set(alone[0]) == set(alone[1]), query
+                assert together == {key: max(part[key] for part in alone) for key in together}
+
+
+def of_instance(query: str, url: str) -> str:
+    """Return a query of the README that reads the series of one exporter only."""
+    instance = url.removeprefix("http://")
+    return re.sub(r"\bcloudflare_zt_risk_\w+", rf'\g<0>{{instance="{instance}"}}', query)
+
+
+async def answer(
+    prometheus: Prometheus, query: str, *, at: float | None
+) -> dict[frozenset[tuple[str, str]], float]:
+    """Return the value of each series of an answer, by its labels."""
+    rows = await prometheus.query(query, at=at)
+    return {frozenset(row.labels.items()): row.value for row in rows}
 
 
 def scrape_config_of_the_readme() -> str:
