@@ -54,8 +54,10 @@ async def serve(
     load: Callable[[], Settings] | None = None,
     on_reloaded: Callable[[Settings], None] | None = None,
     on_stopping: Callable[[], None] | None = None,
-) -> None:
-    """Poll and serve until SIGTERM, SIGINT or cancellation; a bug ends it by its exception.
+) -> signal.Signals:
+    """Poll and serve until SIGTERM or SIGINT, and return which of them ended it.
+
+    Any other exception than those below is a bug and ends it, too.
 
     `on_ready` gets the base URL as soon as `/metrics` answers, which is before anything was
     polled. `load` reads the settings again, on SIGHUP and on request; without it they stay.
@@ -72,7 +74,7 @@ async def serve(
             on_reloaded=on_reloaded or (lambda _: None),
             on_stopping=on_stopping or (lambda: None),
         )
-        await exporter.run(on_ready or (lambda _: None))
+        return await exporter.run(on_ready or (lambda _: None))
 
 
 @dataclass(slots=True, eq=False)
@@ -104,6 +106,7 @@ class _Exporter:
         self._on_stopping = on_stopping
         self._sources = Sources(workshop, reload=self.reload)
         self._stop_requested = asyncio.Event()
+        self._stop_signal = signal.SIGTERM
         self._reload_requested = asyncio.Event()
         self._reloading = asyncio.Lock()
         self._tasks = asyncio.TaskGroup()
@@ -119,8 +122,8 @@ class _Exporter:
             on_refused=lambda reason: refused.labels(reason).inc(),
         )
 
-    async def run(self, on_ready: Callable[[str], None]) -> None:
-        """Serve what is known, then poll, until stopped."""
+    async def run(self, on_ready: Callable[[str], None]) -> signal.Signals:
+        """Serve what is known, then poll, until a signal; return that signal."""
         prepared = await prepare_accounts(self._settings, self._workshop)
         await self._build_pollers(prepared)
         self._tell_loaded(successful=True)
@@ -141,6 +144,7 @@ class _Exporter:
                 on_ready(self._server.url)
                 await self._run_until_stopped()
         _log.info("server.stopped")
+        return self._stop_signal
 
     async def reload(self) -> str | None:
         """Read the configuration again; what is wrong with it, in which case nothing changes."""
@@ -156,7 +160,8 @@ class _Exporter:
             _log.info("config.reloaded", accounts=len(self._settings.accounts))
             return None
 
-    def _request_stop(self) -> None:
+    def _request_stop(self, received: signal.Signals) -> None:
+        self._stop_signal = received
         self._stop_requested.set()
         self._on_stopping()
 
@@ -332,14 +337,16 @@ def _request_policy(settings: Settings) -> RequestPolicy:
 
 
 @contextmanager
-def _signals(*, stop: Callable[[], None], reload: Callable[[], None]) -> Iterator[None]:
-    """SIGTERM and SIGINT ask to stop, SIGHUP to read the configuration again."""
+def _signals(
+    *, stop: Callable[[signal.Signals], None], reload: Callable[[], None]
+) -> Iterator[None]:
+    """Call `stop` on SIGTERM and SIGINT, and `reload` on SIGHUP, while the block lasts."""
     loop = asyncio.get_running_loop()
-    handlers = {signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGHUP: reload}
-    for number, handler in handlers.items():
-        loop.add_signal_handler(number, handler)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop, number)
+    loop.add_signal_handler(signal.SIGHUP, reload)
     try:
         yield
     finally:
-        for number in handlers:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.remove_signal_handler(number)

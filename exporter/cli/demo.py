@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from exporter.app import serve
 from exporter.cli.flags import add_setting_flags, flag_options, given_flags
 from exporter.cli.printing import print_line
-from exporter.cli.running import run, stop_deadline
+from exporter.cli.running import ending_status, run, stop_deadline
 from exporter.cli.scenarios import (
     EXPORT,
     add_scenario_flags,
@@ -80,14 +80,12 @@ def _demo(arguments: argparse.Namespace) -> int:
     scenario = chosen_scenario(arguments)
     configure_logging(level=settings.log_level, log_format=settings.log_format)
     with stop_deadline() as on_stopping:
-        run(_serve_simulated(settings, scenario, on_stopping))
-    return 0
+        return ending_status(run(_serve_simulated(settings, scenario, on_stopping)))
 
 
 def _simulate(arguments: argparse.Namespace) -> int:
     configure_logging(level="info", log_format="auto")
-    run(_simulate_alone(chosen_scenario(arguments), arguments.listen))
-    return 0
+    return ending_status(run(_simulate_alone(chosen_scenario(arguments), arguments.listen)))
 
 
 def _demo_settings(flags: Mapping[str, str], environ: Mapping[str, str]) -> Settings:
@@ -101,23 +99,23 @@ def _demo_settings(flags: Mapping[str, str], environ: Mapping[str, str]) -> Sett
 
 async def _serve_simulated(
     settings: Settings, scenario: Scenario, on_stopping: Callable[[], None]
-) -> None:
+) -> signal.Signals:
     clock = SystemClock()
     async with run_simulator(scenario, host="127.0.0.1", port=0, clock=clock) as simulator:
 
         def tell(url: str) -> None:
             _print_lines(_demo_lines(url, simulator))
 
-        await serve(
+        return await serve(
             _pointed_at(simulator, settings), clock=clock, on_ready=tell, on_stopping=on_stopping
         )
 
 
-async def _simulate_alone(scenario: Scenario, address: ListenAddress) -> None:
-    stop = _stop_asked_for()
+async def _simulate_alone(scenario: Scenario, address: ListenAddress) -> signal.Signals:
+    stopped = _stop_signal()
     async with run_simulator(scenario, host=address.host, port=address.port) as simulator:
         _print_lines(_simulate_lines(simulator))
-        await stop.wait()
+        return await stopped
 
 
 def _pointed_at(simulator: Simulator, settings: Settings) -> Settings:
@@ -161,13 +159,18 @@ def _print_lines(lines: Iterable[str]) -> None:
         print_line(line)
 
 
-def _stop_asked_for() -> asyncio.Event:
-    """Return an event that is set when the process gets SIGINT or SIGTERM."""
-    stop = asyncio.Event()
+def _stop_signal() -> asyncio.Future[signal.Signals]:
+    """Return a future of the first SIGINT or SIGTERM that the process gets."""
     loop = asyncio.get_running_loop()
+    stopped: asyncio.Future[signal.Signals] = loop.create_future()
+
+    def stop(number: signal.Signals) -> None:
+        if not stopped.done():
+            stopped.set_result(number)
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    return stop
+        loop.add_signal_handler(number, stop, number)
+    return stopped
 
 
 def _listen_address(text: str) -> ListenAddress:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
@@ -32,6 +33,15 @@ def run(coroutine: Coroutine[None, None, _Result]) -> _Result:
         if expected is None or others is not None:
             raise
         raise _first(expected) from group
+
+
+def ending_status(ended_by: signal.Signals) -> int:
+    """Return the exit status of a command that runs until a signal.
+
+    0 after SIGTERM, with which supervisors stop a service in order; 130 after Ctrl-C, as shells
+    spell it, so that a script stops, too.
+    """
+    return 0 if ended_by is signal.SIGTERM else 128 + ended_by
 
 
 STOP_SECONDS = 9.0

@@ -7,7 +7,7 @@ from exporter.app import poll_once, serve
 from exporter.cli.flags import add_setting_flags, flag_options, given_flags
 from exporter.cli.printing import complain, print_bytes, tell
 from exporter.cli.progress import shown_waits
-from exporter.cli.running import run, stop_deadline
+from exporter.cli.running import ending_status, run, stop_deadline
 from exporter.clock import SystemClock
 from exporter.logs import configure_logging
 from exporter.settings import Settings, load_settings
@@ -41,8 +41,8 @@ def _serve(arguments: argparse.Namespace) -> int:
     settings = load()
     _log_by(settings)
     with stop_deadline() as on_stopping:
-        run(serve(settings, load=load, on_reloaded=_log_by, on_stopping=on_stopping))
-    return 0
+        ended_by = run(serve(settings, load=load, on_reloaded=_log_by, on_stopping=on_stopping))
+    return ending_status(ended_by)
 
 
 def _once(arguments: argparse.Namespace) -> int:

@@ -105,6 +105,22 @@ async def test_work_that_a_signal_ends_is_not_done(
     assert "Traceback" not in ending.err
 
 
+@pytest.mark.parametrize(("how", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("words", "last_line"),
+    [(("demo", "--users", "5"), "# Ctrl-C"), (("simulate", "--users", "5"), "# Paste")],
+)
+async def test_a_signal_ends_the_demo_and_the_simulator(
+    words: tuple[str, ...], last_line: str, how: signal.Signals, status: int
+) -> None:
+    """They run until a signal, as `serve` does, and end with the same statuses."""
+    async with running_command(*words, "--listen", "127.0.0.1:0") as command:
+        await command.read_until(last_line)
+        ending = await command.stop(how)
+    assert ending.status == status, ending.err
+    assert "Traceback" not in ending.err
+
+
 @pytest.mark.parametrize("command", ["demo", "simulate", "serve"])
 async def test_an_address_that_cannot_be_had_is_a_failure_that_may_pass(
     command: str, tmp_path: Path

@@ -325,16 +325,34 @@ async def test_cipher_suites_are_kept_by_go_s_names(keys: Keys) -> None:
 async def test_no_curve_is_used_that_is_not_listed(
     keys: Keys, preferences: list[str], curve: str, *, is_answered: bool
 ) -> None:
-    """Python's ssl restricts to one curve: of several P-256 or the first; all are no restriction."""
-    context = trusting(keys)
-    context.set_ecdh_curve(curve)
+    """Python's ssl restricts to one curve: of several P-256 or the first; all are no restriction.
+
+    The client is openssl's, because Python before 3.11.3 cannot restrict itself to X25519.
+    """
+    openssl = require_program("openssl")
     wanted: list[Json] = [*preferences]
     async with serve(config=config_of(keys, curve_preferences=wanted)) as served:
-        if is_answered:
-            assert (await get(served, context)).status_code == 200
-        else:
-            async with refused():
-                await get(served, context)
+        client = await asyncio.create_subprocess_exec(
+            *(openssl, "s_client", "-connect", served.server.url.removeprefix("https://")),
+            *("-groups", curve, "-CAfile", keys.authority.cert, "-verify_return_error"),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        status = await client.wait()
+    assert (status == 0) is is_answered
+
+
+async def test_x25519_alone_serves_or_is_refused_by_name(keys: Keys) -> None:
+    """Python before 3.11.3 cannot restrict a server to X25519, and must not crash at it."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).set_ecdh_curve("X25519")
+    except ssl.SSLError:
+        with pytest.raises(ConfigurationError, match="to X25519; add CurveP256"):
+            config_of(keys, curve_preferences=["X25519"])
+    else:
+        async with serve(config=config_of(keys, curve_preferences=["X25519"])) as served:
+            assert (await get(served, trusting(keys))).status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import base64
 import re
 import ssl
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
@@ -150,21 +150,25 @@ def _set_ciphers(context: ssl.SSLContext, section: TlsSection) -> None:
             raise ValueError("cipher_suites: none is of TLS 1.2; write min_version: TLS13")
     if not section.prefer_server_cipher_suites:
         context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
-    curve = _curve_of(section.curve_preferences)
-    if curve:
-        context.set_ecdh_curve(curve)
+    _set_curve(context, section.curve_preferences)
 
 
-def _curve_of(preferences: Sequence[Curve]) -> str | None:
-    """Return the one curve to offer, or None for OpenSSL's own list.
+def _set_curve(context: ssl.SSLContext, preferences: Sequence[Curve]) -> None:
+    """Offer one of the listed curves, or OpenSSL's own list if all four or none are listed.
 
-    Python's ssl can restrict a context to one curve only. Of several P-256 is offered, which
-    every client of TLS 1.3 has to support (RFC 8446, 9.1); if it is not listed, the first one.
-    All four together are no restriction.
+    Python's ssl can restrict a context to one curve only. Of several, P-256 is offered, which
+    every client of TLS 1.3 has to support (RFC 8446, 9.1); without it, the first one that ssl
+    accepts. Before Python 3.11.3, that is not X25519.
     """
     if not preferences or set(preferences) == set(_CURVES):
-        return None
-    return _CURVES["CurveP256" if "CurveP256" in preferences else preferences[0]]
+        return
+    for curve in sorted(preferences, key=lambda one: one != "CurveP256"):
+        with suppress(ssl.SSLError):
+            context.set_ecdh_curve(_CURVES[curve])
+            return
+    raise ValueError(
+        f"curve_preferences: this Python cannot restrict TLS to {preferences[0]}; add CurveP256"
+    )
 
 
 def _tls12_suites(names: Sequence[str]) -> list[str]:
