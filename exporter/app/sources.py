@@ -6,7 +6,7 @@ from exporter.app.status import status_page
 from exporter.app.workshop import Workshop
 from exporter.exposition import Scrape
 from exporter.polling.account import AccountPoller
-from exporter.web import StatusPage
+from exporter.status import StatusPage
 
 
 def scrape_now(

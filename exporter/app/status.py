@@ -15,7 +15,7 @@ from exporter.polling.priority import Pause, PauseReason
 from exporter.polling.rank import Want
 from exporter.polling.resource import Resource, ResourceName
 from exporter.risk.model import RiskLevel
-from exporter.web import (
+from exporter.status import (
     Access,
     AccountStatus,
     BacklogStatus,

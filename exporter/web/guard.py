@@ -10,8 +10,7 @@ from aiohttp import web
 
 from exporter.clock import Clock
 from exporter.web.auth import BasicAuth, TooManyChecksError
-from exporter.web.config import WebConfig
-from exporter.web.rate import TokenBucket
+from exporter.web.config import RateLimit, WebConfig
 from exporter.web.responses import Headers, answer_text
 
 _CHALLENGE = {"WWW-Authenticate": 'Basic realm="cloudflare-risk-exporter", charset="UTF-8"'}
@@ -97,7 +96,7 @@ class Guard:
             return answer_text(
                 "The client certificate bears no allowed name", status=403, headers=headers
             )
-        refusal = await self._refuse_stranger(request, headers) if self._needs_password else None
+        refusal = await self._authenticate(request, headers) if self._needs_password else None
         return refusal or self._refuse_reload(request, headers)
 
     def _refuse_reload(self, request: web.BaseRequest, headers: Headers) -> web.Response | None:
@@ -136,7 +135,7 @@ class Guard:
             for origin in request.headers.getall("Origin", [])
         )
 
-    async def _refuse_stranger(
+    async def _authenticate(
         self, request: web.BaseRequest, headers: Headers
     ) -> web.Response | None:
         authorization = request.headers.get("Authorization", "")
@@ -191,3 +190,24 @@ def _names_of_client(request: web.BaseRequest) -> Iterator[str]:
             yield str(ip_address(str(name)))
         elif kind in {"DNS", "email", "URI"}:
             yield str(name)
+
+
+class TokenBucket:
+    """Holds a token for each request that may be answered now; full at first."""
+
+    def __init__(self, limit: RateLimit, clock: Clock) -> None:
+        self._limit = limit
+        self._clock = clock
+        self._tokens = float(limit.burst)
+        self._counted_at = clock.monotonic()
+
+    def take(self) -> bool:
+        """Take a token for one request; False where there is none."""
+        now = self._clock.monotonic()
+        gained = (now - self._counted_at) / self._limit.interval_seconds
+        self._tokens = min(self._tokens + gained, float(self._limit.burst))
+        self._counted_at = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True

@@ -1,18 +1,47 @@
-"""Which path answers what."""
+"""The routes, and what they need from the rest of the program."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
+from typing import Protocol
 
 from aiohttp import web
 
 from exporter.clock import Clock
+from exporter.exposition import Scrape
+from exporter.status import StatusPage
 from exporter.web.guard import RELOAD_PATH
 from exporter.web.pages import render_status_page
 from exporter.web.responses import Headers, answer_html, answer_text
 from exporter.web.scrapes import ScrapeEndpoint
-from exporter.web.sources import WebSources
 
 Endpoint = Callable[[web.BaseRequest, Headers], Awaitable[web.StreamResponse]]
+
+
+class WebSources(Protocol):
+    """Answers for the routes. All but `reload` answer from memory, at once."""
+
+    def scrape(self, *, openmetrics: bool, gzip: bool, names: frozenset[str] | None) -> Scrape:
+        """What a scrape is answered now; of the families in `names` alone unless None."""
+        ...
+
+    def healthy(self) -> bool:
+        """Whether every task of the exporter runs; never false because of Cloudflare."""
+        ...
+
+    def ready(self) -> bool:
+        """Whether every account's first poll has ended, well or badly."""
+        ...
+
+    def status(self) -> StatusPage:
+        """What the status page tells now."""
+        ...
+
+    async def reload(self) -> str | None:
+        """Read the configuration again: None, or what is wrong with it and nothing changed.
+
+        The text goes to whoever asked, so it must hold no secret.
+        """
+        ...
 
 
 class Routes:

@@ -1,8 +1,10 @@
 """`/metrics`: sends what is rendered already; large scrapes to a bounded number of readers."""
 
 import asyncio
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import structlog
 from aiohttp import web
@@ -10,13 +12,42 @@ from aiohttp import web
 from exporter.clock import Clock
 from exporter.exposition import Scrape
 from exporter.gate import ScrapeGate
-from exporter.web.negotiation import ScrapeWish, read_scrape_wish
 from exporter.web.responses import Headers, answer_text
-from exporter.web.sources import WebSources
 
 _log = structlog.get_logger(__name__)
 
 _RETRY_AFTER_SECONDS = 5
+_WEIGHT = re.compile(r"(?:0(?:\.\d{0,3})?|1(?:\.0{0,3})?)", re.ASCII)
+_LONGEST_HEADER = 2048  # some eight times that of any Prometheus
+_OPENMETRICS = "application/openmetrics-text"
+_OPENMETRICS_VERSIONS = frozenset({"", "1.0.0"})
+_TEXT_VERSIONS = frozenset({"", "0.0.4"})
+
+
+@dataclass(frozen=True, slots=True)
+class ScrapeOptions:
+    """How a scrape is to be answered; `names` is None where all families are wanted."""
+
+    openmetrics: bool
+    gzip: bool
+    names: frozenset[str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """One element of an Accept header, in lower case, without its weight."""
+
+    value: str
+    parameters: Mapping[str, str]
+    weight: float
+
+
+class ScrapeSource(Protocol):
+    """Render one scrape from memory, at once."""
+
+    def __call__(self, *, openmetrics: bool, gzip: bool, names: frozenset[str] | None) -> Scrape:
+        """Return a scrape of the families in `names`, or of all of them if it is None."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +82,9 @@ class ScrapeEndpoint:
     """Answers scrapes, counting them at the gate."""
 
     def __init__(
-        self, sources: WebSources, *, gate: ScrapeGate, clock: Clock, limits: ScrapeLimits
+        self, scrape: ScrapeSource, *, gate: ScrapeGate, clock: Clock, limits: ScrapeLimits
     ) -> None:
-        self._sources = sources
+        self._scrape = scrape
         self._gate = gate
         self._clock = clock
         self._limits = limits
@@ -68,9 +99,9 @@ class ScrapeEndpoint:
         now = self._clock.monotonic()
         sending = _Sending(request, began_at=now, progressed_at=now)
         with self._gate.sending():
-            wish = _wish(request)
-            scrape = self._sources.scrape(
-                openmetrics=wish.openmetrics, gzip=wish.gzip, names=wish.names
+            options = _options(request)
+            scrape = self._scrape(
+                openmetrics=options.openmetrics, gzip=options.gzip, names=options.names
             )
             needs_slot = scrape.length > self._limits.small_bytes and request.method != "HEAD"
             if needs_slot and not self._take_slot(sending):
@@ -80,7 +111,7 @@ class ScrapeEndpoint:
                     headers={**headers, "Retry-After": str(_RETRY_AFTER_SECONDS)},
                 )
             try:
-                response = _head(scrape, gzip=wish.gzip, headers=headers)
+                response = _head(scrape, gzip=options.gzip, headers=headers)
                 await response.prepare(request)
                 is_head = request.method == "HEAD"
                 if not is_head and await self._send(sending, response, scrape.pieces):
@@ -160,8 +191,8 @@ class ScrapeEndpoint:
         return True
 
 
-def _wish(request: web.BaseRequest) -> ScrapeWish:
-    return read_scrape_wish(
+def _options(request: web.BaseRequest) -> ScrapeOptions:
+    return read_scrape_options(
         accept=",".join(request.headers.getall("Accept", [])),
         accept_encoding=",".join(request.headers.getall("Accept-Encoding", [])),
         names=request.query.getall("name[]", []),
@@ -180,3 +211,66 @@ def _head(scrape: Scrape, *, gzip: bool, headers: Headers) -> web.StreamResponse
     if gzip:
         response.headers["Content-Encoding"] = "gzip"
     return response
+
+
+def read_scrape_options(
+    *, accept: str, accept_encoding: str, names: Sequence[str]
+) -> ScrapeOptions:
+    """Read both headers, several of one name joined by commas, and the values of `name[]`.
+
+    A blank name is as if not sent.
+    """
+    wanted = frozenset(filter(None, names))
+    return ScrapeOptions(
+        openmetrics=_prefers_openmetrics(accept),
+        gzip=_takes_gzip(accept_encoding),
+        names=wanted or None,
+    )
+
+
+def _prefers_openmetrics(accept: str) -> bool:
+    """Whether OpenMetrics 1.0.0 is asked for by name, and text 0.0.4 not rather.
+
+    Nobody gets OpenMetrics by a wildcard: what can read it says so. Where neither is taken the
+    answer is text nevertheless, because a person with a browser would rather see it than a 406.
+    """
+    choices = tuple(_choices(accept))
+    openmetrics = _weight(choices, _OPENMETRICS, _OPENMETRICS_VERSIONS)
+    if not openmetrics:
+        return False
+    text = _weight(choices, "text/plain", _TEXT_VERSIONS)
+    if text is None:
+        text = _weight(choices, "text/*", frozenset({""}))
+    return text is None or openmetrics >= text
+
+
+def _weight(choices: Sequence[_Choice], media_type: str, versions: frozenset[str]) -> float | None:
+    """The highest weight of a type in one of these versions, or None where it is not named."""
+    return max(
+        (
+            choice.weight
+            for choice in choices
+            if choice.value == media_type and choice.parameters.get("version", "") in versions
+        ),
+        default=None,
+    )
+
+
+def _takes_gzip(accept_encoding: str) -> bool:
+    weights = {choice.value: choice.weight for choice in _choices(accept_encoding)}
+    gzip = weights.get("gzip", weights.get("x-gzip", weights.get("*", 0.0)))
+    return gzip > 0 and gzip >= weights.get("identity", 0.0)
+
+
+def _choices(header: str) -> Iterator[_Choice]:
+    if len(header) > _LONGEST_HEADER:
+        return
+    for element in header.split(","):
+        value, *rest = (part.strip() for part in element.lower().split(";"))
+        parameters = {
+            name.strip(): given.strip().strip('"')
+            for name, _, given in (part.partition("=") for part in rest)
+        }
+        weight = parameters.pop("q", "1")
+        if value and _WEIGHT.fullmatch(weight):
+            yield _Choice(value, parameters, float(weight))

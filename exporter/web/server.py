@@ -1,31 +1,32 @@
 """The server: accepts connections, and the order of what happens to a request."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from socket import socket
+import errno
+import socket
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from ipaddress import ip_address
 from typing import Never
 
 import structlog
 from aiohttp import web
 
 from exporter.clock import Clock
+from exporter.errors import ListenError
 from exporter.gate import ScrapeGate
 from exporter.settings import ListenAddress
 from exporter.web.auth import BasicAuth
 from exporter.web.config import WebConfig
-from exporter.web.guard import Guard, OwnHosts, RequestPolicy
-from exporter.web.listening import bound_port, is_loopback, open_listeners
-from exporter.web.protocol import (
+from exporter.web.connections import (
     MAX_CONNECTIONS,
     Client,
     ConnectionTable,
-    QuietConnection,
+    RequestHandler,
 )
+from exporter.web.guard import Guard, OwnHosts, RequestPolicy
 from exporter.web.responses import COMMON_HEADERS, SERVER_HEADERS, Headers
-from exporter.web.routes import Routes
+from exporter.web.routes import Routes, WebSources
 from exporter.web.scrapes import ScrapeEndpoint, ScrapeLimits
-from exporter.web.sources import WebSources
 
 _log = structlog.get_logger(__name__)
 
@@ -44,7 +45,7 @@ class WebServer:
         routes: Routes,
         *,
         listen: ListenAddress,
-        listeners: Sequence[socket],
+        listeners: Sequence[socket.socket],
         config: WebConfig,
         policy: RequestPolicy,
         table: ConnectionTable,
@@ -126,7 +127,7 @@ class WebServer:
         headers = {**COMMON_HEADERS, **config.headers, **SERVER_HEADERS}
         self._headers: Headers = {name: value for name, value in headers.items() if value}
 
-    async def _accept(self, listener: socket) -> Never:
+    async def _accept(self, listener: socket.socket) -> Never:
         """Accept connections for ever, and close at once those that are too many."""
         loop = asyncio.get_running_loop()
         listener.setblocking(False)
@@ -147,7 +148,7 @@ class WebServer:
             # Let the connections that were accepted before read what has arrived.
             await asyncio.sleep(0)
 
-    async def _open(self, connection: socket, client: Client) -> None:
+    async def _open(self, connection: socket.socket, client: Client) -> None:
         """Shake hands where TLS is on, and hand the connection over to its protocol."""
         if connection.fileno() < 0:
             return  # evicted already
@@ -157,7 +158,7 @@ class WebServer:
         tls = self._tls
         try:
             _, protocol = await asyncio.get_running_loop().connect_accepted_socket(
-                lambda: QuietConnection(self._connections, client, self._table),
+                lambda: RequestHandler(self._connections, client, self._table),
                 connection,
                 ssl=tls,
             )
@@ -171,7 +172,7 @@ class WebServer:
             if tls is not self._tls:
                 protocol.close()
 
-    def _discard(self, connection: socket, client: Client) -> None:
+    def _discard(self, connection: socket.socket, client: Client) -> None:
         self._table.remove(client)
         connection.close()
 
@@ -210,7 +211,9 @@ async def run_web(
     `connections` bounds how many there are at once. Raises ListenError if `listen` is taken, is
     not one of this machine or cannot be resolved.
     """
-    scrapes = ScrapeEndpoint(sources, gate=gate, clock=clock, limits=limits or ScrapeLimits())
+    scrapes = ScrapeEndpoint(
+        sources.scrape, gate=gate, clock=clock, limits=limits or ScrapeLimits()
+    )
     routes = Routes(sources, scrapes, clock)
     failure: Exception | None = None
     with open_listeners(listen) as listeners:
@@ -235,3 +238,68 @@ async def run_web(
                 stopped.set()
     if failure is not None:
         raise failure
+
+
+_BACKLOG = 128
+
+
+@contextmanager
+def open_listeners(listen: ListenAddress) -> Iterator[tuple[socket.socket, ...]]:
+    """Listen on every address that `listen` means, all on one port, until the block ends.
+
+    A name may mean several addresses (localhost usually two). Port 0 becomes a free one. Raises
+    ListenError if the address is taken, is not one of this machine or cannot be resolved.
+    """
+    with ExitStack() as opened:
+        try:
+            sockets = _open_all(listen, opened)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise ListenError(f"cannot listen on {listen}: {reason}") from error
+        yield sockets
+
+
+def _open_all(listen: ListenAddress, opened: ExitStack) -> tuple[socket.socket, ...]:
+    if not listen.host:
+        return (opened.enter_context(_open_everywhere(listen.port)),)
+    port = listen.port
+    sockets: list[socket.socket] = []
+    for family, host in _addresses(listen.host):
+        sockets.append(opened.enter_context(_open(family, host, port)))
+        port = bound_port(sockets[0])
+    return tuple(sockets)
+
+
+def bound_port(listener: socket.socket) -> int:
+    """Return the port a socket listens on."""
+    port: int = listener.getsockname()[1]
+    return port
+
+
+def is_loopback(listener: socket.socket) -> bool:
+    """Whether only this machine can connect to the socket."""
+    host: str = listener.getsockname()[0]
+    return ip_address(host.partition("%")[0]).is_loopback
+
+
+def _open_everywhere(port: int) -> socket.socket:
+    """Listen on every interface, by IPv6 and IPv4 where the machine has both."""
+    if socket.has_dualstack_ipv6():
+        try:
+            return socket.create_server(
+                ("::", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=_BACKLOG
+            )
+        except OSError as error:
+            if error.errno != errno.EADDRNOTAVAIL:
+                raise
+    return socket.create_server(("0.0.0.0", port), backlog=_BACKLOG)  # noqa: S104  # asked for
+
+
+def _addresses(host: str) -> list[tuple[socket.AddressFamily, str]]:
+    """Return what a host name means, each address once, in the resolver's order."""
+    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    return list(dict.fromkeys((family, str(address[0])) for family, *_, address in found))
+
+
+def _open(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
+    return socket.create_server((host, port), family=family, backlog=_BACKLOG)

@@ -1,7 +1,7 @@
 """What the status page says of requests that wait: a pause, pacing, or nothing."""
 
 from exporter.app.status import status_page
-from exporter.web import AccountStatus, BacklogStatus
+from exporter.status import AccountStatus, BacklogStatus
 from tests.support.answers import row, summary
 from tests.support.clock import LoopClock, in_fake_time
 from tests.support.polling import Exporter, polling_in, settings_of, workshop_of

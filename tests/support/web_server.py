@@ -12,16 +12,8 @@ from exporter.clock import Clock, SystemClock
 from exporter.exposition import Exposition, Scrape
 from exporter.gate import ScrapeGate
 from exporter.settings import ListenAddress
-from exporter.web import (
-    AccountStatus,
-    ConnectionTable,
-    RequestPolicy,
-    ScrapeLimits,
-    StatusPage,
-    WebConfig,
-    WebServer,
-    run_web,
-)
+from exporter.status import AccountStatus, StatusPage
+from exporter.web import ConnectionTable, RequestPolicy, ScrapeLimits, WebConfig, WebServer, run_web
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"

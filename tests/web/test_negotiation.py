@@ -1,6 +1,6 @@
 import pytest
 
-from exporter.web.negotiation import read_scrape_wish
+from exporter.web.scrapes import read_scrape_options
 
 PROMETHEUS_2_42 = (
     "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
@@ -48,7 +48,7 @@ FIREFOX = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 )
 def test_openmetrics_is_for_whoever_names_it(accept: str, *, openmetrics: bool) -> None:
     """A scraper that gets a format it cannot read loses the whole scrape."""
-    wish = read_scrape_wish(accept=accept, accept_encoding="", names=())
+    wish = read_scrape_options(accept=accept, accept_encoding="", names=())
     assert wish.openmetrics is openmetrics
 
 
@@ -74,14 +74,14 @@ def test_openmetrics_is_for_whoever_names_it(accept: str, *, openmetrics: bool) 
 )
 def test_gzip_is_for_whoever_takes_it(accept_encoding: str, *, gzip: bool) -> None:
     """q=0 is a refusal, not a low wish (RFC 9110, 12.4.2)."""
-    wish = read_scrape_wish(accept="", accept_encoding=accept_encoding, names=())
+    wish = read_scrape_options(accept="", accept_encoding=accept_encoding, names=())
     assert wish.gzip is gzip
 
 
 @pytest.mark.parametrize(("length", "is_read"), [(2048, True), (2049, False)])
 def test_a_header_of_a_length_nobody_needs_is_as_if_not_sent(length: int, *, is_read: bool) -> None:
     """A megabyte of commas, in many lines of one name, would hold the loop for seconds."""
-    wish = read_scrape_wish(
+    wish = read_scrape_options(
         accept="application/openmetrics-text".ljust(length, ","),
         accept_encoding="gzip".ljust(length, ","),
         names=(),
@@ -91,10 +91,12 @@ def test_a_header_of_a_length_nobody_needs_is_as_if_not_sent(length: int, *, is_
 
 def test_no_names_are_all_families() -> None:
     """A scrape without `name[]` is the usual one, not an empty one."""
-    assert read_scrape_wish(accept="", accept_encoding="", names=()).names is None
+    assert read_scrape_options(accept="", accept_encoding="", names=()).names is None
 
 
 def test_a_blank_name_is_as_if_not_sent() -> None:
     """A form with an empty field asks for everything, as prometheus-client understands it."""
-    assert read_scrape_wish(accept="", accept_encoding="", names=("",)).names is None
-    assert read_scrape_wish(accept="", accept_encoding="", names=("", "a")).names == frozenset("a")
+    assert read_scrape_options(accept="", accept_encoding="", names=("",)).names is None
+    assert read_scrape_options(accept="", accept_encoding="", names=("", "a")).names == frozenset(
+        "a"
+    )

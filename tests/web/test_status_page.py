@@ -8,10 +8,11 @@ from html.parser import HTMLParser
 import pytest
 
 from exporter.risk.model import RiskLevel
-from exporter.web import (
+from exporter.status import (
     Access,
     AccountStatus,
     BacklogStatus,
+    Condition,
     FailureStatus,
     PauseStatus,
     QuotaStatus,
@@ -21,7 +22,6 @@ from exporter.web import (
 from exporter.web.pages import render_status_page
 from exporter.web.pages.style import STYLE
 from exporter.web.pages.words import span
-from exporter.web.status import Condition
 
 NOW = 1_700_000_000.0
 USERS = {RiskLevel.HIGH: 3, RiskLevel.MEDIUM: 20, RiskLevel.LOW: 1000, RiskLevel.UNKNOWN: 0}

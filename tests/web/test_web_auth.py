@@ -9,7 +9,7 @@ import pytest
 
 from exporter.web import WebConfig
 from exporter.web.auth import BasicAuth, CheckQueue, TooManyChecksError, origin_of
-from exporter.web.rate import RateLimit
+from exporter.web.config import RateLimit
 from tests.support.manual_clock import ManualClock
 from tests.support.web_server import serve, users
 

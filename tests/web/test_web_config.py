@@ -5,7 +5,7 @@ import pytest
 
 from exporter.errors import ConfigurationError
 from exporter.web import read_web_config
-from exporter.web.rate import RateLimit
+from exporter.web.config import RateLimit
 
 HASH = "$2y$04$" + "." * 53
 

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from exporter.clock import Clock
 from exporter.web import ConnectionTable, WebConfig, connection_limit
-from exporter.web.protocol import KEEP_ALIVE_SECONDS, MAX_CONNECTIONS, REQUEST_SECONDS
+from exporter.web.connections import KEEP_ALIVE_SECONDS, MAX_CONNECTIONS, REQUEST_SECONDS
 from tests.support.certificates import make_certificate
 from tests.support.manual_clock import ManualClock
 from tests.support.processes import until

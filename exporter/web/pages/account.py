@@ -3,6 +3,15 @@
 from collections.abc import Iterator
 
 from exporter.risk.model import LISTED_LEVELS, RiskLevel
+from exporter.status import (
+    Access,
+    AccountStatus,
+    Condition,
+    FailureStatus,
+    PauseStatus,
+    QuotaStatus,
+    ResourceStatus,
+)
 from exporter.web.pages.markup import Markup, element, join
 from exporter.web.pages.words import (
     ago,
@@ -13,15 +22,6 @@ from exporter.web.pages.words import (
     number,
     sentence,
     span,
-)
-from exporter.web.status import (
-    Access,
-    AccountStatus,
-    Condition,
-    FailureStatus,
-    PauseStatus,
-    QuotaStatus,
-    ResourceStatus,
 )
 
 FAILURES_SHOWN = 5

@@ -2,12 +2,12 @@
 
 from collections import Counter
 
+from exporter.status import Condition, StatusPage
 from exporter.web.pages.account import render_account
 from exporter.web.pages.markup import Markup, element, join
 from exporter.web.pages.overview import render_overview
 from exporter.web.pages.style import STYLE
 from exporter.web.pages.words import counted, moment, number
-from exporter.web.status import Condition, StatusPage
 
 REFRESH_SECONDS = 15
 """How often the page loads itself again; it can be stopped, as WCAG 2.2 wants it (2.2.2)."""

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Iterator
 
 from exporter.risk.model import RiskLevel
+from exporter.status import AccountStatus
 from exporter.web.pages.account import anchor, condition_badge
 from exporter.web.pages.markup import Markup, element
 from exporter.web.pages.words import ago, number
-from exporter.web.status import AccountStatus
 
 _UNKNOWN = "-"
 

@@ -196,7 +196,7 @@ def _is_late(client: Client, now: float) -> bool:
     return client.deadline is not None and now >= client.deadline
 
 
-class QuietConnection(web.RequestHandler):
+class RequestHandler(web.RequestHandler):
     """One connection; what aiohttp itself answers carries our headers and no detail."""
 
     __slots__ = ("_client", "_table")

@@ -7,14 +7,73 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from difflib import get_close_matches
+from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Annotated, Literal
 
 import structlog
-
-from exporter.web.config.schema import ClientAuth, Curve, TlsSection
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 _log = structlog.get_logger(__name__)
+
+
+class Section(BaseModel):
+    """A section of the web configuration file; an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class ClientAuth(StrEnum):
+    """Go's policies for client certificates."""
+
+    NONE = "NoClientCert"
+    REQUEST = "RequestClientCert"
+    REQUIRE_ANY = "RequireAnyClientCert"
+    REQUIRE_ANY_OLD_NAME = "RequireClientCert"
+    VERIFY_IF_GIVEN = "VerifyClientCertIfGiven"
+    REQUIRE_AND_VERIFY = "RequireAndVerifyClientCert"
+
+
+def _verifying(policy: ClientAuth) -> ClientAuth:
+    if policy in {ClientAuth.REQUIRE_ANY, ClientAuth.REQUIRE_ANY_OLD_NAME}:
+        raise ValueError(
+            f"{policy} is not supported: Python's ssl accepts no client certificate without"
+            f" verifying it; use {ClientAuth.REQUIRE_AND_VERIFY}"
+        )
+    return policy
+
+
+def _modern(version: str) -> str:
+    if version in {"TLS10", "TLS11"}:
+        raise ValueError(f"{version} is not offered; use TLS12 or TLS13")
+    return version
+
+
+_TlsVersion = Annotated[
+    Literal["TLS10", "TLS11", "TLS12", "TLS13"],
+    AfterValidator(_modern),
+]
+Curve = Literal["CurveP256", "CurveP384", "CurveP521", "X25519"]
+
+
+class TlsSection(Section):
+    """`tls_server_config`; paths are relative to the file's folder."""
+
+    cert: str = ""
+    key: SecretStr = SecretStr("")
+    client_ca: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+    client_auth_type: Annotated[ClientAuth, AfterValidator(_verifying)] = ClientAuth.NONE
+    client_ca_file: str = ""
+    client_allowed_sans: list[str] = Field(default_factory=list)
+    min_version: _TlsVersion = "TLS12"
+    max_version: _TlsVersion = "TLS13"
+    cipher_suites: list[str] = Field(default_factory=list)
+    prefer_server_cipher_suites: bool = True
+    curve_preferences: list[Curve] = Field(default_factory=list)
+
 
 # Go's names, of https://pkg.go.dev/crypto/tls#CipherSuites, and OpenSSL's.
 _TLS12_SUITES = {
