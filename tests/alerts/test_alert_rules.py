@@ -23,7 +23,7 @@ DASHBOARD_ROOT = "https://grafana.example.com/d/"
 UNWATCHED = ROOT / "tests" / "alerts" / "unwatched.yml"
 CASES = ROOT / "tests" / "alerts" / "rules"
 
-SECTIONS = ("## Meaning", "## Impact", "## How to look", "## What to do")
+SECTIONS = ("## Meaning", "## Impact", "## Diagnosis", "## Actions")
 
 each_alert = pytest.mark.parametrize("alert", ALERTS.values(), ids=ALERTS)
 
