@@ -24,7 +24,7 @@ TOOL_REQUESTS = 840 // TENTH
 _ACTIVITY = {"events_per_minute": 100, "bursts_per_hour": 0, "resets_per_hour": 0}
 """As many in a tenth of the time, by a tenth of the users."""
 
-_TOOL = "the other tool"
+_TOOL = "the other client"
 _EXPORTER = "the exporter"
 
 

@@ -12,7 +12,7 @@ from grafana.variables import account
 OVERVIEW: Final = Board(
     uid="cloudflare-risk-overview",
     title="Cloudflare risk / Overview",
-    description="The risk of the users of Cloudflare Zero Trust accounts, and who changed what.",
+    description="Risk of the users of Cloudflare Zero Trust accounts, and changes of the configuration.",
     variables=(account(),),
     sections=(NOW, USERS_AT_RISK, EVENTS, ADMINISTRATION),
 )

@@ -36,8 +36,7 @@ _CHANGES: Final = " + ".join(
 def _resets() -> stat.Panel:
     return number(
         "Resets",
-        "Risk scores that somebody cleared, in the time range shown. Many of them deserve a"
-        " question.",
+        "Risk scores cleared in the time range shown.",
         counted(RESETS),
         unit=COUNT,
         span=6,
@@ -47,7 +46,7 @@ def _resets() -> stat.Panel:
 def _behaviors_disabled() -> stat.Panel:
     return number(
         "Behaviors disabled",
-        "Behaviors that raise nobody's level now, because they are switched off.",
+        "Behaviors that are disabled and raise no risk level.",
         f"sum(1 - {now(BEHAVIOR_ENABLED)})",
         unit=COUNT,
         span=6,
@@ -57,7 +56,7 @@ def _behaviors_disabled() -> stat.Panel:
 def _behaviors_changed() -> stat.Panel:
     return number(
         "Behavior settings changed",
-        "How often a behavior was switched on or off or its level set, in the time range shown.",
+        "How often a behavior was enabled or disabled, or its level was changed, in the time range shown.",
         f"sum({_CHANGES})",
         unit=COUNT,
         span=6,
@@ -68,7 +67,7 @@ def _integrations_inactive() -> stat.Panel:
     return (
         number(
             "Integrations inactive",
-            "Integrations, such as Okta tenants, that are no longer sent risk levels.",
+            "Integrations, such as Okta tenants, that receive no risk levels.",
             f"sum(1 - {now(INTEGRATION_ACTIVE)})",
             unit=COUNT,
             span=6,
@@ -81,7 +80,7 @@ def _integrations_inactive() -> stat.Panel:
 def _resets_over_time() -> timeseries.Panel:
     return counts(
         "Resets by account",
-        "Risk scores that somebody cleared, per interval.",
+        "Risk scores cleared, per interval.",
         Query(growth(RESETS, window=RATE, by="account"), "{{account}}"),
     )
 
@@ -91,8 +90,8 @@ def _behaviors_over_time() -> timeseries.Panel:
     panel = coloured_by_level(
         areas(
             "Behaviors by the level they give",
-            "A step says that somebody changed the configuration: switched a behavior on or"
-            " off, or raised or lowered its level.",
+            "A step is a change of the configuration: a behavior was enabled or disabled, or its level"
+            " was changed.",
             *(Query(at_level(f"({_GIVES})", level), name) for level, name in legends.items()),
             unit=COUNT,
         ).decimals(0)
@@ -103,8 +102,8 @@ def _behaviors_over_time() -> timeseries.Panel:
 def _behaviors() -> table.Panel:
     return rows(
         "Behaviors",
-        "What each behavior is set to now, and how often that changed in the time range shown;"
-        " the changed ones first.",
+        "The configuration of each behavior, and how often it changed in the time range shown;"
+        " changed behaviors first.",
         f"sort_desc(({_CHANGES})"
         f" * on ({_BEHAVIOR}) group_left (level) {as_label('level', _GIVES, of=_BEHAVIOR)}"
         f" * on ({_BEHAVIOR}) group_left (name, description) {now(BEHAVIOR_INFO)})",
@@ -122,7 +121,7 @@ def _integrations() -> table.Panel:
     return (
         rows(
             "Integrations",
-            "What is sent risk levels, inactive ones first.",
+            "Receivers of risk levels, inactive ones first.",
             f"sort({now(INTEGRATION_ACTIVE)}"
             f" * on ({_INTEGRATION}) group_left (created) {created}"
             f" * on ({_INTEGRATION}) group_left (integration_type, tenant_url, reference_id)"

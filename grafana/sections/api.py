@@ -22,7 +22,7 @@ from grafana.palette import GOLD, RED, thresholds
 from grafana.panels import COUNT, Query, counts, lines, number, steps
 from grafana.queries import RATE, growth, now, quantile, series
 
-_UNTOLD: Final = "not told"
+_UNREPORTED: Final = "not reported"
 _ANSWERED_WELL: Final = 'code=~"2.."'
 
 
@@ -42,7 +42,7 @@ def _left() -> stat.Panel:
     )
     # Below half the exporter's own default share is touched; below a tenth everybody is near 429.
     marks = thresholds(RED, (0.1, GOLD), (0.5, "text"))
-    return panel.decimals(0).no_value(_UNTOLD).thresholds(marks)
+    return panel.decimals(0).no_value(_UNREPORTED).thresholds(marks)
 
 
 def _window() -> stat.Panel:
@@ -54,7 +54,7 @@ def _window() -> stat.Panel:
             unit="s",
             span=6,
         )
-        .no_value(_UNTOLD)
+        .no_value(_UNREPORTED)
         .decimals(0)
     )
 
@@ -63,8 +63,8 @@ def _paused_share() -> stat.Panel:
     return (
         number(
             "Time paused",
-            "The part of the last ten minutes in which requests were held back, whatever the reason,"
-            " of the account with most.",
+            "The part of the last ten minutes in which requests were held back for any reason, for the"
+            " account with the most.",
             f"max(sum by (account) (rate({series(API_PAUSED)}[10m])))",
             unit="percentunit",
             span=6,
@@ -80,7 +80,7 @@ def _errors_share() -> stat.Panel:
     return (
         number(
             "Requests failing",
-            "The part of the requests of the last ten minutes that were not answered well.",
+            "The part of the requests of the last ten minutes without a successful response.",
             f"1 - {good} / {answers}",
             unit="percentunit",
             span=6,
@@ -105,7 +105,7 @@ def _requests() -> timeseries.Panel:
     return counts(
         "Requests by operation and answer",
         "Requests sent to the API per interval, by operation and HTTP status, or the reason why"
-        " no answer came; and the rows of good answers that nobody could understand.",
+        " no answer came; and the rows of successful responses that could not be read.",
         Query(growth(API_REQUESTS, window=RATE, by="operation, code"), "{{operation}} {{code}}"),
         Query(growth(UNREADABLE_ROWS, window=RATE, by="operation"), "{{operation}} rows skipped"),
     )
@@ -114,8 +114,8 @@ def _requests() -> timeseries.Panel:
 def _durations() -> timeseries.Panel:
     return lines(
         "Duration of requests, 95th percentile",
-        "How long requests took with the body of the answer: 95 of 100 in the last ten minutes"
-        " took no longer.",
+        "95th percentile of the duration of requests in the last ten minutes, including the body of the"
+        " response.",
         Query(quantile(0.95, API_REQUEST_DURATION, by="operation"), "{{operation}}"),
         unit="s",
     )
@@ -125,7 +125,7 @@ def _paused() -> timeseries.Panel:
     return lines(
         "Time paused by reason",
         "The part of the time in which requests were held back: rate_limited because the API"
-        " said so, budget to stay within the exporter's share.",
+        " answered 429, budget to stay within the exporter's share.",
         Query(
             f"sum by (account, reason) (rate({series(API_PAUSED)}[{RATE}]))",
             "{{account}} {{reason}}",

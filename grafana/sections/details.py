@@ -18,7 +18,7 @@ from grafana.queries import now, quantile, series
 _LOGARITHMIC: Final = common.ScaleDistributionConfig().type(ScaleDistribution.LOG).log(10)
 """Most events are seen within seconds; those the API is late with, hours later."""
 
-_RANKS: Final = {0.5: "half", 0.9: "90 of 100", 0.99: "99 of 100"}
+_RANKS: Final = {0.5: "median", 0.9: "90th percentile", 0.99: "99th percentile"}
 
 
 def _pending() -> timeseries.Panel:
@@ -46,8 +46,8 @@ def _oldest() -> timeseries.Panel:
 def _delay() -> timeseries.Panel:
     return lines(
         "Detection delay",
-        "From an event's own time to the moment it is exposed: so many events of the last ten"
-        " minutes were shown within that time. No line where there were no events.",
+        "From an event's timestamp to the time it is exposed, for events of the last ten minutes."
+        " Without events there is no line.",
         *(Query(quantile(rank, DETECTION_DELAY), name) for rank, name in _RANKS.items()),
         unit="s",
     ).scale_distribution(_LOGARITHMIC)
@@ -57,7 +57,7 @@ def _withheld() -> timeseries.Panel:
     return (
         areas(
             "Users without series of their own",
-            "Users who are in every sum but have no series: limit, there are too many of them;"
+            "Users who are in all aggregates but have no series: limit, there are too many of them;"
             " min_level, their level is below the configured one.",
             Query(now(USERS_WITHHELD), "{{account}} {{reason}}"),
             unit=COUNT,

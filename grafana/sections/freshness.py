@@ -30,7 +30,7 @@ _UP: Final = words({1: ("up", BLUE), 0: ("failing", RED)})
 def _targets_down() -> stat.Panel:
     return number(
         "Exporters down",
-        "Exporters that Prometheus could not scrape last time.",
+        "Exporters whose last scrape failed.",
         'sum(1 - up{job=~"$job", instance=~"$instance"})',
         unit=COUNT,
         span=4,
@@ -52,7 +52,7 @@ def _configuration() -> stat.Panel:
     panel = number(
         "Last reload",
         "Whether the configuration was accepted when it was last read; a refused one leaves the"
-        " one before in force.",
+        " previous one in use.",
         f"min({series(CONFIG_RELOAD_SUCCESSFUL)})",
         unit="none",
         span=4,
@@ -63,7 +63,7 @@ def _configuration() -> stat.Panel:
 def _configuration_read() -> stat.Panel:
     return number(
         "Configuration read",
-        "When the configuration in force was read.",
+        "When the present configuration was read.",
         milliseconds(f"min({series(CONFIG_RELOAD_SUCCESS)})"),
         unit="dateTimeFromNow",
         span=4,
@@ -73,7 +73,7 @@ def _configuration_read() -> stat.Panel:
 def _running_since() -> stat.Panel:
     return number(
         "Started",
-        "When the exporter was started; of several, the latest.",
+        "When the exporter was started; the latest of several.",
         milliseconds('max(process_start_time_seconds{job=~"$job", instance=~"$instance"})'),
         unit="dateTimeFromNow",
         span=4,
@@ -83,7 +83,7 @@ def _running_since() -> stat.Panel:
 def _resources() -> table.Panel:
     return rows(
         "Resources",
-        "When each resource of each account was last read, the longest ago first. Users' details"
+        "Time since each resource of each account was last read, longest first. Users' details"
         " are read when a user's summary changed, and again after the interval.",
         f"sort_desc(time() - {now(LAST_SUCCESS)}"
         f" * on ({_RESOURCE}) group_left (up)"
@@ -105,9 +105,9 @@ def _resources() -> table.Panel:
 def _age() -> timeseries.Panel:
     return lines(
         "Age of the data",
-        "Time since each resource was last read: a saw tooth of its interval while all is well,"
-        " a rising line while it fails. Users' details are left out, because they are read when"
-        " there is something to read.",
+        "Time since each resource was last read: a saw tooth with the poll interval,"
+        " a rising line while polls fail. Users' details are left out, because they are read only"
+        " after changes.",
         Query(f"time() - {now(LAST_SUCCESS, _NOT_DETAILS)}", _EACH),
         unit="s",
     )
@@ -119,8 +119,8 @@ _NOT_DETAILS: Final = 'resource!="users"'
 def _failures() -> timeseries.Panel:
     return counts(
         "Failed polls by reason",
-        "Polls that failed, per interval: unauthorized and forbidden ask for a better token,"
-        " rate_limited for a smaller share, bad_response for a bug report.",
+        "Polls that failed, per interval: unauthorized and forbidden are problems of the token,"
+        " rate_limited of the quota, bad_response of the API's answers.",
         Query(growth(POLL_FAILURES, window=RATE, by="reason"), "{{reason}}"),
     )
 
@@ -128,7 +128,7 @@ def _failures() -> timeseries.Panel:
 def _polls() -> timeseries.Panel:
     return counts(
         "Polls by resource",
-        "Polls begun, per interval, those that failed included.",
+        "Polls, per interval, including failed ones.",
         Query(growth(POLLS, window=RATE, by="resource"), "{{resource}}"),
     )
 
@@ -145,7 +145,7 @@ def _duration() -> timeseries.Panel:
 def _accounts() -> table.Panel:
     return rows(
         "Accounts",
-        "The accounts this exporter reads, those that fail first.",
+        "The configured accounts, failing ones first.",
         f"sort({now(UP)} * on (account) group_left (account_id) {now(ACCOUNT_INFO)})",
         Column("account", "Account", width=110),
         Column(VALUE, "State", "none", words=_UP, width=80),

@@ -50,8 +50,8 @@ def data_age(*, span: int) -> stat.Panel:
     """How long ago the risk summary was last read."""
     panel = number(
         "Age of the data",
-        "Time since the risk summary was last read, of the account where that is longest ago."
-        " Every risk value on this board is as old as that.",
+        "Time since the risk summary was last read, for the account with the oldest data. The risk"
+        " values on this dashboard are as old as that.",
         f"max(time() - {now(LAST_SUCCESS, _SUMMARY)})",
         unit="s",
         span=span,
@@ -63,8 +63,8 @@ def data_age(*, span: int) -> stat.Panel:
 def _accounts_failing() -> stat.Panel:
     return number(
         "Accounts failing",
-        "Accounts whose last poll failed. Their last good values stay for a while and are then"
-        " withdrawn; no number here means that they are well.",
+        "Accounts whose last poll failed. Their last values stay until the data max age"
+        " and are then withdrawn.",
         f"sum(1 - {now(UP)})",
         unit=COUNT,
         span=4,

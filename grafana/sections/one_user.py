@@ -66,8 +66,8 @@ def _any(metric: Metric) -> str:
 def _who() -> table.Panel:
     return (
         rows(
-            "Who",
-            "Who the user id is, where the exporter exposes identities.",
+            "Identity",
+            "The user's email and name, if the exporter exposes identities.",
             named(known(USER_LEVEL, _CHOSEN), info=_INFO),
             Column("email", "Email"),
             Column("name", "Name"),
@@ -82,8 +82,8 @@ def _who() -> table.Panel:
 def _level() -> stat.Panel:
     panel = number(
         "Level",
-        "The user's risk level as of the last successful poll; none for a user who was listed in"
-        " the time range shown and is no longer, such as one whose score was cleared.",
+        "The user's risk level as of the last successful poll; none for a user who was listed"
+        " in the time range shown and is no longer listed, for example after a reset.",
         f"sum({_LEVEL})",
         unit="none",
         span=4,
@@ -124,7 +124,7 @@ def _last_event() -> stat.Panel:
 def _last_reset() -> stat.Panel:
     panel = number(
         "Last reset",
-        "When somebody last cleared the user's risk score, as far as it is known.",
+        "When the user's risk score was last cleared, if known.",
         f"{milliseconds(_any(USER_LAST_RESET))} or sum({_ZERO})",
         unit="dateTimeFromNow",
         span=4,
@@ -139,8 +139,8 @@ def _level_over_time() -> timeseries.Panel:
     return (
         steps(
             "Level over time",
-            "None is a user who is not listed any more. A gap says that nothing is known: before"
-            " the user was first listed, without fresh data, or while users are withheld.",
+            "None: the user is no longer listed. A gap: the level is unknown, because the user was not"
+            " listed yet, the data are not current, or users are withheld.",
             Query(f"sum({_LEVEL})", "level"),
             unit="none",
         )
@@ -157,8 +157,8 @@ def _level_over_time() -> timeseries.Panel:
 def _events_over_time() -> timeseries.Panel:
     return steps(
         "Events over time",
-        "Risk events Cloudflare holds of the user, and those the exporter has counted; the"
-        " first falls when events age out or the score is cleared.",
+        "held: events that Cloudflare lists for the user; falls if events age out or the score is"
+        " cleared. counted: events that the exporter has counted.",
         Query(f"sum({now(USER_CURRENT_EVENTS, _CHOSEN)})", "held"),
         Query(_COUNTED, "counted"),
         unit=COUNT,

@@ -26,7 +26,7 @@ _INSTANCE: Final = "{{instance}}"
 def _scrape_duration() -> timeseries.Panel:
     return lines(
         "Duration of scrapes",
-        "How long a scrape took, as Prometheus saw it.",
+        "Duration of scrapes, as measured by Prometheus.",
         Query(f"scrape_duration_seconds{_TARGET}", _INSTANCE),
         unit="s",
         span=8,
@@ -36,7 +36,7 @@ def _scrape_duration() -> timeseries.Panel:
 def _series() -> timeseries.Panel:
     return lines(
         "Series in a scrape",
-        "All samples Prometheus took, and the risk series among them.",
+        "All samples of a scrape, and the risk series among them.",
         Query(f"scrape_samples_scraped{_TARGET}", f"{_INSTANCE} all"),
         Query(series(EXPOSITION_SERIES), f"{_INSTANCE} risk"),
         unit=COUNT,
@@ -58,7 +58,7 @@ def _bytes() -> timeseries.Panel:
 def _cpu() -> timeseries.Panel:
     return lines(
         "CPU",
-        "The part of one core the process uses.",
+        "Processor time of the process, as a part of one core.",
         Query(f"rate(process_cpu_seconds_total{_TARGET}[{RATE}])", _INSTANCE),
         unit="percentunit",
         span=8,
@@ -68,7 +68,7 @@ def _cpu() -> timeseries.Panel:
 def _memory() -> timeseries.Panel:
     return lines(
         "Memory",
-        "Memory of the process that is resident.",
+        "Resident memory of the process.",
         Query(f"process_resident_memory_bytes{_TARGET}", _INSTANCE),
         unit="bytes",
         span=8,
@@ -78,7 +78,7 @@ def _memory() -> timeseries.Panel:
 def _files() -> timeseries.Panel:
     return lines(
         "Open files",
-        "Files and connections the process holds open.",
+        "Open files and connections of the process.",
         Query(f"process_open_fds{_TARGET}", _INSTANCE),
         unit=COUNT,
         span=8,
@@ -98,7 +98,7 @@ def _state_size() -> timeseries.Panel:
 def _commit_duration() -> timeseries.Panel:
     return lines(
         "Duration of commits",
-        "How long the last transaction to the state took. Nothing is shown before it is there.",
+        "How long the last transaction to the state took. Values are exposed after the commit.",
         Query(series(STATE_COMMIT_DURATION), _INSTANCE),
         unit="s",
         span=8,
@@ -108,8 +108,8 @@ def _commit_duration() -> timeseries.Panel:
 def _commit_failures() -> timeseries.Panel:
     return counts(
         "Failed commits",
-        "Transactions that did not reach the state file, per interval; what they held is kept"
-        " and tried again. Look for a full disk.",
+        "Transactions that did not reach the state file, per interval; their changes are kept"
+        " and retried. A common cause is a full disk.",
         Query(growth(STATE_COMMIT_FAILURES, window=RATE, by="instance"), _INSTANCE),
         span=8,
     )
@@ -132,7 +132,7 @@ def _connections_refused() -> timeseries.Panel:
 def _versions() -> table.Panel:
     return rows(
         "Versions",
-        "What runs where.",
+        "Versions of the running exporters.",
         f"max by (instance, version, python_version) ({series(BUILD_INFO)})",
         Column("instance", "Instance"),
         Column("version", "Version"),

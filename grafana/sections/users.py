@@ -29,9 +29,9 @@ def _by_level() -> timeseries.Panel:
     return coloured_by_level(
         areas(
             "Users by level",
-            "Users with a risk level. Those without risk events, or whose score was cleared,"
-            " are not listed by Cloudflare and not counted. Unknown is a level that this version"
-            " of the exporter does not know.",
+            "Users with a risk level. Cloudflare does not list users without risk events"
+            " or with a cleared score. Unknown is a level that this version of the exporter does not"
+            " know.",
             *(Query(_users(level), level.label) for level in _STACKED_LEVELS),
             unit=COUNT,
             span=9,
@@ -47,8 +47,8 @@ def _level_changes() -> timeseries.Panel:
     return coloured_by_level(
         counts(
             "Changes of level",
-            "Changes of users' levels by the level they came to, per interval: high are users"
-            " newly at high risk, none are users who are no longer listed.",
+            "Changes of users' levels by new level, per interval: high are users newly at high risk,"
+            " none are users who are no longer listed.",
             *(
                 Query(growth(LEVEL_CHANGES, f'to="{level.label}"', window=RATE), level.label)
                 for level in KNOWN_LEVELS
@@ -63,19 +63,19 @@ def _at_high_risk() -> table.Panel:
     return rows(
         "Who is at high risk",
         "Users whose level is high, or unknown, which may be worse; the latest events first, at"
-        f" most {_MOST_ROWS}. Email and name are there where the exporter exposes identities,"
-        " users where it exposes series for each of them.",
+        f" most {_MOST_ROWS}. Emails and names need RISK_EXPORTER_IDENTITY=full,"
+        " users need per-user series.",
         _latest(f"({level} >= {int(RiskLevel.HIGH)})"),
         *_columns(),
-    ).no_value("nobody, or no series for each user")
+    ).no_value("no users, or no series per user")
 
 
 def latest_users() -> table.Panel:
     """Everybody who is listed, as a way to another user's board."""
     return rows(
         "Other users",
-        f"Users with a risk level, the latest events first, at most {_MOST_ROWS}. Follow a user"
-        " to see them on this board.",
+        f"Users with a risk level, the latest events first, at most {_MOST_ROWS}. Click a user"
+        " to show them on this dashboard.",
         _latest(now(USER_LEVEL)),
         *_columns(),
     ).filterable(True)
