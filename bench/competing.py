@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from aiohttp import ClientSession
 
 from exporter.app.accounts import build_pollers
-from exporter.app.workshop import open_workshop
+from exporter.app.runtime import open_runtime
 from exporter.clock import SystemClock
 from exporter.settings import Settings
 from exporter.simulator import Scenario, Simulator, run_simulator
@@ -86,8 +86,8 @@ async def _export(simulator: Simulator) -> None:
             "config_interval": 300 / TENTH,
         }
     )
-    async with open_workshop(settings, clock=SystemClock()) as workshop:
-        (poller,) = await build_pollers(settings, workshop)
+    async with open_runtime(settings, clock=SystemClock()) as runtime:
+        (poller,) = await build_pollers(settings, runtime)
         await poller.run(start_delay=0.0)
 
 

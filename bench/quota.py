@@ -16,10 +16,10 @@ from bench import competing
 from exporter.cloudflare.wire import QuotaHeaders, QuotaLeft
 from exporter.polling.details import WORKERS
 from exporter.polling.planner import Planner
-from exporter.polling.priority import Priority
-from exporter.polling.publication import LONGEST_REST_SECONDS
+from exporter.polling.publisher import LONGEST_REST_SECONDS
+from exporter.polling.queues import RefreshReason
 from exporter.polling.quota import DEFAULT_POLICY, Quota
-from exporter.polling.rank import Want
+from exporter.polling.quota_window import Priority
 from exporter.risk.ledger import UserRecord
 from exporter.risk.model import RiskLevel, UserSummary
 
@@ -146,7 +146,9 @@ class Account:
 
     def _read(self, user_id: str, lane: Priority, now: float) -> None:
         sent_at = now - DETAILS_SECONDS
-        self._quota.hear(now, sent_at=sent_at, is_answered=True, headers=self.api.answer(now))
+        self._quota.record_response(
+            now, sent_at=sent_at, is_answered=True, headers=self.api.answer(now)
+        )
         self._quota.release(sent_at, is_heard=True)
         self._free[lane] += 1
         record = UserRecord(summary=self._records[user_id].summary, details_at=now)
@@ -159,7 +161,9 @@ class Account:
 
     def _exchange(self, sent_at: float, now: float) -> None:
         self._quota.spend(sent_at)
-        self._quota.hear(now, sent_at=sent_at, is_answered=True, headers=self.api.answer(now))
+        self._quota.record_response(
+            now, sent_at=sent_at, is_answered=True, headers=self.api.answer(now)
+        )
         self._quota.release(sent_at, is_heard=True)
 
 
@@ -188,7 +192,7 @@ def _steady(users: int, changing: float) -> str:
     return (
         f"| {users:,} | {changing:.1%} | {1 + users * changing:,.0f} | {calls:,.1f} | {users + 1:,} "
         f"| {(users + 1) / calls:,.0f} x | {median(account.delays):.0f} s | {ninety_ninth:.0f} s "
-        f"| {account.planner.pending(Want.CHANGED):,} |"
+        f"| {account.planner.pending(RefreshReason.CHANGED):,} |"
     )
 
 

@@ -7,23 +7,22 @@ from hashlib import sha256
 
 import structlog
 
-from exporter.app.workshop import Workshop
+from exporter.app.runtime import Runtime
+from exporter.chunked import run_chunked
 from exporter.cloudflare.client import CloudflareClient, Exchange, TokenSource, exposure
 from exporter.cloudflare.wire import Operation
 from exporter.polling.account import AccountPoller
 from exporter.polling.context import AccountContext, PollIntervals
 from exporter.polling.governor import Governor
-from exporter.polling.journal import Journal
+from exporter.polling.ledger_writer import Journal, Recorder
 from exporter.polling.planner import Planner
-from exporter.polling.priority import PauseReason
-from exporter.polling.publication import Publication
+from exporter.polling.publisher import Publisher
 from exporter.polling.quota import Quota
-from exporter.polling.recorder import Recorder
+from exporter.polling.quota_window import PauseReason
 from exporter.polling.resource import Resource, ResourceName
 from exporter.risk.model import RiskLevel
 from exporter.risk.projection import Disclosure, Identity
 from exporter.settings import AccountSettings, Settings
-from exporter.steps import with_rests
 
 _RESOURCE_OF = {
     Operation.LIST_SUMMARY: ResourceName.SUMMARY,
@@ -66,41 +65,41 @@ class PreparedAccount:
     effective: object
 
 
-async def build_pollers(settings: Settings, workshop: Workshop) -> tuple[AccountPoller, ...]:
+async def build_pollers(settings: Settings, runtime: Runtime) -> tuple[AccountPoller, ...]:
     """Build a poller for each account and show each at once, with nothing polled yet.
 
     Raises ConfigurationError for a token that cannot be read, StateError for state that cannot.
     """
-    prepared = await prepare_accounts(settings, workshop)
-    apply_format(settings, workshop)
-    return tuple([await build_poller(each, settings, workshop) for each in prepared])
+    prepared = await prepare_accounts(settings, runtime)
+    apply_format(settings, runtime)
+    return tuple([await build_poller(each, settings, runtime) for each in prepared])
 
 
-def apply_format(settings: Settings, workshop: Workshop) -> None:
+def apply_format(settings: Settings, runtime: Runtime) -> None:
     """Expose metrics as the settings say from now on."""
-    workshop.exposition.created_shown = settings.created_series
-    workshop.telemetry.created_shown = settings.created_series
+    runtime.exposition.created_shown = settings.created_series
+    runtime.telemetry.created_shown = settings.created_series
 
 
-async def prepare_accounts(settings: Settings, workshop: Workshop) -> tuple[PreparedAccount, ...]:
+async def prepare_accounts(settings: Settings, runtime: Runtime) -> tuple[PreparedAccount, ...]:
     """Prepare every account; nothing that runs is disturbed, and nothing is shown.
 
     Raises ConfigurationError for a token that cannot be read, StateError for state that cannot.
     """
-    key = await workshop.store.pseudonym_key()
-    journals = [await workshop.journal(account.account_id) for account in settings.accounts]
-    accesses = build_accesses(settings, workshop)
+    key = await runtime.store.pseudonym_key()
+    journals = [await runtime.journal(account.account_id) for account in settings.accounts]
+    accesses = build_accesses(settings, runtime)
     polling = settings.model_dump(exclude=_NOT_OF_POLLING)
     prepared = []
     for account, journal, access in zip(settings.accounts, journals, accesses, strict=True):
-        resources = build_resources(account, settings, workshop)
+        resources = build_resources(account, settings, runtime)
         prepared.append(
             PreparedAccount(
                 account=account,
                 access=access,
                 journal=journal,
                 resources=resources,
-                client=build_client(account, settings, workshop, access, resources),
+                client=build_client(account, settings, runtime, access, resources),
                 disclosure=build_disclosure(settings, key),
                 effective=(account, _digest(access.token.current()), polling),
             )
@@ -112,7 +111,7 @@ def _digest(token: str) -> bytes:
     return sha256(token.encode()).digest()
 
 
-def build_accesses(settings: Settings, workshop: Workshop) -> tuple[Access, ...]:
+def build_accesses(settings: Settings, runtime: Runtime) -> tuple[Access, ...]:
     """One an account, with one governor for each distinct token wherever it is written.
 
     Each quota reserves what its accounts' summaries and configuration need.
@@ -125,16 +124,16 @@ def build_accesses(settings: Settings, workshop: Workshop) -> tuple[Access, ...]
     for account, token in zip(settings.accounts, tokens, strict=True):
         names.setdefault(token, []).append(account.name)
     governors = {}
-    workshop.report_refusals()
+    runtime.report_refusals()
     for token, accounts in names.items():
-        quota = workshop.quota(
+        quota = runtime.quota(
             token, share=settings.api_share, reserved_per_second=per_account * len(accounts)
         )
-        governor = workshop.governors.get(_digest(token)) or _governor(quota, accounts, workshop)
+        governor = runtime.governors.get(_digest(token)) or _governor(quota, accounts, runtime)
         governor.accounts = accounts
         governors[token] = governor
-    workshop.governors.clear()
-    workshop.governors.update({_digest(token): each for token, each in governors.items()})
+    runtime.governors.clear()
+    runtime.governors.update({_digest(token): each for token, each in governors.items()})
     return tuple(
         Access(source, governors[token]) for source, token in zip(sources, tokens, strict=True)
     )
@@ -148,11 +147,11 @@ def _warn_of_exposed_files(accounts: Iterable[AccountSettings]) -> None:
             _log.warning("token_file.exposed", path=str(path), problem=problem)
 
 
-def _governor(quota: Quota, accounts: Collection[str], workshop: Workshop) -> Governor:
+def _governor(quota: Quota, accounts: Collection[str], runtime: Runtime) -> Governor:
     def tell(account: str, reason: PauseReason, seconds: float) -> None:
-        workshop.telemetry.api_paused.labels(account, reason.label).inc(seconds)
+        runtime.telemetry.api_paused.labels(account, reason.label).inc(seconds)
 
-    return Governor(quota, accounts=accounts, clock=workshop.clock, on_paused=tell)
+    return Governor(quota, accounts=accounts, clock=runtime.clock, on_paused=tell)
 
 
 def token_source(account: AccountSettings) -> TokenSource:
@@ -175,15 +174,17 @@ def build_disclosure(settings: Settings, pseudonym_key: bytes) -> Disclosure:
 
 
 async def build_poller(
-    prepared: PreparedAccount, settings: Settings, workshop: Workshop
+    prepared: PreparedAccount, settings: Settings, runtime: Runtime
 ) -> AccountPoller:
     """Build the poller of an account whose earlier poller, if any, has ended, and show it."""
     account, journal, access = prepared.account, prepared.journal, prepared.access
     planner = Planner(max_age_seconds=settings.detail_max_age)
-    await with_rests(planner.load(journal.ledger.users.items()), workshop.gate.idle)
-    workshop.telemetry.register_account(account.name)
-    workshop.telemetry.note_token(account.name, access.token.fingerprint)
-    publication = _publication(account, journal, prepared.disclosure, workshop)
+    await run_chunked(
+        planner.load(journal.ledger.users.items()), runtime.scrape_priority.yield_to_scrapes
+    )
+    runtime.telemetry.register_account(account.name)
+    runtime.telemetry.note_token(account.name, access.token.fingerprint)
+    publication = _publication(account, journal, prepared.disclosure, runtime)
     context = AccountContext(
         account=account.name,
         account_id=account.account_id,
@@ -192,14 +193,14 @@ async def build_poller(
         journal=journal,
         planner=planner,
         publication=publication,
-        recorder=_recorder(account.name, journal, publication, planner, workshop),
-        standing=workshop.standing(account.account_id),
-        gate=workshop.gate,
-        clock=workshop.clock,
+        recorder=_recorder(account.name, journal, publication, planner, runtime),
+        state=runtime.account_state(account.account_id),
+        scrape_priority=runtime.scrape_priority,
+        clock=runtime.clock,
         jitter=jitter,
     )
-    frozen = workshop.telemetry.departures_frozen.labels(account.name)
-    frozen.set_function(lambda: context.standing.departures_frozen)
+    frozen = runtime.telemetry.departures_frozen.labels(account.name)
+    frozen.set_function(lambda: context.state.departures_frozen)
     await context.publication.show()
     return AccountPoller(context, prepared.resources, _intervals(settings))
 
@@ -210,42 +211,42 @@ def jitter() -> float:
 
 
 def _publication(
-    account: AccountSettings, journal: Journal, disclosure: Disclosure, workshop: Workshop
-) -> Publication:
-    return Publication(
+    account: AccountSettings, journal: Journal, disclosure: Disclosure, runtime: Runtime
+) -> Publisher:
+    return Publisher(
         account=account.name,
         journal=journal,
-        standing=workshop.standing(account.account_id),
+        state=runtime.account_state(account.account_id),
         disclosure=disclosure,
-        exposition=workshop.exposition,
-        telemetry=workshop.telemetry,
-        clock=workshop.clock,
-        pause=workshop.gate.idle,
+        exposition=runtime.exposition,
+        telemetry=runtime.telemetry,
+        clock=runtime.clock,
+        pause=runtime.scrape_priority.yield_to_scrapes,
     )
 
 
 def _recorder(
     account: str,
     journal: Journal,
-    publication: Publication,
+    publication: Publisher,
     planner: Planner,
-    workshop: Workshop,
+    runtime: Runtime,
 ) -> Recorder:
     return Recorder(
         account=account,
         journal=journal,
         publication=publication,
         planner=planner,
-        store=workshop.store,
-        telemetry=workshop.telemetry,
-        pause=workshop.gate.idle,
+        store=runtime.store,
+        telemetry=runtime.telemetry,
+        pause=runtime.scrape_priority.yield_to_scrapes,
     )
 
 
 def build_client(
     account: AccountSettings,
     settings: Settings,
-    workshop: Workshop,
+    runtime: Runtime,
     access: Access,
     resources: Mapping[ResourceName, Resource],
 ) -> CloudflareClient:
@@ -253,10 +254,10 @@ def build_client(
 
     The governor learns of the quota, the telemetry of the request, the resource of its rows.
     """
-    telemetry, clock = workshop.telemetry, workshop.clock
+    telemetry, clock = runtime.telemetry, runtime.clock
 
-    def hear(exchange: Exchange) -> None:
-        access.governor.hear(exchange)
+    def record_response(exchange: Exchange) -> None:
+        access.governor.record_response(exchange)
         labels = (account.name, exchange.operation, exchange.outcome)
         telemetry.api_requests.labels(*labels).inc()
         telemetry.api_request_duration.labels(exchange.operation).observe(exchange.seconds)
@@ -276,17 +277,17 @@ def build_client(
             telemetry.api_quota_reset.labels(token).set(resets_at)
 
     return CloudflareClient(
-        workshop.session,
+        runtime.session,
         api_url=settings.api_url,
         token=access.token,
         timeout_seconds=settings.api_timeout,
-        on_exchange=hear,
+        on_exchange=record_response,
         clock=clock,
     )
 
 
 def build_resources(
-    account: AccountSettings, settings: Settings, workshop: Workshop
+    account: AccountSettings, settings: Settings, runtime: Runtime
 ) -> dict[ResourceName, Resource]:
     """Return the account's four resources, not polled yet."""
     intervals = {
@@ -296,11 +297,9 @@ def build_resources(
         ResourceName.INTEGRATIONS: settings.config_interval,
     }
     for name, interval in intervals.items():
-        workshop.telemetry.poll_interval.labels(account.name, name).set(interval)
+        runtime.telemetry.poll_interval.labels(account.name, name).set(interval)
     return {
-        name: Resource(
-            name, account=account.name, telemetry=workshop.telemetry, clock=workshop.clock
-        )
+        name: Resource(name, account=account.name, telemetry=runtime.telemetry, clock=runtime.clock)
         for name in ResourceName
     }
 

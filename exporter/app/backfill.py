@@ -9,7 +9,7 @@ from exporter.app.accounts import (
     build_resources,
     jitter,
 )
-from exporter.app.workshop import Workshop, open_workshop
+from exporter.app.runtime import Runtime, open_runtime
 from exporter.backfill import AccountReading, AccountSource, Progress, Timeline, read_account
 from exporter.clock import Clock
 from exporter.errors import ConfigurationError
@@ -25,9 +25,9 @@ async def read_past(
     is in it. Raises ConfigurationError for a token that cannot be read, and for pseudonyms of a
     state that is forgotten; StateError where the state is needed and cannot be opened.
     """
-    async with open_workshop(_with_state_needed(settings), clock=clock) as workshop:
-        disclosure = build_disclosure(settings, await workshop.store.pseudonym_key())
-        sources = _sources(settings, workshop)
+    async with open_runtime(_with_state_needed(settings), clock=clock) as runtime:
+        disclosure = build_disclosure(settings, await runtime.store.pseudonym_key())
+        sources = _sources(settings, runtime)
         async with asyncio.TaskGroup() as tasks:
             readings = [
                 tasks.create_task(
@@ -50,8 +50,8 @@ def _with_state_needed(settings: Settings) -> Settings:
     return settings
 
 
-def _sources(settings: Settings, workshop: Workshop) -> tuple[AccountSource, ...]:
-    accesses = build_accesses(settings, workshop)
+def _sources(settings: Settings, runtime: Runtime) -> tuple[AccountSource, ...]:
+    accesses = build_accesses(settings, runtime)
     return tuple(
         AccountSource(
             account=account.name,
@@ -59,12 +59,12 @@ def _sources(settings: Settings, workshop: Workshop) -> tuple[AccountSource, ...
             client=build_client(
                 account,
                 settings,
-                workshop,
+                runtime,
                 access,
-                build_resources(account, settings, workshop),
+                build_resources(account, settings, runtime),
             ),
             governor=access.governor,
-            clock=workshop.clock,
+            clock=runtime.clock,
             jitter=jitter,
         )
         for account, access in zip(settings.accounts, accesses, strict=True)

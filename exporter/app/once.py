@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Never
 
 from exporter.app.accounts import build_pollers
+from exporter.app.runtime import open_runtime
 from exporter.app.sources import scrape_now
 from exporter.app.status import quota_wait
-from exporter.app.workshop import open_workshop
 from exporter.clock import Clock, SystemClock
 from exporter.polling.account import AccountPoller
-from exporter.polling.rank import Want
+from exporter.polling.queues import RefreshReason
 from exporter.polling.resource import Resource
 from exporter.settings import Settings
 
@@ -57,15 +57,15 @@ async def poll_once(
     At least one listed user's details are read of each account. `on_waiting` is called again and
     again with the accounts that wait for the quota just then, also where there are none.
     """
-    async with open_workshop(settings, clock=clock or SystemClock()) as workshop:
-        pollers = await build_pollers(settings, workshop)
+    async with open_runtime(settings, clock=clock or SystemClock()) as runtime:
+        pollers = await build_pollers(settings, runtime)
         async with asyncio.TaskGroup() as tasks:
-            watching = tasks.create_task(_watch(pollers, workshop.clock, on_waiting))
+            watching = tasks.create_task(_watch(pollers, runtime.clock, on_waiting))
             async with asyncio.TaskGroup() as polling:
                 for poller in pollers:
                     polling.create_task(poller.poll_once())
             watching.cancel()
-        scrape = scrape_now(workshop, openmetrics=False, gzip=False, names=None)
+        scrape = scrape_now(runtime, openmetrics=False, gzip=False, names=None)
         failed = tuple(
             f"{poller.account}: {resource.name} ({problem})"
             for poller in pollers
@@ -75,7 +75,7 @@ async def poll_once(
         notes = tuple(
             f"{poller.account}: no user is listed, so no user's details were tried"
             for poller in pollers
-            if poller.context.standing.up and not poller.context.journal.ledger.listed
+            if poller.context.state.up and not poller.context.journal.ledger.listed
         )
         return OnceResult(b"".join(scrape.pieces), failed, notes)
 
@@ -96,7 +96,7 @@ def _wait_of(poller: AccountPoller) -> QuotaWait | None:
     pause = quota_wait(context)
     if pause is None:
         return None
-    users = context.planner.pending(Want.CHANGED)
+    users = context.planner.pending(RefreshReason.CHANGED)
     return QuotaWait(poller.account, pause.reason, pause.until, users)
 
 

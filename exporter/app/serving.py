@@ -16,13 +16,13 @@ from exporter.app.accounts import (
     prepare_accounts,
 )
 from exporter.app.heap import return_large_blocks, spare_collector
+from exporter.app.runtime import Runtime, open_runtime
 from exporter.app.sources import Sources
-from exporter.app.workshop import Workshop, open_workshop
 from exporter.clock import Clock, SystemClock
 from exporter.errors import ConfigurationError, ExporterError
 from exporter.polling.account import AccountPoller
-from exporter.polling.journal import Journal
-from exporter.polling.schedule import start_delay
+from exporter.polling.backoff import start_delay
+from exporter.polling.ledger_writer import Journal
 from exporter.settings import Settings
 from exporter.web import (
     ConnectionTable,
@@ -66,10 +66,10 @@ async def serve(
     Raises ConfigurationError, StateError and ListenError before it serves.
     """
     return_large_blocks()
-    async with open_workshop(settings, clock=clock or SystemClock()) as workshop:
+    async with open_runtime(settings, clock=clock or SystemClock()) as runtime:
         exporter = _Exporter(
             settings,
-            workshop,
+            runtime,
             load=load or (lambda: settings),
             on_reloaded=on_reloaded or (lambda _: None),
             on_stopping=on_stopping or (lambda: None),
@@ -93,18 +93,18 @@ class _Exporter:
     def __init__(
         self,
         settings: Settings,
-        workshop: Workshop,
+        runtime: Runtime,
         *,
         load: Callable[[], Settings],
         on_reloaded: Callable[[Settings], None],
         on_stopping: Callable[[], None],
     ) -> None:
         self._settings = settings
-        self._workshop = workshop
+        self._runtime = runtime
         self._load = load
         self._on_reloaded = on_reloaded
         self._on_stopping = on_stopping
-        self._sources = Sources(workshop, reload=self.reload)
+        self._sources = Sources(runtime, reload=self.reload)
         self._stop_requested = asyncio.Event()
         self._stop_signal = signal.SIGTERM
         self._reload_requested = asyncio.Event()
@@ -115,16 +115,16 @@ class _Exporter:
         self._web_config = WebConfig()
         self._web_config_refused = False
         self._settings_accepted = True
-        refused = workshop.telemetry.web_connections_refused
+        refused = runtime.telemetry.web_connections_refused
         self._connections = ConnectionTable(
             limit=connection_limit(accounts=len(settings.accounts)),
-            clock=workshop.clock,
+            clock=runtime.clock,
             on_refused=lambda reason: refused.labels(reason).inc(),
         )
 
     async def run(self, on_ready: Callable[[str], None]) -> signal.Signals:
         """Serve what is known, then poll, until a signal; return that signal."""
-        prepared = await prepare_accounts(self._settings, self._workshop)
+        prepared = await prepare_accounts(self._settings, self._runtime)
         await self._build_pollers(prepared)
         self._tell_loaded(successful=True)
         spare_collector()
@@ -132,8 +132,8 @@ class _Exporter:
         web = run_web(
             self._sources,
             listen=self._settings.listen,
-            clock=self._workshop.clock,
-            gate=self._workshop.gate,
+            clock=self._runtime.clock,
+            gate=self._runtime.scrape_priority,
             config=self._web_config,
             policy=_request_policy(self._settings),
             connections=self._connections,
@@ -187,7 +187,7 @@ class _Exporter:
         Unlike a reload this needs no signal: a renewed certificate must not wait for one.
         """
         while True:
-            await self._workshop.clock.sleep(WEB_CONFIG_CHECK_SECONDS)
+            await self._runtime.clock.sleep(WEB_CONFIG_CHECK_SECONDS)
             async with self._reloading:
                 await self._read_changed_web_config()
 
@@ -203,7 +203,7 @@ class _Exporter:
         except ExporterError as error:
             if not self._web_config_refused:
                 self._web_config_refused = True
-                self._workshop.telemetry.config_reload_successful.set(0)
+                self._runtime.telemetry.config_reload_successful.set(0)
                 _log.warning("web_config.refused", problem=str(error))
             return
         if web_config is not before:
@@ -213,11 +213,11 @@ class _Exporter:
             _log.info("web_config.changed", certificate=web_config.tls is not before.tls)
         if self._web_config_refused:
             self._web_config_refused = False
-            self._workshop.telemetry.config_reload_successful.set(self._settings_accepted)
+            self._runtime.telemetry.config_reload_successful.set(self._settings_accepted)
 
     def _adopt(self, web_config: WebConfig) -> None:
         self._web_config = web_config
-        self._workshop.telemetry.show_certificate_expiry(web_config.certificate_expiry)
+        self._runtime.telemetry.show_certificate_expiry(web_config.certificate_expiry)
 
     async def _switch(self) -> None:
         """Go over to the settings as they are written now, or raise and stay."""
@@ -227,11 +227,11 @@ class _Exporter:
                 raise ConfigurationError(f"{name} cannot change while running: restart instead")
         web_config = await asyncio.to_thread(_web_config, settings, self._web_config)
         try:
-            prepared = await prepare_accounts(settings, self._workshop)
+            prepared = await prepare_accounts(settings, self._runtime)
         except ExporterError:
             self._forget_accounts(of=settings, kept=self._settings)
             with suppress(ExporterError):
-                await prepare_accounts(self._settings, self._workshop)
+                await prepare_accounts(self._settings, self._runtime)
             raise
         if settings != self._settings or self._is_changed(prepared):
             await self._replace_pollers(settings, prepared)
@@ -263,12 +263,12 @@ class _Exporter:
         self, prepared: Sequence[PreparedAccount], kept: Sequence[_Run] = ()
     ) -> None:
         """Show every account; a kept run stays the one of its account."""
-        apply_format(self._settings, self._workshop)
+        apply_format(self._settings, self._runtime)
         runs = []
         for each in prepared:
             run = next((run for run in kept if run.effective == each.effective), None)
             if run is None:
-                poller = await build_poller(each, self._settings, self._workshop)
+                poller = await build_poller(each, self._settings, self._runtime)
                 run = _Run(each.effective, each.journal, poller)
             runs.append(run)
         self._runs = tuple(runs)
@@ -311,15 +311,15 @@ class _Exporter:
         """Show nothing more of accounts that are in the one and not in the other."""
         gone = {account.name for account in of.accounts}
         for name in gone.difference(account.name for account in kept.accounts):
-            self._workshop.exposition.remove(name)
-            self._workshop.telemetry.forget_account(name)
+            self._runtime.exposition.remove(name)
+            self._runtime.telemetry.forget_account(name)
 
     def _tell_loaded(self, *, successful: bool) -> None:
         self._settings_accepted = successful
-        telemetry = self._workshop.telemetry
+        telemetry = self._runtime.telemetry
         telemetry.config_reload_successful.set(successful)
         if successful:
-            telemetry.config_reload_success.set(self._workshop.clock.time())
+            telemetry.config_reload_success.set(self._runtime.clock.time())
 
 
 def _web_config(settings: Settings, previous: WebConfig | None = None) -> WebConfig:

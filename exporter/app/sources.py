@@ -2,22 +2,22 @@
 
 from collections.abc import Awaitable, Callable
 
+from exporter.app.runtime import Runtime
 from exporter.app.status import status_page
-from exporter.app.workshop import Workshop
 from exporter.exposition import Scrape
 from exporter.polling.account import AccountPoller
 from exporter.status import StatusPage
 
 
 def scrape_now(
-    workshop: Workshop, *, openmetrics: bool, gzip: bool, names: frozenset[str] | None
+    runtime: Runtime, *, openmetrics: bool, gzip: bool, names: frozenset[str] | None
 ) -> Scrape:
     """Join the exposition as it is now with the exporter's own telemetry.
 
     The sizes it states are those of a whole OpenMetrics scrape, whatever this scrape is.
     """
-    exposition, telemetry = workshop.exposition, workshop.telemetry
-    workshop.report_refusals()
+    exposition, telemetry = runtime.exposition, runtime.telemetry
+    runtime.report_refusals()
     telemetry.exposition_series.set(exposition.series)
     text = telemetry.render_whole(beside_bytes=exposition.size_bytes)
     if names is not None or not openmetrics:
@@ -28,14 +28,14 @@ def scrape_now(
 class Sources:
     """What the web server may ask. `pollers` is replaced when the configuration is read again."""
 
-    def __init__(self, workshop: Workshop, *, reload: Callable[[], Awaitable[str | None]]) -> None:
+    def __init__(self, runtime: Runtime, *, reload: Callable[[], Awaitable[str | None]]) -> None:
         self.pollers: tuple[AccountPoller, ...] = ()
-        self._workshop = workshop
+        self._runtime = runtime
         self._reload = reload
 
     def scrape(self, *, openmetrics: bool, gzip: bool, names: frozenset[str] | None) -> Scrape:
         """Join what lies ready with the exporter's own telemetry."""
-        return scrape_now(self._workshop, openmetrics=openmetrics, gzip=gzip, names=names)
+        return scrape_now(self._runtime, openmetrics=openmetrics, gzip=gzip, names=names)
 
     def healthy(self) -> bool:
         """True while anything answers: a task that ends takes the whole process with it."""

@@ -9,11 +9,10 @@ from exporter import __version__
 from exporter.clock import Clock
 from exporter.polling.account import AccountPoller
 from exporter.polling.context import AccountContext
-from exporter.polling.history import Failures
 from exporter.polling.planner import Planner
-from exporter.polling.priority import Pause, PauseReason
-from exporter.polling.rank import Want
-from exporter.polling.resource import Resource, ResourceName
+from exporter.polling.queues import RefreshReason
+from exporter.polling.quota_window import Pause, PauseReason
+from exporter.polling.resource import Failures, Resource, ResourceName
 from exporter.risk.model import RiskLevel
 from exporter.status import (
     Access,
@@ -70,15 +69,15 @@ def _account(poller: AccountPoller) -> AccountStatus:
         quota=_quota(context),
         pause=pause_status(context),
         is_paced=_is_paced(context),
-        departures_frozen=context.standing.departures_frozen,
+        departures_frozen=context.state.departures_frozen,
         failures=_failures(poller.resources.values()),
     )
 
 
 def _resources(poller: AccountPoller) -> Iterator[ResourceStatus]:
-    standing, clock = poller.context.standing, poller.context.clock
+    state, clock = poller.context.state, poller.context.clock
     for name, resource in poller.resources.items():
-        read_at = standing.read_at if name is ResourceName.SUMMARY else None
+        read_at = state.read_at if name is ResourceName.SUMMARY else None
         known_since = None if read_at is None else _on_the_wall(read_at, clock)
         yield _resource(resource, known_since=known_since)
 
@@ -104,7 +103,7 @@ def _access(resource: Resource) -> Access:
 
 
 def _users(context: AccountContext) -> Mapping[RiskLevel, int] | None:
-    if not context.standing.has_fresh_data:
+    if not context.state.has_fresh_data:
         return None
     return dict(context.journal.ledger.listed_by_level)
 
@@ -123,10 +122,10 @@ def _quota(context: AccountContext) -> QuotaStatus | None:
 
 def _backlog(planner: Planner) -> BacklogStatus:
     return BacklogStatus(
-        changed=planner.pending(Want.CHANGED),
+        changed=planner.pending(RefreshReason.CHANGED),
         oldest=planner.pending_since,
-        never_read=planner.pending(Want.UNREAD),
-        refresh=planner.pending(Want.AGED),
+        never_read=planner.pending(RefreshReason.UNREAD),
+        refresh=planner.pending(RefreshReason.AGED),
     )
 
 
@@ -152,7 +151,7 @@ def pause_status(context: AccountContext) -> PauseStatus | None:
 def quota_wait(context: AccountContext) -> PauseStatus | None:
     """Return what holds back a request of the account right now, however shortly, or None."""
     pause = context.governor.pause(context.account)
-    if pause is None or not context.standing.waiting_requests:
+    if pause is None or not context.state.waiting_requests:
         return None
     return _pause_status(pause, context.clock)
 

@@ -22,9 +22,9 @@ from exporter.errors import (
     TimedOutError,
     UnauthorizedError,
 )
+from exporter.polling.backoff import delay_after_failure
 from exporter.polling.governor import Governor
-from exporter.polling.priority import Priority
-from exporter.polling.schedule import delay_after_failure
+from exporter.polling.quota_window import Priority
 from exporter.risk.model import SummaryReading, UserDetails
 from exporter.risk.projection import Disclosure
 

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from exporter.catalogue import RISK_METRICS, USER_FAMILIES, account_families
+from exporter.chunked import Pause, in_chunks
 from exporter.exposition.parts import EMPTY_RUN, Run, deflate_both, run_both
 from exporter.exposition.render import Formats, SampleRenderer
 from exporter.exposition.users import (
@@ -20,7 +21,6 @@ from exporter.exposition.users import (
     chunk_index,
 )
 from exporter.risk.model import AccountSnapshot, UserRow
-from exporter.steps import Pause, in_slices
 
 _NO_RUNS = dict.fromkeys((metric.name for metric in RISK_METRICS), Formats(EMPTY_RUN, EMPTY_RUN))
 
@@ -111,7 +111,7 @@ def _everybody(chunks: Iterable[Chunk], placed: Mapping[int, Users]) -> Users:
 
 async def _place_all(users: Users, *, count: int, pause: Pause) -> Mapping[int, Users]:
     placed: dict[int, dict[str, UserRow]] = {index: {} for index in range(count)}
-    for user_ids in in_slices(users):
+    for user_ids in in_chunks(users):
         for user_id in user_ids:
             placed[chunk_index(user_id, count=count)][user_id] = users[user_id]
         await pause()
@@ -122,7 +122,7 @@ async def _place_changed(
     users: Users, changed: Iterable[str], *, chunks: Sequence[Chunk], pause: Pause
 ) -> Mapping[int, Users]:
     placed: dict[int, dict[str, UserRow]] = {}
-    for user_ids in in_slices(changed):
+    for user_ids in in_chunks(changed):
         for user_id in user_ids:
             index = chunk_index(user_id, count=len(chunks))
             if index not in placed:

@@ -11,6 +11,7 @@ from functools import partial
 
 from exporter.catalogue import RISK_METRICS, Metric
 from exporter.catalogue.risk import USER_EVENTS
+from exporter.chunked import Pause
 from exporter.exposition.account import RenderedAccount, RenderSettings, render_account
 from exporter.exposition.parts import (
     Part,
@@ -31,7 +32,6 @@ from exporter.exposition.render import (
 )
 from exporter.exposition.users import CHUNK_USERS
 from exporter.risk.model import AccountSnapshot
-from exporter.steps import Pause
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,11 @@ from collections.abc import Awaitable, Callable
 from typing import Never
 
 from exporter.errors import PollError
-from exporter.polling.configuration import BehaviorsPoller, IntegrationsPoller
+from exporter.polling.backoff import repeat
 from exporter.polling.context import AccountContext, PollIntervals
 from exporter.polling.details import DetailsPoller
-from exporter.polling.repeat import repeat
+from exporter.polling.pollers import BehaviorsPoller, IntegrationsPoller, SummaryPoller
 from exporter.polling.resource import Resource, ResourceName
-from exporter.polling.summary import SummaryPoller
 from exporter.risk.ledger import MARKS_KEPT_SECONDS
 
 FORGET_INTERVAL_SECONDS = 3600.0
@@ -27,7 +26,7 @@ class AccountPoller:
         intervals: PollIntervals,
     ) -> None:
         self.account = context.account
-        self.first_poll_ended = context.standing.first_poll_ended
+        self.first_poll_ended = context.state.first_poll_ended
         self.resources = resources
         self._context = context
         self._intervals = intervals
@@ -61,10 +60,10 @@ class AccountPoller:
         """
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._summary.withdraw_old_data(self._intervals.data_max_age))
-            clock, standing = self._context.clock, self._context.standing
-            if standing.start_at is None:
-                standing.start_at = clock.monotonic() + start_delay
-            await clock.sleep(standing.start_at - clock.monotonic())
+            clock, state = self._context.clock, self._context.state
+            if state.start_at is None:
+                state.start_at = clock.monotonic() + start_delay
+            await clock.sleep(state.start_at - clock.monotonic())
             for name, poll, interval in (
                 (ResourceName.SUMMARY, self._summary.poll, self._intervals.summary),
                 (ResourceName.BEHAVIORS, self._behaviors.poll, self._intervals.configuration),
@@ -91,7 +90,7 @@ class AccountPoller:
     async def _repeat(
         self, name: ResourceName, poll: Callable[[], Awaitable[PollError | None]], interval: float
     ) -> Never:
-        clock, next_polls = self._context.clock, self._context.standing.next_polls
+        clock, next_polls = self._context.clock, self._context.state.next_polls
         now = clock.monotonic()
         await clock.sleep(min(next_polls.get(name, now) - now, interval))
         await repeat(

@@ -7,14 +7,13 @@ from dataclasses import dataclass, field
 
 from exporter.clock import Clock
 from exporter.cloudflare.client import CloudflareClient
-from exporter.gate import ScrapeGate
 from exporter.polling.governor import Admission, Governor
-from exporter.polling.journal import Journal
+from exporter.polling.ledger_writer import Journal, Recorder
 from exporter.polling.planner import Planner
-from exporter.polling.priority import Priority
-from exporter.polling.publication import Publication
-from exporter.polling.recorder import Recorder
-from exporter.polling.standing import Standing
+from exporter.polling.publisher import Publisher
+from exporter.polling.quota_window import Priority
+from exporter.polling.resource import AccountState
+from exporter.scrape_priority import ScrapePriority
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,21 +69,21 @@ class AccountContext:
     governor: Governor
     journal: Journal
     planner: Planner
-    publication: Publication
+    publication: Publisher
     recorder: Recorder
-    standing: Standing
-    gate: ScrapeGate
+    state: AccountState
+    scrape_priority: ScrapePriority
     clock: Clock
     jitter: Callable[[], float]
     work: Work = field(default_factory=Work)
 
     async def admit(self, priority: Priority) -> Admission:
         """Wait until the quota lets one request of this account go; see `Governor.admit`."""
-        self.standing.waiting_requests += 1
+        self.state.waiting_requests += 1
         try:
             admission = await self.governor.admit(self.account, priority)
         finally:
-            self.standing.waiting_requests -= 1
+            self.state.waiting_requests -= 1
         if self.work.is_ending:
             with admission:
                 """Nothing is sent: the pollers are about to be cancelled."""

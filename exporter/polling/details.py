@@ -6,12 +6,11 @@ from itertools import chain, islice
 from typing import Never
 
 from exporter.errors import NotFoundError, PollError, StateError
+from exporter.polling.backoff import Backoff, delay_after_stale_answer
 from exporter.polling.context import AccountContext
 from exporter.polling.governor import Admission
-from exporter.polling.priority import Priority
+from exporter.polling.quota_window import Priority
 from exporter.polling.resource import Resource
-from exporter.polling.schedule import delay_after_stale_answer
-from exporter.polling.setbacks import Setbacks
 from exporter.risk.ledger import observe_details, observe_missing
 from exporter.risk.model import UserDetails
 
@@ -52,7 +51,7 @@ class DetailsPoller:
         self._resource = resource
         self._interval = interval
         self._relearn_names = relearn_names
-        self._setbacks = Setbacks(interval=interval)
+        self._setbacks = Backoff(interval=interval)
         self._lanes = tuple(_Lane(priority) for priority in WORKERS)
 
     def wake(self) -> None:

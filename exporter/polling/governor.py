@@ -13,9 +13,8 @@ from typing import Self
 
 from exporter.clock import Clock
 from exporter.cloudflare.client import Exchange
-from exporter.polling.left import QuotaState
-from exporter.polling.priority import Pause, PauseReason, Priority
 from exporter.polling.quota import Quota
+from exporter.polling.quota_window import Pause, PauseReason, Priority, QuotaState
 
 TOLD_EVERY_SECONDS = 1.0
 """How often a pause for the budget is reported while it lasts."""
@@ -91,19 +90,19 @@ class Governor:
             self._waiters.remove(waiter)
             self._wake_first()
 
-    def hear(self, exchange: Exchange) -> None:
+    def record_response(self, exchange: Exchange) -> None:
         """Learn from an exchange with the API, good or bad."""
         now = self._clock.monotonic()
         sent_at = now - exchange.seconds
         if exchange.outcome == "429":
-            self._quota.refuse(
+            self._quota.record_rate_limited(
                 now,
                 sent_at=sent_at,
                 retry_after_seconds=exchange.retry_after_seconds,
                 headers=exchange.quota,
             )
         else:
-            self._quota.hear(
+            self._quota.record_response(
                 now,
                 sent_at=sent_at,
                 is_answered=exchange.outcome.isdecimal(),

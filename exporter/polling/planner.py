@@ -11,13 +11,17 @@ from collections.abc import Iterable
 from heapq import merge
 from itertools import islice
 
-from exporter.polling.ages import Ages
-from exporter.polling.priority import DETAILS, Priority
-from exporter.polling.queue import UserQueue
-from exporter.polling.rank import Rank, Want, rank_of
-from exporter.polling.rests import Rests
+from exporter.chunked import Chunked, in_chunks
+from exporter.polling.queues import (
+    Cooldowns,
+    Rank,
+    RefreshReason,
+    RefreshSchedule,
+    UserQueue,
+    rank_of,
+)
+from exporter.polling.quota_window import DETAILS, Priority
 from exporter.risk.ledger import UserRecord
-from exporter.steps import Steps, in_slices
 
 
 class Planner:
@@ -25,20 +29,20 @@ class Planner:
 
     A user handed out by `take` is not handed out again before `settle` or `rest` ends that; one
     who was put to rest not before their time. Listed users are handed out again for their age,
-    too, about once in `max_age_seconds`; see `Ages`.
+    too, about once in `max_age_seconds`; see `RefreshSchedule`.
     """
 
     def __init__(self, *, max_age_seconds: float) -> None:
         self._queues = {priority: UserQueue() for priority in DETAILS}
         self._ranks: dict[str, Rank] = {}
-        self._pending: Counter[Want] = Counter()
+        self._pending: Counter[RefreshReason] = Counter()
         self._asked: set[str] = set()
-        self._rests = Rests()
-        self._ages = Ages(max_age_seconds=max_age_seconds)
+        self._rests = Cooldowns()
+        self._ages = RefreshSchedule(max_age_seconds=max_age_seconds)
         self._aged_at: dict[str, float] = {}
         self._changed_since: dict[str, float] = {}
 
-    def pending(self, want: Want) -> int:
+    def pending(self, want: RefreshReason) -> int:
         """Return how many users wait to be read for this reason, those being asked included.
 
         A user counts once: as changed before never read, and as that before due for a refresh.
@@ -54,16 +58,16 @@ class Planner:
         """The users who have changed and were not read since, longest waiting first."""
         return tuple(self._changed_since)
 
-    def load(self, records: Iterable[tuple[str, UserRecord]]) -> Steps[None]:
+    def load(self, records: Iterable[tuple[str, UserRecord]]) -> Chunked[None]:
         """Learn all records of an account, in the order in which they were waiting or read.
 
         Sorted a slice at a time: to sort them all in one piece would take too long a step.
         """
         runs = []
-        for some in in_slices(records):
+        for some in in_chunks(records):
             runs.append(sorted(some, key=_since))
             yield
-        for some in in_slices(merge(*runs, key=_since)):
+        for some in in_chunks(merge(*runs, key=_since)):
             for user_id, record in some:
                 self.learn(user_id, record)
             yield

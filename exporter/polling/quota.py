@@ -9,10 +9,16 @@ from functools import partial
 from math import ceil, floor
 
 from exporter.cloudflare.wire import QuotaHeaders, QuotaLeft, QuotaPolicy
-from exporter.polling.left import Left, Pace, QuotaState
-from exporter.polling.priority import Pause, PauseReason, Priority
-from exporter.polling.refusal import Refusal
-from exporter.polling.spending import Spending
+from exporter.polling.quota_window import (
+    Pace,
+    Pause,
+    PauseReason,
+    Priority,
+    QuotaState,
+    RateLimitPause,
+    RemainingQuota,
+    RequestLog,
+)
 
 DEFAULT_POLICY = QuotaPolicy(name="default", limit=1200, window_seconds=300)
 """Cloudflare's documented quota per user or account token; used until the API tells its own.
@@ -43,8 +49,8 @@ at any moment; and catching up, which takes all it is given, leaves room for cha
 class Quota:
     """The quota of one token, as far as it is known, and what we took of it.
 
-    Who asks calls `decide`, then `spend`; whatever exchanges follow are told to `hear`, or to
-    `refuse` where they were refused; `release` ends it. So an answer of several pages, each an
+    Who asks calls `decide`, then `spend`; whatever exchanges follow are told to `record_response`, or to
+    `record_rate_limited` where they were refused; `release` ends it. So an answer of several pages, each an
     exchange of its own, counts as many times.
 
     `share` is the part of the quota we may spend. `reserved_per_second` is what summaries and
@@ -55,14 +61,14 @@ class Quota:
         self._share = share
         self._reserved_per_second = reserved_per_second
         self._policies: tuple[QuotaPolicy, ...] = (DEFAULT_POLICY,)
-        self._left: dict[str, Left] = {}
+        self._left: dict[str, RemainingQuota] = {}
         self._learnt_from = float("-inf")
-        self._spending = Spending(kept_seconds=LONGEST_WINDOW_SECONDS)
+        self._spending = RequestLog(kept_seconds=LONGEST_WINDOW_SECONDS)
         self._in_flight = 0
-        self._refusal = Refusal()
+        self._refusal = RateLimitPause()
         self._refused_taken = 0.0
 
-    def allot(self, *, share: float, reserved_per_second: float) -> None:
+    def set_share(self, *, share: float, reserved_per_second: float) -> None:
         """Spend by another share from now on; what is known of the quota stays."""
         self._share = share
         self._reserved_per_second = reserved_per_second
@@ -84,7 +90,7 @@ class Quota:
             left.remaining -= 1
         self._refusal.note_asked(now)
 
-    def hear(
+    def record_response(
         self, now: float, *, sent_at: float, is_answered: bool, headers: QuotaHeaders | None
     ) -> None:
         """Note that an exchange has ended, with an answer or without, and what it told."""
@@ -92,7 +98,7 @@ class Quota:
         if is_answered:
             self._refusal.note_answered(sent_at=sent_at)
 
-    def refuse(
+    def record_rate_limited(
         self,
         now: float,
         *,
@@ -150,7 +156,7 @@ class Quota:
         current = {name: left for name, left in self._left.items() if now < left.said.resets_at}
         self._left = {**current, **left}
 
-    def _counted(self, item: QuotaLeft, policy: QuotaPolicy, now: float) -> Left:
+    def _counted(self, item: QuotaLeft, policy: QuotaPolicy, now: float) -> RemainingQuota:
         """What an answer says is left, less the other requests now on their way."""
         resets_at = now + min(item.reset_seconds, policy.window_seconds)
         said = QuotaState(policy.limit, item.remaining, resets_at)
@@ -158,7 +164,7 @@ class Quota:
         pace = Pace(policy.window_seconds) if before is None else before.pace
         sent_at = self._learnt_from
         pace.note(sent_at, said, partial(self._count_answered, until=sent_at))
-        return Left(said, item.remaining - max(self._in_flight - 1, 0), pace)
+        return RemainingQuota(said, item.remaining - max(self._in_flight - 1, 0), pace)
 
     def _count_answered(self, since: float, *, until: float) -> int:
         """How many of our requests the API has counted for sure: not those on their way."""

@@ -1,18 +1,122 @@
-"""How one resource of one account fares: its polls, its failures, and who is told.
+"""The state of one account and of its polled resources: successes, failures and their logging."""
 
-A failure becomes a value here; nothing above has to catch an API error.
-"""
-
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeVar
 
 import structlog
 
 from exporter.clock import Clock
-from exporter.errors import PollError
-from exporter.polling.history import PollHistory
+from exporter.errors import ForbiddenError, PollError, StatusError, UnauthorizedError
+from exporter.risk.model import Behavior, Integration
 from exporter.telemetry import Telemetry
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """All failures for one reason: how many, when the first and the last were, in Unix seconds.
+
+    `message`, HTTP's `status` and the envelope's `codes` are the last one's. The message may
+    repeat what the API said; `status` is None where there was no answer with one.
+    """
+
+    reason: str
+    message: str
+    status: int | None
+    codes: tuple[int, ...]
+    count: int
+    first_at: float
+    last_at: float
+
+
+class PollHistory:
+    """How the polls of one resource went since the start; it does not grow with their number.
+
+    `failing_since` is when the first of the present row of failures was, None while all is well.
+    `refusal` is the reason for which the API last refused the token, None where it last accepted
+    it or never said: a failure of another kind proves nothing about the token.
+    """
+
+    def __init__(self) -> None:
+        self.failing_since: float | None = None
+        self.refusal: str | None = None
+        self._by_reason: dict[str, Failures] = {}
+
+    def succeed(self) -> None:
+        """Note a poll that went well."""
+        self.failing_since = None
+        self.refusal = None
+
+    def fail(self, error: PollError, *, now: float) -> None:
+        """Note a poll that failed at the Unix second `now`."""
+        if self.failing_since is None:
+            self.failing_since = now
+        if isinstance(error, ForbiddenError | UnauthorizedError):
+            self.refusal = error.reason
+        before = self._by_reason.pop(error.reason, None)
+        self._by_reason[error.reason] = _failures(error, before, now=now)
+
+    def failures(self) -> Sequence[Failures]:
+        """All failures, an entry for each reason, the latest first."""
+        return tuple(reversed(self._by_reason.values()))
+
+
+def _failures(error: PollError, before: Failures | None, *, now: float) -> Failures:
+    status, codes = (error.status, error.codes) if isinstance(error, StatusError) else (None, ())
+    return Failures(
+        reason=error.reason,
+        message=str(error),
+        status=status,
+        codes=codes,
+        count=1 if before is None else before.count + 1,
+        first_at=now if before is None else before.first_at,
+        last_at=now,
+    )
+
+
+FROZEN_AFTER_POLLS = 3
+"""Departures are reported as frozen after this many summaries in a row that prove none."""
+
+
+@dataclass(slots=True)
+class AccountState:
+    """What the last polls found, for as long as the process lives; a reload keeps it.
+
+    - `up`: the last summary was good, and its data are shown.
+    - `read_at`: when a summary was good last, by the monotonic clock; None: never, or so long
+      ago that it is not to be shown any more.
+    - `first_poll_ended`: the first summary was asked for, and came or failed.
+    - `start_at`, `next_polls`: when polling of the account, and the next poll of each resource, is
+      due by the monotonic clock. A restarted poller keeps them.
+    - `unproven_polls`: how many summaries in a row had a row without a readable user id, so that
+      a missing row proves no departure.
+    - `logged_users`: the listed users by level as last logged; None before the first summary.
+    - `waiting_requests`: how many requests of the account wait for the quota now.
+    """
+
+    up: bool = False
+    read_at: float | None = None
+    behaviors: tuple[Behavior, ...] = ()
+    integrations: tuple[Integration, ...] = ()
+    unproven_polls: int = 0
+    logged_users: Mapping[str, int] | None = None
+    waiting_requests: int = 0
+    start_at: float | None = None
+    next_polls: dict[str, float] = field(default_factory=dict)
+    first_poll_ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def departures_frozen(self) -> bool:
+        """Whether users who left stay listed for longer than an odd answer would explain."""
+        return self.unproven_polls >= FROZEN_AFTER_POLLS
+
+    @property
+    def has_fresh_data(self) -> bool:
+        """Whether there are gauges to show at all."""
+        return self.read_at is not None
+
 
 T = TypeVar("T")
 

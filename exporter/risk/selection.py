@@ -9,10 +9,10 @@ from typing import NamedTuple, Self
 
 import msgspec
 
+from exporter.chunked import CHUNK_SIZE, Chunked, in_chunks, run_sync
 from exporter.risk.ledger import Ledger
 from exporter.risk.model import UserSummary
 from exporter.risk.projection import Disclosure
-from exporter.steps import STEP_USERS, Steps, at_once, in_slices
 
 _LEAST_ENTRIES = 1000
 """A ranking smaller than this is not worth building anew."""
@@ -62,12 +62,12 @@ class Ranking:
             heappop(self._places)
         return self._places[0] if self._places else None
 
-    def tidy(self, *, current: int) -> Steps[None]:
+    def tidy(self, *, current: int) -> Chunked[None]:
         """Forget places gone by once they outnumber the `current` ones that hold."""
         if len(self._places) <= 2 * current + _LEAST_ENTRIES:
             return
         kept: list[Place] = []
-        for some in in_slices(self._places):
+        for some in in_chunks(self._places):
             kept += filter(self._is_current, some)
             yield
         heapify(kept)
@@ -116,22 +116,22 @@ class Selection:
 
         `now` is seconds of any clock, best of one that never goes back.
         """
-        return at_once(self.update_in_steps(changed, now=now))
+        return run_sync(self.update_in_steps(changed, now=now))
 
-    def update_in_steps(self, changed: Iterable[str], *, now: float) -> Steps[set[str]]:
+    def update_in_steps(self, changed: Iterable[str], *, now: float) -> Chunked[set[str]]:
         """Choose likewise. The ledger must not move between the first and the last step.
 
         The first time, and the first time after `clear`, every listed user counts as changed.
         """
         self._moved = set()
         newcomers: dict[str, None] = {}
-        for some in in_slices(changed if self._is_begun else self._ledger.listed):
+        for some in in_chunks(changed if self._is_begun else self._ledger.listed):
             for user_id in some:
                 self._hold(user_id, now=now)
                 self._admit_or_hide(user_id, newcomers)
             yield
         self._is_begun = True
-        for some in in_slices(self._released(now)):
+        for some in in_chunks(self._released(now)):
             for user_id in some:
                 self._admit_or_hide(user_id, newcomers)
             yield
@@ -172,12 +172,12 @@ class Selection:
         elif self._expendable is not None:
             self._expendable.put(Place.among_shown(user_id, row))
 
-    def _let_in(self, newcomers: Iterable[str], *, now: float) -> Steps[None]:
+    def _let_in(self, newcomers: Iterable[str], *, now: float) -> Chunked[None]:
         """Show as many as there is room for, and whoever is of a higher level than one shown."""
         has_room = self._count_admitted() <= self._disclosure.limit
         if has_room and not self._barred and self._waiting.first() is None:
             self._expendable = None
-            for some in in_slices(newcomers):
+            for some in in_chunks(newcomers):
                 self._moved.symmetric_difference_update(some)
                 self.shown.update(some)
                 yield
@@ -186,19 +186,19 @@ class Selection:
         turns = 0
         while self._let_one_in(now=now):
             turns += 1
-            if turns % STEP_USERS == 0:
+            if turns % CHUNK_SIZE == 0:
                 yield
         yield from self._tidy()
 
-    def _rank(self, newcomers: Iterable[str]) -> Steps[None]:
+    def _rank(self, newcomers: Iterable[str]) -> Chunked[None]:
         """Let the newcomers wait; see to it that those shown are ranked."""
-        for some in in_slices(newcomers):
+        for some in in_chunks(newcomers):
             for user_id in some:
                 self._wait(user_id)
             yield
         if self._expendable is None:
             self._expendable = Ranking(self._is_shown_there)
-            for some in in_slices(self.shown):
+            for some in in_chunks(self.shown):
                 for user_id in some:
                     self._expendable.put(self._place_among_shown(user_id))
                 yield
@@ -220,7 +220,7 @@ class Selection:
         self._show(best.user_id)
         return True
 
-    def _tidy(self) -> Steps[None]:
+    def _tidy(self) -> Chunked[None]:
         """Keep no ranking while nobody waits, and no more than twice as much of it as it says."""
         assert self._expendable is not None
         if self._waiting.first() is None:

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from exporter.clock import Clock
 from exporter.exposition import Scrape
-from exporter.gate import ScrapeGate
+from exporter.scrape_priority import ScrapePriority
 from exporter.web.responses import Headers, answer_text
 
 _log = structlog.get_logger(__name__)
@@ -82,7 +82,7 @@ class ScrapeEndpoint:
     """Answers scrapes, counting them at the gate."""
 
     def __init__(
-        self, scrape: ScrapeSource, *, gate: ScrapeGate, clock: Clock, limits: ScrapeLimits
+        self, scrape: ScrapeSource, *, gate: ScrapePriority, clock: Clock, limits: ScrapeLimits
     ) -> None:
         self._scrape = scrape
         self._gate = gate
@@ -122,7 +122,7 @@ class ScrapeEndpoint:
 
     async def close(self) -> None:
         """Let open scrapes end for as long as work gives way to them, then drop the rest."""
-        await self._gate.idle()
+        await self._gate.yield_to_scrapes()
         self._closing.set()
 
     def _take_slot(self, sending: _Sending) -> bool:

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from exporter.clock import Clock
 from exporter.errors import ListenError
-from exporter.gate import ScrapeGate
+from exporter.scrape_priority import ScrapePriority
 from exporter.settings import ListenAddress
 from exporter.web.auth import BasicAuth
 from exporter.web.config import WebConfig
@@ -200,7 +200,7 @@ async def run_web(
     *,
     listen: ListenAddress,
     clock: Clock,
-    gate: ScrapeGate,
+    gate: ScrapePriority,
     config: WebConfig | None = None,
     policy: RequestPolicy | None = None,
     limits: ScrapeLimits | None = None,

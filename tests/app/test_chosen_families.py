@@ -8,7 +8,7 @@ import pytest
 from exporter.app.sources import Sources
 from exporter.catalogue import EXPORTER_METRICS, RISK_METRICS
 from tests.support.manual_clock import ManualClock
-from tests.support.polling import workshop_of
+from tests.support.polling import runtime_of
 from tests.support.snapshots import full_account
 
 Families = Mapping[str, Sequence[str]]
@@ -26,10 +26,10 @@ async def sources() -> AsyncIterator[Sources]:
     async def reload() -> str | None:
         return None
 
-    async with workshop_of(ManualClock()) as workshop:
-        await workshop.exposition.publish(full_account(), changed=None)
-        workshop.telemetry.register_account("acme")
-        yield Sources(workshop, reload=reload)
+    async with runtime_of(ManualClock()) as runtime:
+        await runtime.exposition.publish(full_account(), changed=None)
+        runtime.telemetry.register_account("acme")
+        yield Sources(runtime, reload=reload)
 
 
 def families(sources: Sources, *names: str, openmetrics: bool) -> Families:

@@ -5,18 +5,18 @@ from itertools import pairwise
 
 import pytest
 
+from exporter.app.runtime import Runtime
 from exporter.app.sources import scrape_now
-from exporter.app.workshop import Workshop
 from tests.support.clock import LoopClock, in_fake_time
-from tests.support.polling import account_settings, polling_in, settings_of, workshop_of
+from tests.support.polling import account_settings, polling_in, runtime_of, settings_of
 from tests.support.simulator import ADA, talk_to_simulator
 
 _FAMILY_TYPE = re.compile(r"^# TYPE (\S+) (?:counter|histogram)$", re.MULTILINE)
 
 
-def scraped(workshop: Workshop, *, openmetrics: bool = True) -> str:
+def scraped(runtime: Runtime, *, openmetrics: bool = True) -> str:
     """Return a whole scrape."""
-    scrape = scrape_now(workshop, openmetrics=openmetrics, gzip=False, names=None)
+    scrape = scrape_now(runtime, openmetrics=openmetrics, gzip=False, names=None)
     return b"".join(scrape.pieces).decode()
 
 
@@ -35,13 +35,13 @@ async def test_every_counter_is_followed_by_since_when_it_counts() -> None:
     clock = LoopClock()
     async with (
         talk_to_simulator(clock=clock) as talk,
-        workshop_of(clock) as workshop,
-        polling_in(workshop, settings_of(talk.simulator.api_url, account_settings(talk))),
+        runtime_of(clock) as runtime,
+        polling_in(runtime, settings_of(talk.simulator.api_url, account_settings(talk))),
     ):
         await clock.sleep(1.0)
         await talk.order("events", user=ADA, behavior="imp_travel")
         await clock.sleep(120.0)
-        lines = scraped(workshop).splitlines()
+        lines = scraped(runtime).splitlines()
 
     counters = 0
     for line, following in pairwise(lines):
@@ -62,9 +62,9 @@ async def test_since_when_a_user_counter_counts_never_changes_and_is_before_it_i
     settings_and_more = {"poll_interval": "10s"}
     async with (
         talk_to_simulator(clock=clock) as talk,
-        workshop_of(clock) as workshop,
+        runtime_of(clock) as runtime,
         polling_in(
-            workshop,
+            runtime,
             settings_of(talk.simulator.api_url, account_settings(talk), **settings_and_more),
         ),
     ):
@@ -73,7 +73,7 @@ async def test_since_when_a_user_counter_counts_never_changes_and_is_before_it_i
         for _ in range(20):
             await talk.order("events", user=ADA, behavior="imp_travel")
             await clock.sleep(10.0)
-            for series, since in created_samples(scraped(workshop)).items():
+            for series, since in created_samples(scraped(runtime)).items():
                 if series.startswith("cloudflare_zt_risk_user_events_created"):
                     seen.setdefault(series, set()).add(since)
                     assert since <= clock.time()
@@ -85,15 +85,15 @@ async def test_since_when_a_user_counter_counts_never_changes_and_is_before_it_i
 async def test_created_series_can_be_switched_off_by_a_reload() -> None:
     """Some readers take them for metrics of their own."""
     clock = LoopClock()
-    async with talk_to_simulator(clock=clock) as talk, workshop_of(clock) as workshop:
+    async with talk_to_simulator(clock=clock) as talk, runtime_of(clock) as runtime:
         accounts = account_settings(talk)
         for created_series, some in (("true", True), ("false", False), ("true", True)):
             settings = settings_of(talk.simulator.api_url, accounts, created_series=created_series)
-            async with polling_in(workshop, settings):
+            async with polling_in(runtime, settings):
                 await clock.sleep(1.0)
                 await talk.order("events", user=ADA, behavior="imp_travel")
                 await clock.sleep(120.0)
-                assert bool(created_samples(scraped(workshop))) is some
+                assert bool(created_samples(scraped(runtime))) is some
 
 
 @pytest.mark.parametrize("created_series", ["true", "false"])
@@ -101,13 +101,13 @@ async def test_created_series_can_be_switched_off_by_a_reload() -> None:
 async def test_the_text_format_has_no_created_series(created_series: str) -> None:
     """It has no such samples; as gauges they would only be more series."""
     clock = LoopClock()
-    async with talk_to_simulator(clock=clock) as talk, workshop_of(clock) as workshop:
+    async with talk_to_simulator(clock=clock) as talk, runtime_of(clock) as runtime:
         settings = settings_of(
             talk.simulator.api_url, account_settings(talk), created_series=created_series
         )
-        async with polling_in(workshop, settings):
+        async with polling_in(runtime, settings):
             await clock.sleep(61.0)
-            text = scraped(workshop, openmetrics=False)
+            text = scraped(runtime, openmetrics=False)
 
     assert not created_samples(text)
     assert "_created{" not in text.replace("cloudflare_zt_risk_integration_created", "")

@@ -8,7 +8,7 @@ from exporter.app.sources import Sources
 from exporter.catalogue import RISK_METRICS
 from exporter.risk.model import AccountSnapshot
 from tests.support.manual_clock import ManualClock
-from tests.support.polling import workshop_of
+from tests.support.polling import runtime_of
 from tests.support.snapshots import full_account, snapshot_of, user_row
 
 RISK_FAMILIES = {metric.family for metric in RISK_METRICS}
@@ -51,10 +51,10 @@ async def test_a_scrape_says_how_many_series_of_accounts_and_how_many_bytes_it_h
         snapshot_of(*(user_row(f"ü{number}") for number in range(9)), account="globex"),
         AccountSnapshot("acme", "1"),
     )
-    async with workshop_of(ManualClock()) as workshop:
-        sources = Sources(workshop, reload=no_reload)
+    async with runtime_of(ManualClock()) as runtime:
+        sources = Sources(runtime, reload=no_reload)
         for account in accounts:
-            await workshop.exposition.publish(account, changed=None)
+            await runtime.exposition.publish(account, changed=None)
 
             text = scraped(sources, names=None)
 
@@ -73,9 +73,9 @@ async def test_the_sizes_are_those_of_everything_whatever_a_scrape_asks_for(
             "cloudflare_zt_risk_exporter_exposition_bytes",
         }
     )
-    async with workshop_of(ManualClock()) as workshop:
-        sources = Sources(workshop, reload=no_reload)
-        await workshop.exposition.publish(full_account(), changed=None)
+    async with runtime_of(ManualClock()) as runtime:
+        sources = Sources(runtime, reload=no_reload)
+        await runtime.exposition.publish(full_account(), changed=None)
 
         chosen = scraped(sources, openmetrics=openmetrics, names=names)
 

@@ -1,8 +1,7 @@
 import pytest
 
 from exporter.app.status import LONGEST_MESSAGE, safe_message
-from exporter.polling.history import Failures
-from exporter.polling.resource import ResourceName
+from exporter.polling.resource import Failures, ResourceName
 
 USER_ID = "aaaaaaaa-0000-4000-8000-000000000001"
 

@@ -4,7 +4,7 @@ from exporter.app.status import status_page
 from exporter.status import AccountStatus, BacklogStatus
 from tests.support.answers import row, summary
 from tests.support.clock import LoopClock, in_fake_time
-from tests.support.polling import Exporter, polling_in, settings_of, workshop_of
+from tests.support.polling import Exporter, polling_in, runtime_of, settings_of
 from tests.support.scripted_api import ACCOUNT_ID, body, scripted_api
 
 ACCOUNT = {"name": "acme", "account_id": ACCOUNT_ID, "api_token": "a-token"}
@@ -19,9 +19,9 @@ def status_of(exporter: Exporter) -> AccountStatus:
 async def test_a_first_start_that_spreads_its_details_is_paced_and_not_paused() -> None:
     """Most of the quota is left: nobody has to wait for a share that is spent."""
     clock = LoopClock()
-    async with scripted_api() as api, workshop_of(clock) as workshop:
+    async with scripted_api() as api, runtime_of(clock) as runtime:
         api.answers["summary"] = body(summary([row(f"u{number}") for number in range(120)]))
-        async with polling_in(workshop, settings_of(api.url, [ACCOUNT])) as exporter:
+        async with polling_in(runtime, settings_of(api.url, [ACCOUNT])) as exporter:
             await clock.sleep(2.0)
             status = status_of(exporter)
             assert 0 < status.backlog.never_read < 120
@@ -38,11 +38,11 @@ async def test_a_first_start_that_spreads_its_details_is_paced_and_not_paused() 
 async def test_a_share_that_is_spent_for_minutes_is_a_pause() -> None:
     """Twenty users at high risk and six requests for them in five minutes."""
     clock = LoopClock()
-    async with scripted_api() as api, workshop_of(clock) as workshop:
+    async with scripted_api() as api, runtime_of(clock) as runtime:
         rows = [row(f"u{number}", max_risk_level="high") for number in range(20)]
         api.answers["summary"] = body(summary(rows))
         settings = settings_of(api.url, [ACCOUNT], api_share=0.01)
-        async with polling_in(workshop, settings) as exporter:
+        async with polling_in(runtime, settings) as exporter:
             await clock.sleep(90.0)
             status = status_of(exporter)
 

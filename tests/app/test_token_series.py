@@ -5,7 +5,7 @@ from pathlib import Path
 from exporter.cloudflare.client import fingerprint
 from exporter.telemetry import Telemetry
 from tests.support.clock import LoopClock, in_fake_time
-from tests.support.polling import Exporter, polling, polling_in, settings_of, workshop_of
+from tests.support.polling import Exporter, polling, polling_in, runtime_of, settings_of
 from tests.support.simulator import still_account, still_scenario, talk_to_simulator
 
 QUOTA = (
@@ -55,11 +55,11 @@ async def test_a_token_file_with_another_token_changes_the_fingerprint(tmp_path:
     )
     file = tmp_path / "token"
     file.write_text(OLD)
-    async with talk_to_simulator(scenario, clock=clock) as talk, workshop_of(clock) as workshop:
+    async with talk_to_simulator(scenario, clock=clock) as talk, runtime_of(clock) as runtime:
         account_id = talk.simulator.account_ids["acme"]
         account = {"name": "acme", "account_id": account_id, "api_token_file": str(file)}
         settings = settings_of(talk.simulator.api_url, [account])
-        async with polling_in(workshop, settings) as exporter:
+        async with polling_in(runtime, settings) as exporter:
             await clock.sleep(1.0)
             assert tokens(exporter) == {"acme": fingerprint(OLD)}
             file.write_text(NEW)

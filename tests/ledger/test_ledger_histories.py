@@ -26,7 +26,7 @@ from hypothesis.stateful import (
 
 from exporter.clock import SystemClock
 from exporter.errors import CommitError
-from exporter.polling.journal import Journal
+from exporter.polling.ledger_writer import Journal
 from exporter.risk.ledger import (
     Changes,
     SummaryFold,

@@ -20,13 +20,13 @@ def test_changes_joined_move_a_ledger_where_each_in_turn_does() -> None:
         totals={("b", LOW): EventCount("b", LOW, 2, 0.0)},
         names={"B": NameRecord("b", "B")},
     )
-    in_turn, at_once = started(), started()
+    in_turn, run_sync = started(), started()
 
     in_turn.apply(first)
     in_turn.apply(second)
-    at_once.apply(first.then(second))
+    run_sync.apply(first.then(second))
 
-    assert vars(at_once.ledger) == vars(in_turn.ledger)
+    assert vars(run_sync.ledger) == vars(in_turn.ledger)
 
 
 def test_a_later_record_wins_over_an_earlier_change_of_name() -> None:

@@ -7,7 +7,7 @@ from exporter.cli.printing import rfc3339
 from exporter.store import open_sqlite
 from tests.support.answers import answer, event, row, summary, user
 from tests.support.clock import LoopClock, in_fake_time
-from tests.support.polling import Exporter, polling_in, settings_of, workshop_of
+from tests.support.polling import Exporter, polling_in, runtime_of, settings_of
 from tests.support.scripted_api import ACCOUNT_ID, ScriptedApi, body, scripted_api
 
 _EXEMPLAR = re.compile(r'^(\S+_total\{.*\}) \d+ # \{event_id="(.+)"\} 1 (\S+)$', re.MULTILINE)
@@ -16,7 +16,7 @@ _SETTINGS = [{"name": "acme", "account_id": ACCOUNT_ID, "api_token": "a-token"}]
 
 def exemplars(exporter: Exporter) -> dict[str, tuple[str, float]]:
     """Return the id and the instant of each series' exemplar."""
-    scrape = exporter.workshop.exposition.scrape(
+    scrape = exporter.runtime.exposition.scrape(
         openmetrics=True, gzip=False, names=None, telemetry=b""
     )
     text = b"".join(scrape.pieces).decode()
@@ -45,8 +45,8 @@ async def test_no_exemplar_is_older_than_one_shown_before_a_restart(tmp_path: Pa
         for is_restart in (False, True):
             async with (
                 open_sqlite(tmp_path / "state.db") as store,
-                workshop_of(clock, store=store) as workshop,
-                polling_in(workshop, settings_of(api.url, _SETTINGS)) as exporter,
+                runtime_of(clock, store=store) as runtime,
+                polling_in(runtime, settings_of(api.url, _SETTINGS)) as exporter,
             ):
                 await clock.sleep(60.0)
                 for event_id, ago in (("late", 300.0), ("new", 10.0), ("newer", 10.0)):

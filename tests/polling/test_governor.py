@@ -6,8 +6,8 @@ import pytest
 from exporter.cloudflare.client import Exchange
 from exporter.cloudflare.wire import QuotaHeaders, QuotaPolicy
 from exporter.polling.governor import Governor
-from exporter.polling.priority import PauseReason, Priority
 from exporter.polling.quota import Quota
+from exporter.polling.quota_window import PauseReason, Priority
 from tests.support.clock import LoopClock, in_fake_time
 
 TEN_A_MINUTE = QuotaHeaders(policies=(QuotaPolicy("default", limit=10, window_seconds=60.0),))
@@ -30,9 +30,11 @@ class Office:
     def _note_paused(self, account: str, reason: PauseReason, seconds: float) -> None:
         self.paused[account, reason] += round(seconds * 1000)
 
-    def hear(self, outcome: str = "200", *, retry_after_seconds: float | None = None) -> None:
+    def record_response(
+        self, outcome: str = "200", *, retry_after_seconds: float | None = None
+    ) -> None:
         """Be answered at once."""
-        self.governor.hear(
+        self.governor.record_response(
             Exchange(
                 "get_user",
                 outcome,
@@ -46,7 +48,7 @@ class Office:
         """Ask once, when that is allowed."""
         with await self.governor.admit(account, priority):
             self.went.append((self.clock.monotonic(), account, priority))
-            self.hear()
+            self.record_response()
 
     async def spend_budget(self) -> None:
         """Ask until there is nothing left for a minute."""
@@ -90,14 +92,14 @@ async def test_an_urgent_request_overtakes_those_who_have_waited_for_long() -> N
 async def test_an_answer_ends_a_pause_at_once() -> None:
     """The window the API speaks of may be over sooner than the one we assumed."""
     office = Office()
-    office.hear("429", retry_after_seconds=10.0)
+    office.record_response("429", retry_after_seconds=10.0)
     probe = asyncio.create_task(office.governor.admit("acme", Priority.SUMMARY))
     await office.clock.sleep(20.0)
     waiting = asyncio.create_task(office.ask())
     await office.clock.sleep(0.25)
 
     with await probe:
-        office.hear()
+        office.record_response()
         await waiting
 
     assert office.went == [(20.25, "acme", Priority.SUMMARY)]
@@ -168,7 +170,7 @@ def test_every_second_of_a_refusal_counts_whether_or_not_a_request_waits(request
     @in_fake_time
     async def story() -> None:
         office = Office()
-        office.hear("429", retry_after_seconds=300.0)
+        office.record_response("429", retry_after_seconds=300.0)
         waiting = [asyncio.create_task(office.ask()) for _ in range(requests)]
 
         await office.clock.sleep(100.5)
@@ -185,16 +187,16 @@ def test_every_second_of_a_refusal_counts_whether_or_not_a_request_waits(request
 async def test_refusals_that_overlap_count_once_and_later_ones_again() -> None:
     """Requests that were on their way together are refused together."""
     office = Office()
-    office.hear("429", retry_after_seconds=60.0)
+    office.record_response("429", retry_after_seconds=60.0)
     await office.clock.sleep(10.0)
-    office.hear("429", retry_after_seconds=60.0)
+    office.record_response("429", retry_after_seconds=60.0)
     await office.clock.sleep(5.0)
-    office.hear("429", retry_after_seconds=1.0)
+    office.record_response("429", retry_after_seconds=1.0)
     await office.clock.sleep(100.0)
     assert refused(office)["acme"] == 70_000
 
     await office.ask()
-    office.hear("429", retry_after_seconds=20.0)
+    office.record_response("429", retry_after_seconds=20.0)
     await office.clock.sleep(50.0)
 
     assert refused(office)["acme"] == 90_000

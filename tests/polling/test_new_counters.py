@@ -14,8 +14,8 @@ from tests.support.polling import (
     Exporter,
     account_settings,
     polling_in,
+    runtime_of,
     settings_of,
-    workshop_of,
 )
 from tests.support.simulator import ADA, BOB, Talk, talk_to_simulator
 
@@ -26,20 +26,20 @@ _POLL_SECONDS = 60.0
 @asynccontextmanager
 async def unscraped(clock: LoopClock) -> AsyncIterator[tuple[Talk, Exporter]]:
     """A second after the first of the rare polls of an exporter that nothing scrapes."""
-    async with talk_to_simulator(clock=clock) as talk, workshop_of(clock) as workshop:
+    async with talk_to_simulator(clock=clock) as talk, runtime_of(clock) as runtime:
         settings = settings_of(
             talk.simulator.api_url,
             account_settings(talk),
             poll_interval=f"{_POLL_SECONDS:g}",
         )
-        async with polling_in(workshop, settings, scrape_seconds=_NEVER) as exporter:
+        async with polling_in(runtime, settings, scrape_seconds=_NEVER) as exporter:
             await clock.sleep(1.0)
             yield talk, exporter
 
 
 def scrape(exporter: Exporter, *names: str) -> Scrape:
     """Begin a scrape, of some families alone where they are named."""
-    return exporter.workshop.exposition.scrape(
+    return exporter.runtime.exposition.scrape(
         openmetrics=True, gzip=True, names=frozenset(names) or None, telemetry=b""
     )
 
@@ -146,12 +146,12 @@ async def test_counters_from_the_state_are_not_new(tmp_path: Path) -> None:
     async with talk_to_simulator(clock=clock) as talk:
         settings = settings_of(talk.simulator.api_url, account_settings(talk))
         async with open_sqlite(tmp_path / "state.db") as store:
-            async with workshop_of(clock, store=store) as first, polling_in(first, settings):
+            async with runtime_of(clock, store=store) as first, polling_in(first, settings):
                 await clock.sleep(1.0)
                 await talk.order("events", user=ADA, behavior="imp_travel")
                 await clock.sleep(120.0)
             async with (
-                workshop_of(clock, store=store) as second,
+                runtime_of(clock, store=store) as second,
                 polling_in(second, settings, scrape_seconds=_NEVER) as exporter,
             ):
                 await clock.sleep(1.0)

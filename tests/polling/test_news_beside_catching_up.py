@@ -1,7 +1,7 @@
 """News must not wait for what is only catching up, nor for what was reserved for summaries."""
 
-from exporter.polling.priority import Priority
 from exporter.polling.quota import Quota
+from exporter.polling.quota_window import Priority
 
 
 def ask_all(quota: Quota, priority: Priority, *, now: float) -> int:

@@ -6,13 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from exporter.chunked import CHUNK_SIZE, run_sync
 from exporter.polling.planner import Planner
-from exporter.polling.priority import DETAILS, Priority
-from exporter.polling.queue import FAIR_TURN, UserQueue
-from exporter.polling.rank import Rank, Want, rank_of
+from exporter.polling.queues import FAIR_TURN, Rank, RefreshReason, UserQueue, rank_of
+from exporter.polling.quota_window import DETAILS, Priority
 from exporter.risk.ledger import UserRecord
 from exporter.risk.model import RiskLevel
-from exporter.steps import STEP_USERS, at_once
 from tests.support.ledgers import DAY, HIGH, LOW, MEDIUM, row
 
 URGENT, CHANGED, RELAXED = DETAILS
@@ -46,7 +45,7 @@ GONE = UserRecord(details_at=0.0)
 def planner_of(records: Mapping[str, UserRecord], *, max_age_seconds: float = DAY) -> Planner:
     """A planner that begins with these records."""
     planner = Planner(max_age_seconds=max_age_seconds)
-    at_once(planner.load(records.items()))
+    run_sync(planner.load(records.items()))
     return planner
 
 
@@ -63,7 +62,7 @@ def take_all(planner: Planner, priority: Priority, now: float = 0.0) -> list[str
 
 def test_of_all_who_are_loaded_the_first_who_changed_is_known() -> None:
     """There may be more of them than are sorted in one step."""
-    count = 3 * STEP_USERS
+    count = 3 * CHUNK_SIZE
     since = {f"user-{number}": float(number * 7 % count) for number in range(count)}
 
     planner = planner_of({who: changed(LOW, since=at) for who, at in since.items()})
@@ -201,38 +200,38 @@ def test_pending_are_those_who_changed_until_they_are_read() -> None:
         {"ann": changed(since=5.0), "bob": changed(since=3.0), "cat": unread(), "dan": settled(0.0)}
     )
     planner.take(URGENT, 6.0)
-    assert (planner.pending(Want.CHANGED), planner.pending_since) == (2, 3.0)
+    assert (planner.pending(RefreshReason.CHANGED), planner.pending_since) == (2, 3.0)
     assert planner.changed() == ("bob", "ann")
 
     planner.settle("bob", settled(6.0))
 
-    assert (planner.pending(Want.CHANGED), planner.pending_since) == (1, 5.0)
+    assert (planner.pending(RefreshReason.CHANGED), planner.pending_since) == (1, 5.0)
     planner.settle("ann", settled(6.0))
-    assert (planner.pending(Want.CHANGED), planner.pending_since) == (0, None)
+    assert (planner.pending(RefreshReason.CHANGED), planner.pending_since) == (0, None)
 
 
 def test_pending_counts_each_user_for_the_first_reason_that_applies() -> None:
     """A change goes before a first reading, and that before a refresh."""
     new = UserRecord(summary=changed().summary, due_since=1.0)
     planner = planner_of({"ann": new, "bob": unread(), "cat": unread(), "dan": settled(0.0)})
-    assert [planner.pending(want) for want in Want] == [1, 2, 0]
+    assert [planner.pending(want) for want in RefreshReason] == [1, 2, 0]
 
     planner.settle("ann", settled(6.0))
     planner.settle("bob", settled(6.0))
     planner.learn("cat", UserRecord())
-    assert [planner.pending(want) for want in Want] == [0, 0, 0]
+    assert [planner.pending(want) for want in RefreshReason] == [0, 0, 0]
 
 
 def test_a_user_due_for_a_refresh_is_pending_until_they_are_read() -> None:
     """Being asked about is not being read."""
     planner = planner_of({"ann": settled(0.0)})
-    assert planner.pending(Want.AGED) == 0
+    assert planner.pending(RefreshReason.AGED) == 0
 
     assert planner.take(RELAXED, 1.5 * DAY) == "ann"
-    assert planner.pending(Want.AGED) == 1
+    assert planner.pending(RefreshReason.AGED) == 1
     planner.settle("ann", settled(1.5 * DAY))
 
-    assert planner.pending(Want.AGED) == 0
+    assert planner.pending(RefreshReason.AGED) == 0
 
 
 # Fairness --------------------------------------------------------------------------------------
@@ -250,12 +249,12 @@ def test_nobody_starves(before: int, newcomers: list[int]) -> None:
     """
     queue = UserQueue()
     for number in range(before):
-        queue.put(f"before-{number}", Rank(URGENT, Want.CHANGED, -3, -float(number)))
-    queue.put("patient", Rank(URGENT, Want.CHANGED, 0, 0.0))
+        queue.put(f"before-{number}", Rank(URGENT, RefreshReason.CHANGED, -3, -float(number)))
+    queue.put("patient", Rank(URGENT, RefreshReason.CHANGED, 0, 0.0))
 
     for turn in range(1, FAIR_TURN * (before + 1) + 1):
         for number in range(newcomers[turn % len(newcomers)]):
-            queue.put(f"new-{turn}-{number}", Rank(URGENT, Want.CHANGED, -3, -1e9 - turn))
+            queue.put(f"new-{turn}-{number}", Rank(URGENT, RefreshReason.CHANGED, -3, -1e9 - turn))
         if queue.take() == "patient":
             return
     raise AssertionError("the patient user starved")
@@ -264,11 +263,11 @@ def test_nobody_starves(before: int, newcomers: list[int]) -> None:
 def test_changing_while_waiting_loses_no_place() -> None:
     """Otherwise the busiest user would be the last to be asked about."""
     queue = UserQueue()
-    queue.put("patient", Rank(URGENT, Want.CHANGED, 0, 0.0))
+    queue.put("patient", Rank(URGENT, RefreshReason.CHANGED, 0, 0.0))
     for turn in range(1, FAIR_TURN):
-        queue.put(f"new-{turn}", Rank(URGENT, Want.CHANGED, -3, 0.0))
-        queue.put(f"other-{turn}", Rank(URGENT, Want.CHANGED, -3, 0.0))
-        queue.put("patient", Rank(URGENT, Want.CHANGED, 0, -float(turn)))
+        queue.put(f"new-{turn}", Rank(URGENT, RefreshReason.CHANGED, -3, 0.0))
+        queue.put(f"other-{turn}", Rank(URGENT, RefreshReason.CHANGED, -3, 0.0))
+        queue.put("patient", Rank(URGENT, RefreshReason.CHANGED, 0, -float(turn)))
         assert queue.take() != "patient"
 
     assert queue.take() == "patient"
@@ -277,10 +276,10 @@ def test_changing_while_waiting_loses_no_place() -> None:
 def test_ranks_gone_by_do_not_pile_up() -> None:
     """A user who changes every minute of a lockout must not cost memory for each."""
     queue = UserQueue()
-    queue.put("ann", Rank(URGENT, Want.CHANGED, -3, 0.0))
+    queue.put("ann", Rank(URGENT, RefreshReason.CHANGED, -3, 0.0))
 
     for moment in range(100_000):
-        queue.put("bob", Rank(URGENT, Want.CHANGED, 0, -float(moment)))
+        queue.put("bob", Rank(URGENT, RefreshReason.CHANGED, 0, -float(moment)))
 
     assert len(queue._heap) < 2_000
     assert [queue.take(), queue.take(), queue.take()] == ["ann", "bob", None]
@@ -423,7 +422,7 @@ class AnyHistory(RuleBasedStateMachine):
     def pending_is_who_changed(self) -> None:
         """As the metric says it."""
         waiting = [one for one in self.records.values() if one.due_since is not None]
-        assert self.planner.pending(Want.CHANGED) == len(waiting)
+        assert self.planner.pending(RefreshReason.CHANGED) == len(waiting)
 
 
 TestAnyHistory = AnyHistory.TestCase

@@ -7,7 +7,7 @@ from exporter.errors import (
     ServerError,
     UnauthorizedError,
 )
-from exporter.polling.history import PollHistory
+from exporter.polling.resource import PollHistory
 
 
 def history_of(*polls: PollError | None) -> PollHistory:

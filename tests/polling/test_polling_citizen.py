@@ -8,7 +8,7 @@ import pytest
 from exporter.clock import Clock
 from exporter.simulator import Scenario
 from tests.support.clock import LoopClock, in_fake_time
-from tests.support.polling import account_settings, polling, polling_in, settings_of, workshop_of
+from tests.support.polling import account_settings, polling, polling_in, runtime_of, settings_of
 from tests.support.simulator import (
     ADA,
     STILL,
@@ -105,13 +105,13 @@ async def test_after_a_429_nothing_is_asked_until_the_api_said() -> None:
 async def test_a_refusal_of_five_minutes_counts_five_minutes() -> None:
     """For one account with nothing to wait with; over a reload too."""
     clock = LoopClock()
-    async with talk_to_simulator(clock=clock) as talk, workshop_of(clock) as workshop:
+    async with talk_to_simulator(clock=clock) as talk, runtime_of(clock) as runtime:
         settings = settings_of(talk.simulator.api_url, account_settings(talk))
-        async with polling_in(workshop, settings):
+        async with polling_in(runtime, settings):
             await clock.sleep(1.0)
             await talk.order("faults", kind="throttle", retry_after=300, count=1)
             await clock.sleep(2 * MINUTE)
-        async with polling_in(workshop, settings) as exporter:
+        async with polling_in(runtime, settings) as exporter:
             await clock.sleep(8 * MINUTE)
             paused = exporter.value("exporter_api_paused_seconds_total", reason="rate_limited")
 
@@ -175,7 +175,7 @@ async def test_a_cold_start_reads_all_high_users_within_five_minutes() -> None:
     async with talk_to_simulator(scenario, clock=clock) as talk, polling(talk, clock) as exporter:
         await clock.sleep(WINDOW)
 
-        users = exporter.workshop.journals.popitem()[1].ledger.users.values()
+        users = exporter.runtime.journals.popitem()[1].ledger.users.values()
         high = [one for one in users if one.level == 3]
         assert len(high) > 450
         assert all(one.details_at is not None for one in high)
@@ -185,19 +185,19 @@ async def test_a_cold_start_reads_all_high_users_within_five_minutes() -> None:
 async def test_a_reload_does_not_end_a_refusal() -> None:
     """The API refuses the token, not the process's idea of its configuration."""
     clock = LoopClock()
-    async with talk_to_simulator(clock=clock) as talk, workshop_of(clock) as workshop:
+    async with talk_to_simulator(clock=clock) as talk, runtime_of(clock) as runtime:
         token = next(iter(talk.simulator.tokens.values()))
         accounts = [
             {"name": name, "account_id": account_id, "api_token": token}
             for name, account_id in talk.simulator.account_ids.items()
         ]
         settings = settings_of(talk.simulator.api_url, accounts)
-        async with polling_in(workshop, settings) as exporter:
+        async with polling_in(runtime, settings) as exporter:
             await clock.sleep(1.0)
             await talk.order("faults", kind="throttle", retry_after=250, count=1)
             await clock.sleep(MINUTE)
         asked = (await talk.log()).count()
-        async with polling_in(workshop, settings) as exporter:
+        async with polling_in(runtime, settings) as exporter:
             assert exporter.users() == {ADA: 3}
             await clock.sleep(180.0)
             assert (await talk.log()).count() == asked
@@ -217,7 +217,7 @@ async def test_accounts_with_one_token_share_one_quota_wherever_it_is_written() 
     ):
         await clock.sleep(WINDOW)
 
-        assert len(exporter.workshop.quotas) == 1
+        assert len(exporter.runtime.quotas) == 1
         asked = Counter(one.account for one in (await talk.log()).requests)
         assert len(asked) == 3
         assert sum(asked.values()) <= 600

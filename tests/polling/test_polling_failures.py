@@ -11,8 +11,8 @@ from tests.support.polling import (
     SCRAPE_SECONDS,
     polling,
     polling_in,
+    runtime_of,
     settings_of,
-    workshop_of,
 )
 from tests.support.scripted_api import ACCOUNT_ID, body, scripted_api
 from tests.support.simulator import ADA, BOB, still_account, still_scenario, talk_to_simulator
@@ -67,9 +67,9 @@ def test_after_any_fault_everything_is_counted(fault: dict[str, object]) -> None
 async def test_a_user_whose_details_are_broken_does_not_hold_up_another() -> None:
     """Ann goes first, being high, and fails each time; Bob is read at once."""
     clock = LoopClock()
-    async with scripted_api() as api, workshop_of(clock) as workshop:
+    async with scripted_api() as api, runtime_of(clock) as runtime:
         account = {"name": "acme", "account_id": ACCOUNT_ID, "api_token": "a-token"}
-        async with polling_in(workshop, settings_of(api.url, [account])) as exporter:
+        async with polling_in(runtime, settings_of(api.url, [account])) as exporter:
             await clock.sleep(1.0)
             rows = [row("ann", max_risk_level="high"), row("bob", max_risk_level="high")]
             api.answers["summary"] = body(summary(rows))
@@ -130,13 +130,13 @@ async def test_a_refused_token_is_read_again_and_not_shown_more_than_once_a_minu
     clock = LoopClock()
     file = tmp_path / "token"
     file.write_text("an-old-token")
-    async with talk_to_simulator(clock=clock) as talk, workshop_of(clock) as workshop:
+    async with talk_to_simulator(clock=clock) as talk, runtime_of(clock) as runtime:
         accounts = [
             {"name": "acme", "account_id": account_id, "api_token_file": str(file)}
             for account_id in talk.simulator.account_ids.values()
         ]
         settings = settings_of(talk.simulator.api_url, accounts, poll_interval="2s")
-        async with polling_in(workshop, settings) as exporter:
+        async with polling_in(runtime, settings) as exporter:
             await clock.sleep(10 * MINUTE)
             refused = (await talk.log()).count(status=401)
             assert 3 <= refused / 3 <= 10

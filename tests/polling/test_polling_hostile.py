@@ -12,7 +12,7 @@ from exporter.settings import Settings
 from exporter.store import MemoryStore
 from tests.support.answers import answer, event, row, summary, user
 from tests.support.clock import LoopClock, in_fake_time
-from tests.support.polling import polling, polling_in, settings_of, workshop_of
+from tests.support.polling import polling, polling_in, runtime_of, settings_of
 from tests.support.scripted_api import ACCOUNT_ID, ScriptedApi, body, scripted_api, stream
 from tests.support.simulator import ADA, still_account, still_scenario, talk_to_simulator
 
@@ -66,12 +66,12 @@ async def padding(megabytes: int) -> AsyncIterator[bytes]:
 async def test_details_of_200_megabytes_are_refused_before_they_are_held() -> None:
     """Another user's are read meanwhile, and gauges stay."""
     clock = LoopClock()
-    async with scripted_api() as api, workshop_of(clock) as workshop:
+    async with scripted_api() as api, runtime_of(clock) as runtime:
         api.answers["summary"] = body(summary([row("huge", max_risk_level="high"), row("ann")]))
         api.answers["huge"] = stream(lambda: padding(200))
         api.answers["ann"] = body(answer(user(event())))
         before = peak_bytes()
-        async with polling_in(workshop, settings_for(api)) as exporter:
+        async with polling_in(runtime, settings_for(api)) as exporter:
             await clock.sleep(10 * MINUTE)
 
             reason = {"resource": "users", "reason": "bad_response"}
@@ -98,9 +98,9 @@ async def endless_rows() -> AsyncIterator[bytes]:
 async def test_a_summary_that_never_ends_is_given_up_and_changes_nothing() -> None:
     """It is bounded as a body, and was never a good answer."""
     clock = LoopClock()
-    async with scripted_api() as api, workshop_of(clock) as workshop:
+    async with scripted_api() as api, runtime_of(clock) as runtime:
         api.answers["summary"] = body(summary([row("ann")]))
-        async with polling_in(workshop, settings_for(api)) as exporter:
+        async with polling_in(runtime, settings_for(api)) as exporter:
             await clock.sleep(1.0)
             api.answers["summary"] = stream(endless_rows)
             await clock.sleep(MINUTE)
@@ -128,10 +128,10 @@ async def rows_of(users: int) -> AsyncIterator[bytes]:
 async def test_a_million_users_are_read_and_cleared_in_bounded_memory() -> None:
     """A body of 180 MB is never held, and zero rows after them are an all-clear if well-formed."""
     clock = LoopClock()
-    async with scripted_api() as api, workshop_of(clock) as workshop:
+    async with scripted_api() as api, runtime_of(clock) as runtime:
         api.answers["summary"] = stream(lambda: rows_of(1_000_000))
         before = peak_bytes()
-        async with polling_in(workshop, settings_for(api, users_min_level="none")) as exporter:
+        async with polling_in(runtime, settings_for(api, users_min_level="none")) as exporter:
             await clock.sleep(1.0)
             assert exporter.value("users", risk_level="low") == 1_000_000
             assert peak_bytes() - before < 1_500 * MEGABYTE
@@ -160,9 +160,9 @@ def peak_bytes() -> int:
 async def test_who_is_listed_stays_listed_though_their_details_are_unknown() -> None:
     """The summary is the word of the API; a 404 beside it is no departure, and no failure."""
     clock = LoopClock()
-    async with scripted_api() as api, workshop_of(clock) as workshop:
+    async with scripted_api() as api, runtime_of(clock) as runtime:
         api.answers["summary"] = body(summary([row("ann")]))
-        async with polling_in(workshop, settings_for(api)) as exporter:
+        async with polling_in(runtime, settings_for(api)) as exporter:
             await clock.sleep(10 * MINUTE)
 
             assert exporter.users() == {"ann": 1}
@@ -175,10 +175,10 @@ async def test_who_is_listed_stays_listed_though_their_details_are_unknown() -> 
 async def test_details_older_than_the_summary_are_asked_for_again_in_a_while() -> None:
     """Not at once, three times in a second, and then not before tomorrow."""
     clock = LoopClock()
-    async with scripted_api() as api, workshop_of(clock) as workshop:
+    async with scripted_api() as api, runtime_of(clock) as runtime:
         api.answers["ann"] = body(answer(user(event())))
         api.answers["summary"] = body(summary([]))
-        async with polling_in(workshop, settings_for(api)) as exporter:
+        async with polling_in(runtime, settings_for(api)) as exporter:
             await clock.sleep(1.0)
             news = {"last_event": "2026-02-02T00:00:00Z"}
             api.answers["summary"] = body(summary([row("ann", **news)]))
@@ -224,13 +224,13 @@ async def test_a_hundred_accounts_start_spread_and_none_waits_for_another() -> N
     accounts = [still_account(name=f"a{number}") for number in range(100)]
     tokens = [{"name": "one"}, {"name": "two"}]
     scenario = still_scenario(accounts=accounts, tokens=tokens)
-    async with talk_to_simulator(scenario, clock=clock) as talk, workshop_of(clock) as workshop:
+    async with talk_to_simulator(scenario, clock=clock) as talk, runtime_of(clock) as runtime:
         values = list(talk.simulator.tokens.values())
         listed = [
             {"name": name, "account_id": account_id, "api_token": values[number % 2]}
             for number, (name, account_id) in enumerate(talk.simulator.account_ids.items())
         ]
-        async with polling_in(workshop, settings_of(talk.simulator.api_url, listed)) as exporter:
+        async with polling_in(runtime, settings_of(talk.simulator.api_url, listed)) as exporter:
             started = []
             for _ in range(10):
                 await clock.sleep(6.0)
@@ -241,7 +241,7 @@ async def test_a_hundred_accounts_start_spread_and_none_waits_for_another() -> N
             }
             log = await talk.log()
 
-    assert len(workshop.quotas) == 2
+    assert len(runtime.quotas) == 2
     assert all(9 <= after - before <= 11 for before, after in pairwise([0.0, *started]))
     assert polls == {6.0, 7.0}
     assert log.count(status=429) == 0

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.cloudflare.wire import QuotaHeaders, QuotaLeft, QuotaPolicy
-from exporter.polling.priority import PauseReason, Priority
 from exporter.polling.quota import LONGEST_WINDOW_SECONDS, Quota
+from exporter.polling.quota_window import PauseReason, Priority
 
 DEFAULT = QuotaPolicy("default", limit=1200, window_seconds=300.0)
 BURST = QuotaPolicy("burst", limit=50, window_seconds=1.0)
@@ -27,14 +27,16 @@ def headers(
 def exchange(quota: Quota, now: float, said: QuotaHeaders | None = None) -> None:
     """Ask at `now`, and be answered in the same instant."""
     quota.spend(now)
-    quota.hear(now, sent_at=now, is_answered=True, headers=said)
+    quota.record_response(now, sent_at=now, is_answered=True, headers=said)
     quota.release(now, is_heard=True)
 
 
 def refused(quota: Quota, now: float, retry_after_seconds: float | None) -> None:
     """Ask at `now`, and be refused in the same instant."""
     quota.spend(now)
-    quota.refuse(now, sent_at=now, retry_after_seconds=retry_after_seconds, headers=None)
+    quota.record_rate_limited(
+        now, sent_at=now, retry_after_seconds=retry_after_seconds, headers=None
+    )
     quota.release(now, is_heard=True)
 
 
@@ -95,14 +97,16 @@ def sent_instants(
                 tuple(policies), (QuotaLeft("default", step.left, step.reset_seconds),)
             )
             if step.status == 429:
-                quota.refuse(
+                quota.record_rate_limited(
                     at,
                     sent_at=sent_at,
                     retry_after_seconds=step.retry_after_seconds,
                     headers=said,
                 )
             else:
-                quota.hear(at, sent_at=sent_at, is_answered=step.status > 0, headers=said)
+                quota.record_response(
+                    at, sent_at=sent_at, is_answered=step.status > 0, headers=said
+                )
             quota.release(sent_at, is_heard=True)
 
     for number, step in enumerate(tries):
@@ -231,7 +235,7 @@ def test_every_page_counts() -> None:
     exchange(quota, -400.0, headers(QuotaPolicy("default", limit=10, window_seconds=300.0)))
     quota.spend(0.0)
     for sent_at in (0.0, 1.0, 2.0):
-        quota.hear(sent_at + 1.0, sent_at=sent_at, is_answered=True, headers=None)
+        quota.record_response(sent_at + 1.0, sent_at=sent_at, is_answered=True, headers=None)
     quota.release(0.0, is_heard=True)
 
     assert spend_all(quota, Priority.SUMMARY, now=3.0) == 2
@@ -262,7 +266,7 @@ def test_another_share_holds_at_once_and_forgets_nothing() -> None:
     quota = Quota(share=0.1)
     assert spend_all(quota, Priority.SUMMARY) == 120
 
-    quota.allot(share=0.2, reserved_per_second=0.0)
+    quota.set_share(share=0.2, reserved_per_second=0.0)
 
     assert spend_all(quota, Priority.SUMMARY) == 120
 
@@ -351,7 +355,7 @@ def test_what_is_on_its_way_is_not_left() -> None:
     for _ in range(6):
         quota.spend(0.0)
 
-    quota.hear(1.0, sent_at=0.0, is_answered=True, headers=headers(DEFAULT, left=245))
+    quota.record_response(1.0, sent_at=0.0, is_answered=True, headers=headers(DEFAULT, left=245))
 
     assert pauses(quota, 1.0) == set(Priority) - {Priority.SUMMARY}
 
@@ -370,7 +374,7 @@ def test_a_late_answer_to_an_early_question_teaches_nothing() -> None:
     quota.spend(0.0)
     exchange(quota, 5.0, headers(DEFAULT, left=100))
 
-    quota.hear(9.0, sent_at=0.0, is_answered=True, headers=headers(DEFAULT, left=1100))
+    quota.record_response(9.0, sent_at=0.0, is_answered=True, headers=headers(DEFAULT, left=1100))
 
     assert Priority.URGENT_DETAILS in pauses(quota, 9.0)
 
@@ -442,7 +446,7 @@ def test_the_state_is_what_the_api_said_last_of_the_scarcest_policy() -> None:
     )
     quota.spend(0.0)
     quota.spend(0.0)
-    quota.hear(0.0, sent_at=0.0, is_answered=True, headers=said)
+    quota.record_response(0.0, sent_at=0.0, is_answered=True, headers=said)
 
     states = [quota.state(now) for now in (0.5, 1.5, 200.0)]
 
@@ -469,7 +473,7 @@ def test_of_two_refusals_the_longer_holds() -> None:
     """Requests on their way together are refused together, each with what was left then."""
     quota = Quota(share=0.5)
     refused(quota, 0.0, 300.0)
-    quota.refuse(5.0, sent_at=0.0, retry_after_seconds=10.0, headers=None)
+    quota.record_rate_limited(5.0, sent_at=0.0, retry_after_seconds=10.0, headers=None)
 
     pause = quota.decide(Priority.SUMMARY, 20.0)
 
@@ -484,7 +488,7 @@ def test_after_a_refusal_one_request_goes_before_more() -> None:
     quota.spend(30.0)
 
     assert pauses(quota, 31.0) == set(Priority)
-    quota.hear(32.0, sent_at=30.0, is_answered=True, headers=None)
+    quota.record_response(32.0, sent_at=30.0, is_answered=True, headers=None)
     quota.release(30.0, is_heard=True)
     assert pauses(quota, 32.0) == set()
 
@@ -494,7 +498,7 @@ def test_a_probe_without_an_answer_lets_another_go() -> None:
     quota = Quota(share=0.5)
     refused(quota, 0.0, 30.0)
     quota.spend(30.0)
-    quota.hear(60.0, sent_at=30.0, is_answered=False, headers=None)
+    quota.record_response(60.0, sent_at=30.0, is_answered=False, headers=None)
     quota.release(30.0, is_heard=True)
 
     assert pauses(quota, 60.0) == set()
@@ -518,7 +522,7 @@ def test_an_answer_from_before_a_refusal_does_not_end_it() -> None:
     quota.spend(0.0)
     refused(quota, 1.0, 20.0)
 
-    quota.hear(25.0, sent_at=0.0, is_answered=True, headers=None)
+    quota.record_response(25.0, sent_at=0.0, is_answered=True, headers=None)
     quota.spend(25.0)
 
     assert pauses(quota, 26.0) == set(Priority)
@@ -531,7 +535,7 @@ def test_rounding_does_not_hide_the_probe() -> None:
     sent_at = 0.1 + 0.2
     quota.spend(sent_at)
 
-    quota.hear(1.1, sent_at=1.1 - (1.1 - sent_at) - 1e-9, is_answered=True, headers=None)
+    quota.record_response(1.1, sent_at=1.1 - (1.1 - sent_at) - 1e-9, is_answered=True, headers=None)
 
     assert pauses(quota, 1.1) == set()
 

@@ -5,21 +5,20 @@ import asyncio
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from exporter.chunked import CHUNK_SIZE
 from exporter.clock import SystemClock
 from exporter.exposition import Exposition
-from exporter.polling.journal import Journal
+from exporter.polling.ledger_writer import Journal, Recorder
 from exporter.polling.planner import Planner
-from exporter.polling.publication import Publication
-from exporter.polling.recorder import Recorder
-from exporter.polling.standing import Standing
+from exporter.polling.publisher import Publisher
+from exporter.polling.resource import AccountState
 from exporter.risk.ledger import AccountRecord, Changes, Ledger, UserRecord
 from exporter.risk.model import EventCount, RiskLevel, UserSummary
 from exporter.risk.projection import Disclosure, Identity
-from exporter.steps import STEP_USERS
 from exporter.store import MemoryStore
 from exporter.telemetry import Telemetry
 
-USERS = STEP_USERS * 4
+USERS = CHUNK_SIZE * 4
 
 
 def everybody(level: RiskLevel, *, events: int) -> Changes:
@@ -41,7 +40,7 @@ class Account:
     """One account whose work rests between all its steps."""
 
     def __init__(self) -> None:
-        self.standing = Standing(up=True, read_at=1.0)
+        self.state = AccountState(up=True, read_at=1.0)
         self.is_held_up, self.may_render = asyncio.Event(), asyncio.Event()
         self.may_render.set()
         self.exposition = Exposition(pause=self.render_on)
@@ -49,10 +48,10 @@ class Account:
         self.journal = Journal(
             "id", Ledger(AccountRecord(0.0)), self.store, clock=SystemClock(), pause=self.rest
         )
-        self.publication = Publication(
+        self.publication = Publisher(
             account="acme",
             journal=self.journal,
-            standing=self.standing,
+            state=self.state,
             disclosure=Disclosure(RiskLevel.LOW, USERS, Identity.FULL, pseudonym_key=b""),
             exposition=self.exposition,
             telemetry=self.telemetry,
@@ -136,7 +135,7 @@ async def test_data_withdrawn_while_they_are_being_shown_are_gone_in_the_end() -
     for _ in range(3):
         await account.rest()
 
-    account.standing.up, account.standing.read_at = False, None
+    account.state.up, account.state.read_at = False, None
     await account.publication.show(reselect=True)
     await showing
 

@@ -13,7 +13,7 @@ from exporter.errors import (
     TimedOutError,
     UnauthorizedError,
 )
-from exporter.polling.schedule import (
+from exporter.polling.backoff import (
     delay_after_failure,
     delay_after_stale_answer,
     delay_after_success,

@@ -9,7 +9,7 @@ from exporter.app.status import status_page
 from exporter.settings import Settings
 from tests.support.answers import Document, answer, event, integration, row, summary, user
 from tests.support.clock import LoopClock, in_fake_time
-from tests.support.polling import polling_in, settings_of, workshop_of
+from tests.support.polling import polling_in, runtime_of, settings_of
 from tests.support.scripted_api import ACCOUNT_ID, ScriptedApi, body, scripted_api
 
 MINUTE = 60.0
@@ -42,9 +42,9 @@ def test_a_first_summary_without_a_readable_row_is_a_failed_poll(drift: Document
     @in_fake_time
     async def story() -> None:
         clock = LoopClock()
-        async with scripted_api() as api, workshop_of(clock) as workshop:
+        async with scripted_api() as api, runtime_of(clock) as runtime:
             api.answers["summary"] = body(summary(rows_of(*SIX, **drift)))
-            async with polling_in(workshop, settings_for(api)) as exporter:
+            async with polling_in(runtime, settings_for(api)) as exporter:
                 await clock.sleep(1.0)
 
                 assert exporter.value("up") == 0
@@ -61,9 +61,9 @@ def test_a_first_summary_without_a_readable_row_is_a_failed_poll(drift: Document
 async def test_a_summary_that_becomes_unreadable_keeps_the_last_good_data() -> None:
     """A renamed field is no all-clear; once the rows can be read again, all is well again."""
     clock = LoopClock()
-    async with scripted_api() as api, workshop_of(clock) as workshop:
+    async with scripted_api() as api, runtime_of(clock) as runtime:
         api.answers["summary"] = body(summary(rows_of(*SIX)))
-        async with polling_in(workshop, settings_for(api)) as exporter:
+        async with polling_in(runtime, settings_for(api)) as exporter:
             await clock.sleep(1.0)
             api.answers["summary"] = body(summary(rows_of(*SIX, event_count="3")))
             await clock.sleep(MINUTE)
@@ -81,8 +81,8 @@ async def test_an_empty_summary_is_a_good_one() -> None:
     clock = LoopClock()
     async with (
         scripted_api() as api,
-        workshop_of(clock) as workshop,
-        polling_in(workshop, settings_for(api)) as exporter,
+        runtime_of(clock) as runtime,
+        polling_in(runtime, settings_for(api)) as exporter,
     ):
         await clock.sleep(1.0)
 
@@ -94,10 +94,10 @@ async def test_an_empty_summary_is_a_good_one() -> None:
 async def test_a_summary_with_one_readable_row_succeeds_and_counts_all_rows() -> None:
     """The readable rows are news; the ratio of the two counters says how many are missing."""
     clock = LoopClock()
-    async with scripted_api() as api, workshop_of(clock) as workshop:
+    async with scripted_api() as api, runtime_of(clock) as runtime:
         rows = [*rows_of("ann"), *rows_of("bob", "cat", event_count="3")]
         api.answers["summary"] = body(summary(rows))
-        async with polling_in(workshop, settings_for(api)) as exporter:
+        async with polling_in(runtime, settings_for(api)) as exporter:
             await clock.sleep(1.0)
 
             assert exporter.value("up") == 1
@@ -111,12 +111,12 @@ async def test_a_summary_with_one_readable_row_succeeds_and_counts_all_rows() ->
 async def test_lists_without_a_readable_row_fail_their_resource_alone() -> None:
     """Behaviors, integrations and a user's events follow the same rule as the summary."""
     clock = LoopClock()
-    async with scripted_api() as api, workshop_of(clock) as workshop:
+    async with scripted_api() as api, runtime_of(clock) as runtime:
         api.answers["summary"] = body(summary(rows_of("ann")))
         api.answers["ann"] = body(answer(user(event(timestamp="yesterday"))))
         api.answers["behaviors"] = body(answer({"behaviors": {"imp_travel": BROKEN_BEHAVIOR}}))
         api.answers["integrations"] = body(answer([integration(active="yes")]))
-        async with polling_in(workshop, settings_for(api)) as exporter:
+        async with polling_in(runtime, settings_for(api)) as exporter:
             await clock.sleep(1.0)
 
             up = {
@@ -134,10 +134,10 @@ async def test_lists_without_a_readable_row_fail_their_resource_alone() -> None:
 async def test_unreadable_rows_warn_once_and_are_debug_events_afterwards() -> None:
     """An API that sends unreadable rows sends them at every poll."""
     clock = LoopClock()
-    async with scripted_api() as api, workshop_of(clock) as workshop:
+    async with scripted_api() as api, runtime_of(clock) as runtime:
         api.answers["summary"] = body(summary([*rows_of("ann"), *rows_of("bob", event_count="3")]))
         with capture_logs() as events:
-            async with polling_in(workshop, settings_for(api)):
+            async with polling_in(runtime, settings_for(api)):
                 await clock.sleep(MINUTE + 1.0)
 
     logged = [event for event in events if event["event"] == "rows.skipped"]
@@ -154,10 +154,10 @@ async def test_unreadable_rows_warn_once_and_are_debug_events_afterwards() -> No
 async def test_departures_that_stay_unproven_are_reported_from_the_third_poll_on() -> None:
     """Users who left stay listed by design, so the operator has to learn of it; once a change."""
     clock = LoopClock()
-    async with scripted_api() as api, workshop_of(clock) as workshop:
+    async with scripted_api() as api, runtime_of(clock) as runtime:
         api.answers["summary"] = body(summary(rows_of("ann", "bob")))
         with capture_logs() as events:
-            async with polling_in(workshop, settings_for(api)) as exporter:
+            async with polling_in(runtime, settings_for(api)) as exporter:
                 await clock.sleep(1.0)
                 api.answers["summary"] = body(summary([*rows_of("ann"), NAMELESS]))
                 await clock.sleep(2 * MINUTE)
@@ -180,11 +180,11 @@ async def test_departures_that_stay_unproven_are_reported_from_the_third_poll_on
 async def test_a_reload_forgets_no_frozen_departures() -> None:
     """What was found of an account outlives its pollers."""
     clock = LoopClock()
-    async with scripted_api() as api, workshop_of(clock) as workshop:
+    async with scripted_api() as api, runtime_of(clock) as runtime:
         api.answers["summary"] = body(summary([*rows_of("ann"), NAMELESS]))
-        async with polling_in(workshop, settings_for(api)):
+        async with polling_in(runtime, settings_for(api)):
             await clock.sleep(3 * MINUTE)
-        async with polling_in(workshop, settings_for(api)) as exporter:
+        async with polling_in(runtime, settings_for(api)) as exporter:
             assert exporter.value("exporter_departures_frozen") == 1
 
 
@@ -195,10 +195,10 @@ async def test_a_reload_forgets_no_frozen_departures() -> None:
 async def test_the_log_has_the_first_poll_and_each_change_of_the_counts_by_level() -> None:
     """A healthy exporter says what it sees, once, and names no user."""
     clock = LoopClock()
-    async with scripted_api() as api, workshop_of(clock) as workshop:
+    async with scripted_api() as api, runtime_of(clock) as runtime:
         api.answers["summary"] = body(summary([*rows_of("ann", "bob"), row("cat")]))
         with capture_logs() as events:
-            async with polling_in(workshop, settings_for(api)):
+            async with polling_in(runtime, settings_for(api)):
                 await clock.sleep(3 * MINUTE)
                 changed = rows_of("ann", last_event="2026-02-02T00:00:00Z")
                 api.answers["summary"] = body(summary([*changed, *rows_of("bob"), row("cat")]))

@@ -88,7 +88,7 @@ def _insert_and_give_up(connection: sqlite3.Connection) -> None:
 
 
 async def test_a_file_written_by_version_1_is_read(tmp_path: Path) -> None:
-    """Steps that were released stay as they are: this is what the first one made."""
+    """Chunked that were released stay as they are: this is what the first one made."""
     path = tmp_path / "state.db"
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.executescript(VERSION_1)

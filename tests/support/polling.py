@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.app.accounts import build_pollers
+from exporter.app.runtime import Runtime
 from exporter.app.sources import scrape_now
-from exporter.app.workshop import Workshop
 from exporter.clock import Clock
 from exporter.cloudflare.client import open_session
 from exporter.exposition import Exposition
-from exporter.gate import ScrapeGate
 from exporter.polling.account import AccountPoller
-from exporter.polling.schedule import start_delay
+from exporter.polling.backoff import start_delay
+from exporter.scrape_priority import ScrapePriority
 from exporter.settings import Settings
 from exporter.store import MemoryStore, Store
 from exporter.telemetry import Telemetry
@@ -38,8 +38,8 @@ class Sample:
 class Exporter:
     """Pollers at work, and what a scrape would be answered now."""
 
-    def __init__(self, workshop: Workshop, pollers: Sequence[AccountPoller]) -> None:
-        self.workshop = workshop
+    def __init__(self, runtime: Runtime, pollers: Sequence[AccountPoller]) -> None:
+        self.runtime = runtime
         self.pollers = pollers
 
     def samples(self, name: str, **labels: str) -> list[Sample]:
@@ -65,7 +65,7 @@ class Exporter:
         return {one.labels["user_id"]: one.value for one in self.samples("user_level")}
 
     def _all(self) -> list[Sample]:
-        scrape = scrape_now(self.workshop, openmetrics=False, gzip=False, names=None)
+        scrape = scrape_now(self.runtime, openmetrics=False, gzip=False, names=None)
         text = b"".join(scrape.pieces).decode()
         return [
             Sample(one.name, one.labels, one.value)
@@ -91,32 +91,32 @@ def settings_of(api_url: str, accounts: Sequence[object], **values: object) -> S
 
 
 @asynccontextmanager
-async def workshop_of(clock: Clock, *, store: Store | None = None) -> AsyncIterator[Workshop]:
+async def runtime_of(clock: Clock, *, store: Store | None = None) -> AsyncIterator[Runtime]:
     """What pollers share, with a store of choice; its exposition outlives the pollers."""
     random.seed(1)
-    gate = ScrapeGate(clock)
+    scrape_priority = ScrapePriority(clock)
     async with open_session(connections=0) as session:
-        yield Workshop(
+        yield Runtime(
             session=session,
             store=store or MemoryStore(),
-            exposition=Exposition(pause=gate.idle),
+            exposition=Exposition(pause=scrape_priority.yield_to_scrapes),
             telemetry=Telemetry(),
-            gate=gate,
+            scrape_priority=scrape_priority,
             clock=clock,
         )
 
 
 @asynccontextmanager
 async def polling_in(
-    workshop: Workshop, settings: Settings, *, scrape_seconds: float = SCRAPE_SECONDS
+    runtime: Runtime, settings: Settings, *, scrape_seconds: float = SCRAPE_SECONDS
 ) -> AsyncIterator[Exporter]:
     """Poll for as long as the block runs; a poller's bug ends the block.
 
     Meanwhile everything is scraped every `scrape_seconds`, as by Prometheus.
     """
-    pollers = await build_pollers(settings, workshop)
+    pollers = await build_pollers(settings, runtime)
     async with asyncio.TaskGroup() as group:
-        scraping = group.create_task(_scrape(workshop, scrape_seconds))
+        scraping = group.create_task(_scrape(runtime, scrape_seconds))
         tasks = [
             group.create_task(
                 poller.run(
@@ -126,16 +126,16 @@ async def polling_in(
             for position, poller in enumerate(pollers)
         ]
         try:
-            yield Exporter(workshop, pollers)
+            yield Exporter(runtime, pollers)
         finally:
             for task in (*tasks, scraping):
                 task.cancel()
 
 
-async def _scrape(workshop: Workshop, scrape_seconds: float) -> None:
+async def _scrape(runtime: Runtime, scrape_seconds: float) -> None:
     while True:
-        await workshop.clock.sleep(scrape_seconds)
-        scrape = workshop.exposition.scrape(openmetrics=True, gzip=True, names=None, telemetry=b"")
+        await runtime.clock.sleep(scrape_seconds)
+        scrape = runtime.exposition.scrape(openmetrics=True, gzip=True, names=None, telemetry=b"")
         scrape.carried()
 
 
@@ -145,5 +145,5 @@ async def polling(
 ) -> AsyncIterator[Exporter]:
     """Poll all accounts of a simulator."""
     settings = settings_of(talk.simulator.api_url, account_settings(talk), **values)
-    async with workshop_of(clock, store=store) as workshop, polling_in(workshop, settings) as one:
+    async with runtime_of(clock, store=store) as runtime, polling_in(runtime, settings) as one:
         yield one

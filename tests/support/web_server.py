@@ -10,7 +10,7 @@ import httpx
 
 from exporter.clock import Clock, SystemClock
 from exporter.exposition import Exposition, Scrape
-from exporter.gate import ScrapeGate
+from exporter.scrape_priority import ScrapePriority
 from exporter.settings import ListenAddress
 from exporter.status import AccountStatus, StatusPage
 from exporter.web import ConnectionTable, RequestPolicy, ScrapeLimits, WebConfig, WebServer, run_web
@@ -67,7 +67,7 @@ class Served:
 
     server: WebServer
     client: httpx.AsyncClient
-    gate: ScrapeGate
+    gate: ScrapePriority
 
     async def scrapes_in_progress(self) -> int:
         """How many scrapes are being sent now."""
@@ -87,7 +87,7 @@ async def serve(
 ) -> AsyncIterator[Served]:
     """Run the server on a free port of loopback, or at `listen`."""
     clock = clock or SystemClock()
-    gate = ScrapeGate(clock)
+    gate = ScrapePriority(clock)
     async with (
         run_web(
             sources or Sources(),

@@ -7,7 +7,7 @@ import uvloop
 
 from exporter.clock import SystemClock
 from exporter.errors import ListenError
-from exporter.gate import ScrapeGate
+from exporter.scrape_priority import ScrapePriority
 from exporter.settings import ListenAddress
 from exporter.web import WebConfig, run_web
 from tests.support.clock import LoopClock, in_fake_time
@@ -19,7 +19,7 @@ async def status_at(listen: ListenAddress, *urls: str) -> list[int]:
     """Serve at `listen` and ask at each URL, where PORT stands for the port."""
     clock = SystemClock()
     async with (
-        run_web(Sources(), listen=listen, clock=clock, gate=ScrapeGate(clock)) as server,
+        run_web(Sources(), listen=listen, clock=clock, gate=ScrapePriority(clock)) as server,
         httpx.AsyncClient(trust_env=False) as client,
     ):
         found = [url.replace("PORT", str(server.port)) for url in (*urls, server.url)]

@@ -7,7 +7,7 @@ from exporter.app.checking.findings import Finding, Verdict
 from exporter.app.checking.probe import Probe
 from exporter.cloudflare.wire import QuotaPolicy
 from exporter.cloudflare.wire.requests import Operation
-from exporter.polling.ages import YOUNG_PART
+from exporter.polling.queues import YOUNG_PART
 from exporter.polling.quota import DEFAULT_POLICY, RELAXED_SHARE
 from exporter.settings import Settings
 

@@ -6,8 +6,8 @@ from typing import Self
 
 import msgspec
 
+from exporter.chunked import Chunked, in_chunks, run_sync, was_full_chunk
 from exporter.risk.model import EventCount, RiskEvent, RiskLevel, UserSummary
-from exporter.steps import Steps, at_once, in_slices, may_go_on
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,19 +149,19 @@ class Ledger:
 
     def apply(self, changes: Changes) -> None:
         """Move on by `changes`, at a cost that grows with their number alone."""
-        at_once(self.apply_in_steps(changes))
+        run_sync(self.apply_in_steps(changes))
 
-    def apply_in_steps(self, changes: Changes) -> Steps[None]:
+    def apply_in_steps(self, changes: Changes) -> Chunked[None]:
         """Move on likewise; between two steps only some of the users have moved."""
         self.account = changes.account or self.account
         self.totals.update(changes.totals)
         self.level_changes.update(changes.level_changes)
         self.names.update(changes.names)
         for records in (changes.users, changes.renamed):
-            for some in in_slices(records.items()):
+            for some in in_chunks(records.items()):
                 for user_id, record in some:
                     self._put(user_id, record)
-                if may_go_on(some):
+                if was_full_chunk(some):
                     yield
 
     def _put(self, user_id: str, record: UserRecord) -> None:

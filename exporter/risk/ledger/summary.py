@@ -6,9 +6,9 @@ from itertools import chain
 
 from msgspec.structs import replace
 
+from exporter.chunked import Chunked, in_chunks, run_sync
 from exporter.risk.ledger.records import Changes, Ledger, UserRecord
 from exporter.risk.model import RiskLevel, SummaryReading, UserSummary
-from exporter.steps import Steps, at_once, in_slices
 
 
 class SummaryFold:
@@ -55,9 +55,9 @@ class SummaryFold:
         Other observations may have moved the ledger since the first `add`; another summary may
         not.
         """
-        return at_once(self.finish_in_steps())
+        return run_sync(self.finish_in_steps())
 
-    def finish_in_steps(self) -> Steps[Changes]:
+    def finish_in_steps(self) -> Chunked[Changes]:
         """Say likewise what it changed. The ledger must not move between the first and last step."""
         if self._ledger.account.baseline_at is None:
             return (yield from self._baseline())
@@ -80,24 +80,24 @@ class SummaryFold:
         record = self._ledger.users.get(user_id)
         return None if record is None else record.summary
 
-    def _baseline(self) -> Steps[Changes]:
+    def _baseline(self) -> Chunked[Changes]:
         users = {
             user_id: UserRecord(counted_after=self._now)
             for user_id in self._kept - self._different.keys()
         }
-        for some in in_slices(self._different.items()):
+        for some in in_chunks(self._different.items()):
             for user_id, row in some:
                 users[user_id] = UserRecord(summary=row, counted_after=row.last_event)
             yield
         account = dataclasses.replace(self._ledger.account, baseline_at=self._now)
         return Changes(account=account, users=users)
 
-    def _changes(self) -> Steps[Changes]:
+    def _changes(self) -> Chunked[Changes]:
         users: dict[str, UserRecord] = {}
         renamed: dict[str, UserRecord] = {}
         moved: Counter[tuple[RiskLevel, RiskLevel]] = Counter()
         vanished = dict.fromkeys(self._vanished())
-        for some in in_slices(chain(self._different.items(), vanished.items())):
+        for some in in_chunks(chain(self._different.items(), vanished.items())):
             for user_id, row in some:
                 record = self._ledger.users.get(user_id)
                 if record is not None and _is_renamed(record, row):

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from exporter.app.workshop import open_workshop
+from exporter.app.runtime import open_runtime
 from exporter.risk.model import AccountSnapshot
 from tests.support.manual_clock import ManualClock
 from tests.support.polling import settings_of
@@ -28,10 +28,10 @@ class Noticing(ManualClock):
 async def test_publishing_gives_way_to_a_scrape() -> None:
     """Rendering a whole account is a second of work, in the middle of which Prometheus asks."""
     clock = Noticing()
-    async with open_workshop(SETTINGS, clock=clock) as workshop, asyncio.TaskGroup() as tasks:
-        with workshop.gate.sending():
+    async with open_runtime(SETTINGS, clock=clock) as runtime, asyncio.TaskGroup() as tasks:
+        with runtime.scrape_priority.sending():
             publication = tasks.create_task(
-                workshop.exposition.publish(AccountSnapshot("acme", "1"), changed=None)
+                runtime.exposition.publish(AccountSnapshot("acme", "1"), changed=None)
             )
             waiting = tasks.create_task(clock.is_waited_by.wait())
             done, _ = await asyncio.wait(

@@ -11,17 +11,17 @@ from typing import TypeAlias, TypeVar
 
 T = TypeVar("T")
 
-Steps: TypeAlias = Generator[None, None, T]
+Chunked: TypeAlias = Generator[None, None, T]
 """Work that yields where it may rest, and returns what comes of it."""
 
 Pause: TypeAlias = Callable[[], Awaitable[None]]
 """Awaited between pieces of work of about a millisecond; it may return late."""
 
-STEP_USERS = 512
+CHUNK_SIZE = 512
 """How many users are looked at in one step: about a millisecond."""
 
 
-def at_once(steps: Steps[T]) -> T:
+def run_sync(steps: Chunked[T]) -> T:
     """Do all of it without a rest."""
     while True:
         try:
@@ -31,7 +31,7 @@ def at_once(steps: Steps[T]) -> T:
             return result
 
 
-async def with_rests(steps: Steps[T], pause: Pause) -> T:
+async def run_chunked(steps: Chunked[T], pause: Pause) -> T:
     """Do all of it, with `pause` between two steps.
 
     Where that is cancelled, what is left is done at once before the cancellation goes on: no
@@ -50,15 +50,15 @@ async def with_rests(steps: Steps[T], pause: Pause) -> T:
             """What a cancellation left."""
 
 
-def may_go_on(one_slice: Sequence[object]) -> bool:
+def was_full_chunk(one_slice: Sequence[object]) -> bool:
     """Whether another slice may follow this one, so that it is time for a rest.
 
     Most changes are of one user, and need none.
     """
-    return len(one_slice) == STEP_USERS
+    return len(one_slice) == CHUNK_SIZE
 
 
-def in_slices(values: Iterable[T], size: int = STEP_USERS) -> Iterator[tuple[T, ...]]:
+def in_chunks(values: Iterable[T], size: int = CHUNK_SIZE) -> Iterator[tuple[T, ...]]:
     """All of `values`, so many at a time."""
     remaining = iter(values)
     while one_slice := tuple(islice(remaining, size)):

@@ -13,10 +13,11 @@ from typing import Never
 
 from msgspec.structs import replace
 
+from exporter.chunked import Chunked, Pause, in_chunks, run_chunked
 from exporter.clock import Clock
 from exporter.exposition import Exposition
-from exporter.polling.journal import Entry, Journal
-from exporter.polling.standing import Standing
+from exporter.polling.ledger_writer import Entry, Journal
+from exporter.polling.resource import AccountState
 from exporter.risk.ledger import Changes, CountedEvent
 from exporter.risk.model import (
     AccountGauges,
@@ -27,7 +28,6 @@ from exporter.risk.model import (
 )
 from exporter.risk.projection import Disclosure, Identity, user_row
 from exporter.risk.selection import Selection
-from exporter.steps import Pause, Steps, in_slices, with_rests
 from exporter.telemetry import Telemetry
 
 RESTS_PER_PUBLICATION = 4.0
@@ -114,7 +114,7 @@ class _NewCounters:
         return self._shown[0][1] - now if self._shown else FIRST_ZERO_SECONDS
 
 
-class Publication:
+class Publisher:
     """One account's place in the exposition."""
 
     def __init__(
@@ -122,7 +122,7 @@ class Publication:
         *,
         account: str,
         journal: Journal,
-        standing: Standing,
+        state: AccountState,
         disclosure: Disclosure,
         exposition: Exposition,
         telemetry: Telemetry,
@@ -131,7 +131,7 @@ class Publication:
     ) -> None:
         self._account = account
         self._journal = journal
-        self._standing = standing
+        self._state = state
         self._disclosure = disclosure
         self._exposition = exposition
         self._telemetry = telemetry
@@ -206,8 +206,8 @@ class Publication:
             new_counters = self._new_counters.unshown
             publication = self._new_counters.next_publication()
             counted, self._counted = self._counted, []
-            up, is_fresh = self._standing.up, self._standing.has_fresh_data
-            rows = await with_rests(self._prepare(is_fresh=is_fresh), self._pause)
+            up, is_fresh = self._state.up, self._state.has_fresh_data
+            rows = await run_chunked(self._prepare(is_fresh=is_fresh), self._pause)
             snapshot = self._snapshot(rows, up=up, is_fresh=is_fresh)
         # Another publication may have shown this account before: nothing of it may stay.
         changed = self._untold if self._was_shown else None
@@ -224,7 +224,7 @@ class Publication:
         for one in counted:
             delay.observe(max(now - one.event.timestamp, 0.0))
 
-    def _prepare(self, *, is_fresh: bool) -> Steps[Mapping[str, UserRow]]:
+    def _prepare(self, *, is_fresh: bool) -> Chunked[Mapping[str, UserRow]]:
         """The rows of those who changed and are shown; whoever changed is in `_untold` then."""
         self._untold |= self._changed
         self._changed = set()
@@ -234,7 +234,7 @@ class Publication:
             self._tell_withheld("min_level", self._selection.withheld_by_level)
             self._tell_withheld("limit", self._selection.withheld_by_limit)
         rows: dict[str, UserRow] = {}
-        for some in in_slices(self._untold):
+        for some in in_chunks(self._untold):
             for user_id in self._selection.shown.intersection(some):
                 row = self._row(user_id)
                 if row is not None:
@@ -242,7 +242,7 @@ class Publication:
             yield
         return rows
 
-    def _select(self, changed: Collection[str], *, is_fresh: bool) -> Steps[set[str]]:
+    def _select(self, changed: Collection[str], *, is_fresh: bool) -> Chunked[set[str]]:
         """Choose who is shown; who is now and was not, or the reverse."""
         if not is_fresh:
             return self._selection.clear()
@@ -277,6 +277,6 @@ class Publication:
         by_level = self._journal.ledger.listed_by_level
         return AccountGauges(
             users_by_level={level: count for level, count in by_level.items() if count},
-            behaviors=self._standing.behaviors,
-            integrations=self._standing.integrations,
+            behaviors=self._state.behaviors,
+            integrations=self._state.integrations,
         )

@@ -17,7 +17,7 @@ REST_SECONDS = 1.0
 """Scrapes that are given way to at a smaller distance than this are one busy time."""
 
 
-class ScrapeGate:
+class ScrapePriority:
     """Which scrapes are being sent now, and a way to let them go first."""
 
     def __init__(self, clock: Clock) -> None:
@@ -49,7 +49,7 @@ class ScrapeGate:
             if not self._begun or self._begun[-1] < self._busy_since:
                 self._quiet.set()
 
-    async def idle(self) -> None:
+    async def yield_to_scrapes(self) -> None:
         """Give the loop back once, and wait until no scrape is being sent that is not stuck.
 
         A busy time is waited for no longer than `MAX_SECONDS` from its beginning, by all who ask

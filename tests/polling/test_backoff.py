@@ -11,7 +11,7 @@ from exporter.errors import (
     TimedOutError,
     TlsError,
 )
-from exporter.polling.setbacks import Setbacks
+from exporter.polling.backoff import Backoff
 
 INTERVAL = 60.0
 OWN = (
@@ -27,7 +27,7 @@ EVERYBODYS = (
 )
 
 
-def fail(setbacks: Setbacks, user_id: str, error: PollError, *, now: float) -> float:
+def fail(setbacks: Backoff, user_id: str, error: PollError, *, now: float) -> float:
     """Let asking about a user fail."""
     return setbacks.note_failure(user_id, error, now=now, jitter=0.5)
 
@@ -35,7 +35,7 @@ def fail(setbacks: Setbacks, user_id: str, error: PollError, *, now: float) -> f
 @given(st.lists(st.sampled_from(OWN), min_size=1, max_size=2), st.floats(0.0, 1.0))
 def test_two_broken_users_stop_nobody_else(errors: list[PollError], jitter: float) -> None:
     """They rest; whoever is next is asked about at once."""
-    setbacks = Setbacks(interval=INTERVAL)
+    setbacks = Backoff(interval=INTERVAL)
 
     rests = [
         setbacks.note_failure(f"u{n}", error, now=100.0, jitter=jitter)
@@ -48,7 +48,7 @@ def test_two_broken_users_stop_nobody_else(errors: list[PollError], jitter: floa
 
 def test_many_broken_users_stop_the_others_for_minutes_only() -> None:
     """Twenty users whose details never come must not hide the twenty-first."""
-    setbacks, now = Setbacks(interval=INTERVAL), 0.0
+    setbacks, now = Backoff(interval=INTERVAL), 0.0
 
     for number in range(20):
         now = max(now, setbacks.resume_at)
@@ -59,7 +59,7 @@ def test_many_broken_users_stop_the_others_for_minutes_only() -> None:
 
 def test_an_outage_is_not_met_by_a_request_for_each_user() -> None:
     """Ten thousand wait; while nothing works, one an interval is enough."""
-    setbacks, now, asked = Setbacks(interval=INTERVAL), 0.0, 0
+    setbacks, now, asked = Backoff(interval=INTERVAL), 0.0, 0
 
     while now < 3600.0:
         fail(setbacks, f"u{asked}", ServerError("", status=503), now=now)
@@ -71,7 +71,7 @@ def test_an_outage_is_not_met_by_a_request_for_each_user() -> None:
 
 def test_a_success_ends_the_slowness() -> None:
     """What comes next was not part of the outage."""
-    setbacks = Setbacks(interval=INTERVAL)
+    setbacks = Backoff(interval=INTERVAL)
     for number in range(10):
         fail(setbacks, f"u{number}", TimedOutError(""), now=0.0)
 
@@ -84,7 +84,7 @@ def test_a_success_ends_the_slowness() -> None:
 @given(st.sampled_from(EVERYBODYS), st.floats(0.0, 1.0))
 def test_what_meets_everybody_stops_all_at_the_first(error: PollError, jitter: float) -> None:
     """A missing permission is missing for every user."""
-    setbacks = Setbacks(interval=INTERVAL)
+    setbacks = Backoff(interval=INTERVAL)
 
     rests = setbacks.note_failure("ann", error, now=100.0, jitter=jitter)
 
@@ -94,7 +94,7 @@ def test_what_meets_everybody_stops_all_at_the_first(error: PollError, jitter: f
 
 def test_requests_that_fail_together_are_one_setback() -> None:
     """Four were on their way when the token was revoked."""
-    setbacks = Setbacks(interval=INTERVAL)
+    setbacks = Backoff(interval=INTERVAL)
     error = ForbiddenError("", status=403)
 
     for number in range(4):
@@ -105,7 +105,7 @@ def test_requests_that_fail_together_are_one_setback() -> None:
 
 def test_setbacks_one_after_the_other_wait_longer_up_to_five_intervals() -> None:
     """As every poll does."""
-    setbacks, now, pauses = Setbacks(interval=INTERVAL), 0.0, []
+    setbacks, now, pauses = Backoff(interval=INTERVAL), 0.0, []
 
     for _ in range(5):
         seconds = setbacks.note_failure("ann", ForbiddenError("", status=403), now=now, jitter=1.0)

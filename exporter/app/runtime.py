@@ -11,11 +11,11 @@ from aiohttp import ClientSession
 from exporter.clock import Clock
 from exporter.cloudflare.client import open_session
 from exporter.exposition import Exposition
-from exporter.gate import ScrapeGate
 from exporter.polling.governor import Governor
-from exporter.polling.journal import Journal
+from exporter.polling.ledger_writer import Journal
 from exporter.polling.quota import Quota
-from exporter.polling.standing import Standing
+from exporter.polling.resource import AccountState
+from exporter.scrape_priority import ScrapePriority
 from exporter.settings import MemoryState, Settings, State
 from exporter.store import Store, open_store
 from exporter.telemetry import Telemetry
@@ -25,10 +25,10 @@ UNLIMITED = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Workshop:
+class Runtime:
     """What outlives a reload of the configuration.
 
-    `journals` and `standings` are by account id: an account that stays configured keeps its
+    `journals` and `account_states` are by account id: an account that stays configured keeps its
     ledger, and its gauges. `quotas` are by token, see `quota`: a 429 holds over a reload, too.
     `governors` are those of the configuration in force, one for each token, by its digest.
     """
@@ -37,10 +37,10 @@ class Workshop:
     store: Store
     exposition: Exposition
     telemetry: Telemetry
-    gate: ScrapeGate
+    scrape_priority: ScrapePriority
     clock: Clock
     journals: dict[str, Journal] = field(default_factory=dict)
-    standings: dict[str, Standing] = field(default_factory=dict)
+    account_states: dict[str, AccountState] = field(default_factory=dict)
     quotas: dict[bytes, Quota] = field(default_factory=dict)
     governors: dict[bytes, Governor] = field(default_factory=dict)
 
@@ -50,14 +50,18 @@ class Workshop:
         if journal is None:
             ledger = await self.store.load(account_id, now=self.clock.time())
             journal = Journal(
-                account_id, ledger, self.store, clock=self.clock, pause=self.gate.idle
+                account_id,
+                ledger,
+                self.store,
+                clock=self.clock,
+                pause=self.scrape_priority.yield_to_scrapes,
             )
             self.journals[account_id] = journal
         return journal
 
-    def standing(self, account_id: str) -> Standing:
+    def account_state(self, account_id: str) -> AccountState:
         """What was found of one account so far."""
-        return self.standings.setdefault(account_id, Standing())
+        return self.account_states.setdefault(account_id, AccountState())
 
     def report_refusals(self) -> None:
         """Bring `api_paused_seconds_total` up to date with what the API refuses."""
@@ -71,23 +75,23 @@ class Workshop:
         if quota is None:
             quota = Quota(share=share, reserved_per_second=reserved_per_second)
             self.quotas[fingerprint] = quota
-        quota.allot(share=share, reserved_per_second=reserved_per_second)
+        quota.set_share(share=share, reserved_per_second=reserved_per_second)
         return quota
 
 
 @asynccontextmanager
-async def open_workshop(settings: Settings, *, clock: Clock) -> AsyncIterator[Workshop]:
+async def open_runtime(settings: Settings, *, clock: Clock) -> AsyncIterator[Runtime]:
     """Open it for these settings. Raises StateError."""
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(_state_path(settings.state)))
         session = await stack.enter_async_context(open_session(connections=UNLIMITED))
-        gate = ScrapeGate(clock)
-        yield Workshop(
+        scrape_priority = ScrapePriority(clock)
+        yield Runtime(
             session=session,
             store=store,
-            exposition=Exposition(pause=gate.idle),
+            exposition=Exposition(pause=scrape_priority.yield_to_scrapes),
             telemetry=Telemetry(),
-            gate=gate,
+            scrape_priority=scrape_priority,
             clock=clock,
         )
 

@@ -1,0 +1,205 @@
+"""Poll an account's summary and configuration: users at risk, behaviors and integrations."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import aclosing
+from typing import Never
+
+import structlog
+
+from exporter.chunked import run_chunked
+from exporter.errors import ForbiddenError, PollError, UnauthorizedError
+from exporter.polling.backoff import REFUSED_DELAY_SECONDS
+from exporter.polling.context import AccountContext
+from exporter.polling.quota_window import Priority
+from exporter.polling.resource import Resource
+from exporter.risk.ledger import SummaryFold, observe_behaviors
+from exporter.risk.model import LISTED_LEVELS, RiskLevel
+
+_log = structlog.get_logger(__name__)
+
+
+class SummaryPoller:
+    """Reads an account's summary; each good one moves the ledger and is shown.
+
+    `on_recorded` is called as soon as the planner knows whose details are wanted now.
+    """
+
+    def __init__(
+        self, context: AccountContext, resource: Resource, *, on_recorded: Callable[[], None]
+    ) -> None:
+        self._context = context
+        self._resource = resource
+        self._on_recorded = on_recorded
+        self._was_read = asyncio.Event()
+
+    async def poll(self) -> PollError | None:
+        """Poll once. The error, if any, changes nothing but that `up` says 0."""
+        admission = await self._context.admit(Priority.SUMMARY)
+        with self._context.work.running():
+            with admission:
+                outcome = await self._resource.attempt(self._read)
+            if isinstance(outcome, PollError):
+                await self._show_failure()
+                error: PollError | None = outcome
+            else:
+                await self._record(outcome)
+                error = None
+        self._context.state.first_poll_ended.set()
+        return error
+
+    async def withdraw_old_data(self, max_age: float) -> Never:
+        """Take back the account's gauges whenever no summary was good for `max_age` seconds."""
+        clock, state = self._context.clock, self._context.state
+        while True:
+            self._was_read.clear()
+            if state.read_at is None:
+                await self._was_read.wait()
+                continue
+            remaining = state.read_at + max_age - clock.monotonic()
+            if remaining > 0.0:
+                await clock.sleep(remaining)
+            else:
+                await self._withdraw(max_age)
+
+    async def _record(self, fold: SummaryFold) -> None:
+        context = self._context
+        async with context.journal.lock:
+            changes = await run_chunked(
+                fold.finish_in_steps(), context.scrape_priority.yield_to_scrapes
+            )
+            await context.recorder.record(changes, moves_users=True)
+        self._on_recorded()
+        context.state.up = True
+        context.state.read_at = context.clock.monotonic()
+        self._was_read.set()
+        self._note_departures(fold)
+        self._log_users()
+        await context.publication.show(reselect=True)
+
+    def _note_departures(self, fold: SummaryFold) -> None:
+        """Count summaries that prove no departure, and log when departures freeze or resume."""
+        account, state = self._context.account, self._context.state
+        was_frozen = state.departures_frozen
+        state.unproven_polls = 0 if fold.absence_is_proof else state.unproven_polls + 1
+        if state.departures_frozen and not was_frozen:
+            _log.warning("departures.frozen", account=account, polls=state.unproven_polls)
+        elif was_frozen and not state.departures_frozen:
+            _log.info("departures.resumed", account=account)
+
+    def _log_users(self) -> None:
+        """Log the listed users by level, at first and whenever a count changes; no identities."""
+        context, state = self._context, self._context.state
+        by_level = context.journal.ledger.listed_by_level
+        counts = {level.label: by_level[level] for level in (*LISTED_LEVELS, RiskLevel.UNKNOWN)}
+        if counts == state.logged_users:
+            return
+        event = "summary.first_polled" if state.logged_users is None else "levels.changed"
+        state.logged_users = counts
+        _log.info(event, account=context.account, listed=sum(counts.values()), **counts)
+
+    async def _show_failure(self) -> None:
+        self._context.state.up = False
+        await self._context.publication.show()
+
+    async def _withdraw(self, max_age: float) -> None:
+        context = self._context
+        context.state.up = False
+        context.state.read_at = None
+        _log.warning("data.withdrawn", account=context.account, max_age_seconds=max_age)
+        await context.publication.show(reselect=True)
+
+    async def _read(self) -> SummaryFold:
+        context = self._context
+        fold = SummaryFold(context.journal.ledger, now=context.clock.time())
+        async with aclosing(context.client.stream_summary(context.account_id)) as readings:
+            async for reading in readings:
+                fold.add(reading)
+                if context.scrape_priority.in_progress:
+                    await context.scrape_priority.yield_to_scrapes()
+        return fold
+
+
+RELEARN_SECONDS = 60.0
+"""Where asking for the behaviors out of turn taught nothing, that is not done again sooner."""
+
+
+class BehaviorsPoller:
+    """Reads an account's behaviors; what they are called is kept for counting events."""
+
+    def __init__(self, context: AccountContext, resource: Resource) -> None:
+        self._context = context
+        self._resource = resource
+        self._lock = asyncio.Lock()
+        self._asked_at = float("-inf")
+        self._in_vain_at = float("-inf")
+
+    async def poll(self) -> PollError | None:
+        """Poll once; polls never overlap."""
+        async with self._lock:
+            refusal = self._refusal()
+            return await self._poll() if refusal is None else refusal
+
+    async def relearn(self, heard_at: float) -> None:
+        """Poll out of turn, because an unknown name was heard of at `heard_at`.
+
+        An instant of the monotonic clock. Nothing is asked where that was done since.
+        """
+        async with self._lock:
+            now = self._context.clock.monotonic()
+            if self._asked_at > heard_at or now < self._in_vain_at + RELEARN_SECONDS:
+                return
+            known = len(self._context.journal.ledger.names)
+            await self._poll()
+            if len(self._context.journal.ledger.names) == known:
+                self._in_vain_at = self._context.clock.monotonic()
+
+    def _refusal(self) -> PollError | None:
+        """Why the token was refused, if that is too short a time ago to show it again."""
+        error = self._resource.error
+        rested = self._context.clock.monotonic() - self._asked_at
+        is_refused = isinstance(error, UnauthorizedError | ForbiddenError)
+        return error if is_refused and rested < REFUSED_DELAY_SECONDS else None
+
+    async def _poll(self) -> PollError | None:
+        context = self._context
+        admission = await context.admit(Priority.CONFIGURATION)
+        with context.work.running():
+            with admission:
+                self._asked_at = context.clock.monotonic()
+                outcome = await self._resource.attempt(
+                    lambda: context.client.read_behaviors(context.account_id)
+                )
+            if isinstance(outcome, PollError):
+                self._in_vain_at = context.clock.monotonic()
+                return outcome
+            now = context.clock.time()
+            async with context.journal.lock:
+                changes = observe_behaviors(context.journal.ledger, outcome, now=now)
+                await context.recorder.record(changes)
+            context.state.behaviors = outcome
+            await context.publication.show()
+            return None
+
+
+class IntegrationsPoller:
+    """Reads an account's integrations; nothing of them is remembered."""
+
+    def __init__(self, context: AccountContext, resource: Resource) -> None:
+        self._context = context
+        self._resource = resource
+
+    async def poll(self) -> PollError | None:
+        """Poll once."""
+        context = self._context
+        admission = await context.admit(Priority.CONFIGURATION)
+        with context.work.running():
+            with admission:
+                outcome = await self._resource.attempt(
+                    lambda: context.client.list_integrations(context.account_id)
+                )
+            if isinstance(outcome, PollError):
+                return outcome
+            context.state.integrations = outcome
+            await context.publication.show()
+            return None
