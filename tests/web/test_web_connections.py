@@ -198,6 +198,32 @@ async def test_a_new_connection_takes_the_place_of_one_that_never_asked() -> Non
     assert await told(events, "connections.limit_reached") == 1
 
 
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+@pytest.mark.parametrize("asked", [False, True], ids=["silent", "idle"])
+def test_evicted_and_late_connections_are_really_closed(*, new_loop: object, asked: bool) -> None:
+    """A connection that is only forgotten keeps its descriptor, and no limit holds any more."""
+
+    async def run() -> Counter[str]:
+        clock = ManualClock()
+        crowd = Crowd(clock, limit=1)
+        async with (
+            serve(clock=clock, connections=crowd.table) as served,
+            crowd.client(served) as (evicted, evicted_writer),
+        ):
+            await until(crowd.count, lambda count: count == 1)
+            assert not asked or await crowd.answered(evicted, evicted_writer)
+            async with crowd.client(served) as (late, late_writer):
+                assert await ended(evicted)
+                assert not asked or await crowd.answered(late, late_writer)
+                clock.advance(KEEP_ALIVE_SECONDS)
+                assert await ended(late)
+                assert crowd.table.count == 0
+        return crowd.refused
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:  # type: ignore[arg-type]
+        assert runner.run(run()) == ({"evicted": 1} if asked else {"evicted": 1, "timeout": 1})
+
+
 async def told(events: Sequence[Mapping[str, object]], name: str) -> int:
     """How often an event was logged."""
     return sum(event["event"] == name for event in events)
