@@ -1,7 +1,9 @@
 """Reads YAML files written by people: strict where YAML is lenient, and discreet in its errors."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 import yaml
@@ -14,6 +16,31 @@ such as the date 2026-02-31."""
 
 
 _NAME = re.compile(r"[A-Za-z0-9_. -]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a value was set: the name of a flag or variable, or a key of a file."""
+
+    name: str
+    file: Path | None = None
+
+    def inside(self, *steps: str | int) -> "Origin":
+        """Return the origin of a part of the value: a number is an index, a text a key."""
+        name = self.name
+        for step in steps:
+            name += f"[{step}]" if isinstance(step, int) else f".{step}"
+        return Origin(name, self.file)
+
+    def __str__(self) -> str:
+        """Return the origin as messages name it."""
+        return f"{self.name} in {self.file}" if self.file else self.name
+
+
+def unknown_name(origin: Origin, name: str, known: Collection[str]) -> str:
+    """Return the message for an unknown name, with the nearest known one."""
+    nearest = get_close_matches(name, known, n=1, cutoff=0.0)[0]
+    return f"{origin}: unknown; the nearest known name is {nearest}"
 
 
 def read_yaml(path: Path) -> object:

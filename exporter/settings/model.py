@@ -1,6 +1,7 @@
-"""Every setting with its type, default and meaning. Flags, messages and the README come from here.
+"""Every setting with its names, type, default and meaning.
 
-Defaults stand as a user would write them and are read like anything else.
+The environment variables, the flags, the keys of the file and the README's table come from this
+model. Defaults are written as a user would write them and validated like other values.
 """
 
 from collections.abc import Mapping
@@ -46,15 +47,18 @@ def _read_state(value: object, info: ValidationInfo) -> State:
     return read_state(value, environ)
 
 
+PREFIX = "RISK_EXPORTER_"
+"""The prefix of the environment variables, except for those of `AccountShorthand`."""
+
 _Duration = Annotated[float, BeforeValidator(read_duration)]
 _Interval = Annotated[_Duration, AfterValidator(at_least(1.0))]
-_Word = BeforeValidator(read_lowered)
+_Keyword = BeforeValidator(read_lowered)
 
 
 class AccountSettings(BaseModel):
-    """One account to poll. Exactly one of `api_token` and `api_token_file` is there.
+    """One account to poll; either `api_token` or `api_token_file` is set.
 
-    `name` is the `account` label.
+    `name` is the value of the `account` label.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -66,25 +70,64 @@ class AccountSettings(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _name_after_the_id(cls, given: object) -> object:
+    def _default_name(cls, given: object) -> object:
         if isinstance(given, dict) and "account_id" in given and "name" not in given:
             return {**given, "name": str(given["account_id"]).strip().lower()}
         return given
 
     @field_validator("api_token", mode="before")
     @classmethod
-    def _one_word(cls, token: object) -> object:
+    def _read_token(cls, token: object) -> object:
         return read_token(token) if not isinstance(token, SecretStr) else token
 
     @model_validator(mode="after")
-    def _one_token(self) -> Self:
+    def _check_token(self) -> Self:
         if (self.api_token is None) == (self.api_token_file is None):
             raise ValueError("needs either api_token or api_token_file")
         return self
 
 
+class AccountShorthand(BaseModel):
+    """What can be set but is no field of `Settings`: one account without a list, and the file."""
+
+    api_token: Annotated[
+        SecretStr | None,
+        Field(
+            default=None,
+            validation_alias="CLOUDFLARE_API_TOKEN",
+            description="the API token, for every account that has no token of its own; it has no "
+            "flag, because every user of a machine can read its command lines",
+        ),
+    ]
+    api_token_file: Annotated[
+        Path | None,
+        Field(
+            default=None,
+            validation_alias="CLOUDFLARE_API_TOKEN_FILE",
+            description="a file with the token instead; read again when it changes and after a "
+            "401 or 403",
+        ),
+    ]
+    account_id: Annotated[
+        str | None,
+        Field(
+            default=None,
+            validation_alias="CLOUDFLARE_ACCOUNT_ID",
+            description="the only account; for several, `accounts` in the file",
+        ),
+    ]
+    config: Annotated[
+        Path | None,
+        Field(
+            default=None,
+            description="a YAML file with any of these settings, and `accounts` for several "
+            "accounts",
+        ),
+    ]
+
+
 class Settings(BaseModel):
-    """All that the operator decided. Durations are seconds; text forms never show a token."""
+    """The validated settings. Durations are seconds; text forms never show a token."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -98,14 +141,14 @@ class Settings(BaseModel):
     api_url: Annotated[
         str,
         BeforeValidator(read_api_url),
-        Field(default="https://api.cloudflare.com/client/v4", description="where the API is"),
+        Field(default="https://api.cloudflare.com/client/v4", description="base URL of the API"),
     ]
     listen: Annotated[
         ListenAddress,
         BeforeValidator(read_listen_address),
         Field(
             default="127.0.0.1:10876",
-            description="address of `/metrics`; `:10876` is every interface",
+            description="address of `/metrics`; `:10876` listens on every interface",
         ),
     ]
     state: Annotated[
@@ -113,7 +156,7 @@ class Settings(BaseModel):
         BeforeValidator(_read_state),
         Field(
             default="sqlite:",
-            description="where counters are kept: `sqlite:PATH` (without a path `state.db` in "
+            description="where counters are stored: `sqlite:PATH` (without a path `state.db` in "
             "systemd's `STATE_DIRECTORY`, else in the XDG state directory) or `memory:`",
         ),
     ]
@@ -128,14 +171,14 @@ class Settings(BaseModel):
         _Interval,
         Field(
             default="24h",
-            description="a user's details are fetched again at least this often, budget allowing",
+            description="a user's details are refreshed at least this often, if the quota allows it",
         ),
     ]
     data_max_age: Annotated[
         _Interval,
         Field(
             default="15m",
-            description="with no successful summary for this long the account's gauges are "
+            description="without a successful summary for this long the account's gauges are "
             "withdrawn; longer than the poll interval",
         ),
     ]
@@ -144,17 +187,20 @@ class Settings(BaseModel):
         BeforeValidator(read_share),
         Field(
             default="0.5",
-            description="the share of the token's request quota the exporter may spend",
+            description="the share of the token's request quota that the exporter may use",
         ),
     ]
     api_timeout: Annotated[
         _Duration,
         AfterValidator(at_least(0.1)),
-        Field(default="30s", description="one attempt at a request, body included"),
+        Field(
+            default="30s",
+            description="timeout of one attempt at a request, including the response body",
+        ),
     ]
     users_min_level: Annotated[
         UsersMinLevel,
-        _Word,
+        _Keyword,
         Field(
             default="low",
             description="per-user series from this level up: `low`, `medium` or `high`; `none` "
@@ -172,7 +218,7 @@ class Settings(BaseModel):
     ]
     identity: Annotated[
         Identity,
-        _Word,
+        _Keyword,
         Field(
             default="full",
             description="`full`: email and name on `user_info`; `pseudonym`: `user_id` replaced "
@@ -200,8 +246,8 @@ class Settings(BaseModel):
         BeforeValidator(read_switch),
         Field(
             default="true",
-            description="`_created` series in OpenMetrics, which say since when a counter counts; "
-            "`false` for readers that take them for metrics of their own",
+            description="`_created` series in OpenMetrics, the time since which a counter counts; "
+            "`false` for readers that take them for separate metrics",
         ),
     ]
     enable_lifecycle: Annotated[
@@ -214,29 +260,29 @@ class Settings(BaseModel):
     ]
     log_level: Annotated[
         LogLevel,
-        _Word,
+        _Keyword,
         Field(default="info", description="`debug`, `info`, `warning` or `error`"),
     ]
     log_format: Annotated[
         LogFormat,
-        _Word,
+        _Keyword,
         Field(default="auto", description="`json` or `console`; `auto` is console on a terminal"),
     ]
 
     @field_validator("accounts")
     @classmethod
-    def _told_apart(cls, accounts: tuple[AccountSettings, ...]) -> tuple[AccountSettings, ...]:
-        for what, values in (
+    def _check_unique(cls, accounts: tuple[AccountSettings, ...]) -> tuple[AccountSettings, ...]:
+        for key, values in (
             ("name", [account.name for account in accounts]),
             ("account_id", [account.account_id for account in accounts]),
         ):
             if len(set(values)) < len(values):
-                raise ValueError(f"two accounts have the same {what}")
+                raise ValueError(f"two accounts have the same {key}")
         return accounts
 
     @field_validator("data_max_age")
     @classmethod
-    def _outlives_one_poll(cls, seconds: float, info: ValidationInfo) -> float:
+    def _check_poll_interval(cls, seconds: float, info: ValidationInfo) -> float:
         interval = info.data.get("poll_interval")
         if interval is not None and seconds <= interval:
             raise ValueError(f"must be longer than poll_interval, which is {interval:g}s")

@@ -1,18 +1,21 @@
-"""Each setting by all its names: in the file, as a variable, as a flag."""
+"""Each setting as a file key, an environment variable and a flag, derived from the model."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import get_args
 
-from exporter.settings.model import Settings
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
 
-PREFIX = "RISK_EXPORTER_"
+from exporter.settings.model import PREFIX, AccountShorthand, Settings
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One thing an operator can set; `name` is its key in the file.
+    """A setting that has a variable; `name` is its key in the file.
 
-    `default` is written as a user would, empty where there is none. `flag` is None where a
-    command line is the wrong place.
+    `default` is written as a user would write it, empty if there is none. `flag` is None for a
+    secret, because every user of a machine can read its command lines.
     """
 
     name: str
@@ -22,56 +25,24 @@ class Option:
     meaning: str
 
 
-CONFIG = Option(
-    name="config",
-    variable=f"{PREFIX}CONFIG",
-    flag="--config",
-    default="",
-    meaning="a YAML file with any of these settings, and `accounts` for several accounts",
-)
-"""The one option a file cannot hold."""
+def _options() -> Iterator[Option]:
+    for name, field in (AccountShorthand.model_fields | Settings.model_fields).items():
+        if name != "accounts":
+            yield Option(
+                name=name,
+                variable=str(field.validation_alias or f"{PREFIX}{name.upper()}"),
+                flag=None if _is_secret(field) else f"--{name.replace('_', '-')}",
+                default="" if field.default is None else str(field.default),
+                meaning=field.description or "",
+            )
 
-ACCOUNT_OPTIONS = (
-    Option(
-        name="api_token",
-        variable="CLOUDFLARE_API_TOKEN",
-        flag=None,  # every user of the machine can read a command line
-        default="",
-        meaning="the API token, for every account that names no token of its own; it has no flag, "
-        "because every user of a machine can read its command lines",
-    ),
-    Option(
-        name="api_token_file",
-        variable="CLOUDFLARE_API_TOKEN_FILE",
-        flag="--api-token-file",
-        default="",
-        meaning="a file holding the token instead; read again when it changes and after a 401 "
-        "or 403",
-    ),
-    Option(
-        name="account_id",
-        variable="CLOUDFLARE_ACCOUNT_ID",
-        flag="--account-id",
-        default="",
-        meaning="the one account; for several, `accounts` in the file",
-    ),
-)
-"""The short way to say which account, and with which token."""
 
-SETTING_OPTIONS = tuple(
-    Option(
-        name=name,
-        variable=f"{PREFIX}{name.upper()}",
-        flag=f"--{name.replace('_', '-')}",
-        default="" if field.default is None else str(field.default),
-        meaning=field.description or "",
-    )
-    for name, field in Settings.model_fields.items()
-    if name != "accounts"
-)
+def _is_secret(field: FieldInfo) -> bool:
+    return SecretStr in get_args(field.annotation)
 
-OPTIONS = (*ACCOUNT_OPTIONS, CONFIG, *SETTING_OPTIONS)
-"""Everything that is a variable or a flag, in the order people read about it."""
+
+OPTIONS = tuple(_options())
+"""All settings that have a variable, in the order of the documentation."""
 
 
 def settings_table() -> str:

@@ -1,22 +1,35 @@
-"""The places settings are written in, each read into a layer of the same shape.
+"""Settings from the file, the environment and the flags, with the origin of each value.
 
-Nothing is judged here but names: an unknown one is a problem that tells the nearest known.
+pydantic-settings matches the names of one source at a time with the model, so that an error can
+name the variable, flag or key that holds the wrong value.
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from types import MappingProxyType
 
-from exporter.config_file import read_yaml
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    InitSettingsSource,
+    SettingsConfigDict,
+)
+
+from exporter.config_file import Origin, read_yaml, unknown_name
 from exporter.errors import ConfigurationError
-from exporter.settings.options import CONFIG, OPTIONS, PREFIX
+from exporter.settings.model import PREFIX, AccountSettings, AccountShorthand, Settings
+from exporter.settings.options import OPTIONS
 
-_FILE_KEYS = ("accounts", *(option.name for option in OPTIONS if option is not CONFIG))
+_FILE_KEYS = ("accounts", *(option.name for option in OPTIONS if option.name != "config"))
 _PATH_KEYS = frozenset({"api_token_file", "web_config_file"})
+_TOKEN_KEYS = ("api_token", "api_token_file")
 
-# A Kubernetes Service named risk-exporter puts these into every pod of its namespace:
+# A Kubernetes Service named risk-exporter sets these in every pod of its namespace:
 # https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
 _SERVICE_LINK = re.compile(
     r"""(?:[A-Z0-9_]+_)?
@@ -25,89 +38,136 @@ _SERVICE_LINK = re.compile(
     re.VERBOSE,
 )
 
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where something was written, in the writer's own words."""
-
-    name: str
-    file: Path | None = None
-
-    def inside(self, *steps: str | int) -> "Place":
-        """Return the place of a part: a number is an index, a text a key."""
-        name = self.name
-        for step in steps:
-            name += f"[{step}]" if isinstance(step, int) else f".{step}"
-        return Place(name, self.file)
-
-    def __str__(self) -> str:
-        """Return the place as messages name it."""
-        return f"{self.name} in {self.file}" if self.file else self.name
+_MISSING_ACCOUNT = (
+    "no account: set CLOUDFLARE_ACCOUNT_ID, or `accounts` in a file; the command `demo` needs none"
+)
+_MISSING_CREDENTIALS = (
+    "no token: set CLOUDFLARE_API_TOKEN or CLOUDFLARE_API_TOKEN_FILE; the command `demo` needs none"
+)
+_PLAIN_MESSAGES: Mapping[str, str] = MappingProxyType(
+    {
+        "missing": "is missing",
+        "model_type": "must hold keys and values, such as account_id",
+        "path_type": "must be a path",
+    }
+)
+"""Replacements for pydantic's messages that name Python types."""
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
-    """A value not yet read, and where it was written."""
+class RawValue:
+    """A value before validation, and its origin."""
 
     value: object
-    place: Place
+    origin: Origin
 
 
-Layer = Mapping[str, Given]
-"""What one source gives, by the options' names."""
+Source = Mapping[str, RawValue]
+"""The values of one source, by the names of the options."""
 
 
-def read_flags(flags: Mapping[str, str]) -> Layer:
-    """Return what the command line gives; `flags` has the options' names as keys."""
-    return {
-        option.name: Given(flags[option.name], Place(option.flag))
-        for option in OPTIONS
-        if option.flag and flags.get(option.name)
+def load_settings(*, flags: Mapping[str, str], environ: Mapping[str, str]) -> Settings:
+    """Validate the values of the file, the environment and the flags; a later source wins.
+
+    Raises ConfigurationError listing every problem; see `exporter.settings.load_settings`.
+    """
+    problems: list[str] = []
+    sources = _read_sources(flags, environ, problems)
+    settings = _validate(sources, environ, problems)
+    if settings is None or problems:
+        raise ConfigurationError(_join(problems))
+    return settings
+
+
+def _join(problems: Sequence[str]) -> str:
+    if len(problems) == 1:
+        return problems[0]
+    return "\n".join((f"{len(problems)} problems:", *(f"  {problem}" for problem in problems)))
+
+
+# Sources ------------------------------------------------------------------------------------------
+
+
+class _SettingsInput(Settings, AccountShorthand, BaseSettings):
+    """The fields that sources can set. It is never instantiated."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, enable_decoding=False, validate_by_name=True, defer_build=True
+    )
+
+
+_OPTION_NAMES: Mapping[str, str] = MappingProxyType(
+    {
+        str(field.validation_alias): name
+        for name, field in _SettingsInput.model_fields.items()
+        if field.validation_alias
     }
+)
+"""pydantic-settings returns values by a field's alias, if it has one."""
 
 
-def read_environment(environ: Mapping[str, str], problems: list[str]) -> Layer:
-    """Return what variables give. One that is set to nothing counts as not set."""
-    known = {option.variable: option.name for option in OPTIONS}
+def _read_sources(
+    flags: Mapping[str, str], environ: Mapping[str, str], problems: list[str]
+) -> Sequence[Source]:
+    from_flags = _read_flags(flags)
+    from_environment = _read_environment(environ, problems)
+    config = from_flags.get("config") or from_environment.get("config")
+    from_file = _read_file(Path(str(config.value)), problems) if config else {}
+    return (from_file, from_environment, from_flags)
+
+
+def _source(values: Mapping[str, object], origin_of: Callable[[str], Origin]) -> Source:
+    by_name = {_OPTION_NAMES.get(key, key): value for key, value in values.items()}
+    return {name: RawValue(value, origin_of(name)) for name, value in by_name.items()}
+
+
+def _read_flags(flags: Mapping[str, str]) -> Source:
+    """Return the values of the flags, which are given by the options' names."""
+    flag_names = {option.name: option.flag for option in OPTIONS if option.flag}
+    given = {name: text for name, text in flags.items() if text and name in flag_names}
+    values = InitSettingsSource(_SettingsInput, given)()
+    return _source(values, lambda name: Origin(flag_names[name]))
+
+
+def _read_environment(environ: Mapping[str, str], problems: list[str]) -> Source:
+    """Return the values of the variables. An empty variable counts as not set."""
+    variables = {option.variable: option.name for option in OPTIONS}
     problems.extend(
         _unknown_variable(name)
         for name, value in environ.items()
         if name.startswith(PREFIX)
-        and name not in known
+        and name not in variables
         and value
         and not _SERVICE_LINK.fullmatch(f"{name.removeprefix(PREFIX)}={value}")
     )
-    return {
-        name: Given(environ[variable], Place(variable))
-        for variable, name in known.items()
-        if environ.get(variable)
+    source = EnvSettingsSource(_SettingsInput)
+    # Only variables in upper case: pydantic-settings compares names in lower case.
+    source.env_vars = {
+        name.lower(): value for name, value in environ.items() if name in variables and value
     }
+    variable_names = {option.name: option.variable for option in OPTIONS}
+    return _source(source(), lambda name: Origin(variable_names[name]))
 
 
-def read_file(path: Path, problems: list[str]) -> Layer:
-    """Return what the YAML file at `path` gives. A key without a value counts as not set.
+def _read_file(path: Path, problems: list[str]) -> Source:
+    """Return the values of the YAML file at `path`. A key without a value counts as not set.
 
-    Files it names are looked for beside it, as Prometheus does with its own configuration.
+    Relative paths in the file are relative to its folder, as in Prometheus's own configuration.
+    pydantic-settings' YAML source is not used, because it takes a missing file or a pipe for an
+    empty file and keeps the last of several equal keys.
     """
-    keys = _parse(path, problems)
-    layer: dict[str, Given] = {}
-    for key, value in keys.items():
-        place = Place(str(key), path)
+    given: dict[str, object] = {}
+    for key, value in _parse(path, problems).items():
         if key not in _FILE_KEYS:
-            problems.append(unknown(place, str(key), _FILE_KEYS))
+            problems.append(unknown_name(Origin(str(key), path), str(key), _FILE_KEYS))
         elif value is not None:
-            layer[str(key)] = Given(_resolved(str(key), value, path.parent), place)
-    return layer
-
-
-def unknown(place: Place, name: str, known: Collection[str]) -> str:
-    """Return the problem of a name nobody knows, with the nearest one."""
-    nearest = get_close_matches(name, known, n=1, cutoff=0.0)[0]
-    return f"{place}: unknown; the nearest known name is {nearest}"
+            given[str(key)] = _resolve(str(key), value, path.parent)
+    values = InitSettingsSource(_SettingsInput, given)()
+    return _source(values, lambda name: Origin(name, path))
 
 
 def _unknown_variable(name: str) -> str:
-    """Compare what follows the prefixes: of RISK_EXPORTER_API_TOKEN the nearest is the token."""
+    """Compare names without their prefixes: CLOUDFLARE_API_TOKEN for RISK_EXPORTER_API_TOKEN."""
     prefixes = re.compile(rf"{PREFIX}|CLOUDFLARE_")
     variables = {prefixes.sub("", option.variable, count=1): option.variable for option in OPTIONS}
     nearest = get_close_matches(name.removeprefix(PREFIX), variables, n=1, cutoff=0.0)[0]
@@ -127,19 +187,144 @@ def _parse(path: Path, problems: list[str]) -> Mapping[object, object]:
     return {}
 
 
-def _resolved(key: str, value: object, folder: Path) -> object:
+def _resolve(key: str, value: object, folder: Path) -> object:
     if key in _PATH_KEYS and isinstance(value, str):
         return str(folder / value)
     if key == "accounts" and isinstance(value, list):
-        return [_resolved_account(account, folder) for account in value]
+        return [_resolve_account(account, folder) for account in value]
     return value
 
 
-def _resolved_account(account: object, folder: Path) -> object:
+def _resolve_account(account: object, folder: Path) -> object:
     if not isinstance(account, dict):
         return account
     return {
-        str(key): _resolved(str(key), value, folder)
+        str(key): _resolve(str(key), value, folder)
         for key, value in account.items()
         if value is not None
     }
+
+
+# Accounts -----------------------------------------------------------------------------------------
+
+
+def _collect_accounts(sources: Sequence[Source], problems: list[str]) -> RawValue | None:
+    """Return the raw list of accounts, or None if `problems` say why there is none.
+
+    A token outside the list is the token of each account that has none. A list beside a single
+    account id is rejected, and so is an outside token that no account uses, because one of the
+    two must be a mistake.
+    """
+    token = _shared_token(sources, problems)
+    single = _highest(sources, "account_id")
+    listed = _highest(sources, "accounts")
+    if listed is None:
+        return _single_account(single, token, problems)
+    if single is not None:
+        problems.append(f"{single.origin}: cannot stand beside {listed.origin}; keep one of them")
+    if not isinstance(listed.value, list) or not listed.value:
+        problems.append(f"{listed.origin}: must be a list with at least one account")
+        return None
+    return RawValue(_with_tokens(listed, token, problems), listed.origin)
+
+
+def _highest(sources: Sequence[Source], name: str) -> RawValue | None:
+    return next((source[name] for source in reversed(sources) if name in source), None)
+
+
+def _shared_token(sources: Sequence[Source], problems: list[str]) -> Source:
+    """Return the token, or the token file, of the highest source that has one."""
+    for source in reversed(sources):
+        token = {key: source[key] for key in _TOKEN_KEYS if key in source}
+        if len(token) > 1:
+            one, other = (token[key].origin for key in _TOKEN_KEYS)
+            problems.append(f"{one}: cannot stand beside {other}; keep one of them")
+        if token:
+            return token
+    return {}
+
+
+def _single_account(
+    account: RawValue | None, token: Source, problems: list[str]
+) -> RawValue | None:
+    if account is None:
+        problems.append(_MISSING_ACCOUNT)
+    if not token:
+        problems.append(_MISSING_CREDENTIALS)
+    if account is None or len(token) != 1:
+        return None
+    entry = {key: raw.value for key, raw in token.items()}
+    return RawValue([{"account_id": account.value, **entry}], account.origin)
+
+
+def _with_tokens(listed: RawValue, token: Source, problems: list[str]) -> Sequence[object]:
+    accounts = listed.value if isinstance(listed.value, list) else []
+    without = [
+        index
+        for index, account in enumerate(accounts)
+        if isinstance(account, dict) and not any(key in account for key in _TOKEN_KEYS)
+    ]
+    if not token:
+        problems.extend(
+            f"{listed.origin.inside(index)}: {_MISSING_CREDENTIALS}" for index in without
+        )
+    elif all(isinstance(account, dict) for account in accounts) and not without:
+        origin = next(iter(token.values())).origin
+        problems.append(f"{origin}: every account in {listed.origin} names a token of its own")
+    shared = {key: raw.value for key, raw in token.items()}
+    return [
+        {**account, **shared} if index in without else account
+        for index, account in enumerate(accounts)
+    ]
+
+
+# Validation ---------------------------------------------------------------------------------------
+
+
+def _validate(
+    sources: Sequence[Source], environ: Mapping[str, str], problems: list[str]
+) -> Settings | None:
+    raw: dict[str, RawValue] = {}
+    for source in sources:
+        raw.update({name: source[name] for name in Settings.model_fields if name in source})
+    accounts = _collect_accounts(sources, problems)
+    raw.pop("accounts", None)
+    if accounts is not None:
+        raw["accounts"] = accounts
+    values = {name: each.value for name, each in raw.items()}
+    try:
+        return Settings.model_validate(values, context=environ)
+    except ValidationError as error:
+        problems.extend(_problems(error, raw, sources))
+    return None
+
+
+def _problems(
+    error: ValidationError, raw: Mapping[str, RawValue], sources: Sequence[Source]
+) -> Iterator[str]:
+    for details in error.errors(include_url=False, include_input=False):
+        location = details["loc"]
+        if location[0] == "accounts" and "accounts" not in raw:
+            continue  # the missing account is a problem already
+        origin = _origin(location, raw, sources)
+        if details["type"] == "extra_forbidden":
+            yield unknown_name(origin, str(location[-1]), AccountSettings.model_fields)
+        else:
+            yield f"{origin}: {_message(details)}"
+
+
+def _origin(
+    location: Sequence[int | str], raw: Mapping[str, RawValue], sources: Sequence[Source]
+) -> Origin:
+    first = str(location[0])
+    if first not in raw:
+        return Origin(f"{PREFIX}{first.upper()}")
+    origin = raw[first].origin
+    if first != "accounts" or origin.name == "accounts":
+        return origin.inside(*location[1:])
+    shorthand = _highest(sources, str(location[-1]))
+    return shorthand.origin if shorthand else origin
+
+
+def _message(details: ErrorDetails) -> str:
+    return _PLAIN_MESSAGES.get(details["type"], details["msg"].removeprefix("Value error, "))

@@ -26,9 +26,8 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from exporter.config_file import read_yaml
+from exporter.config_file import Origin, read_yaml, unknown_name
 from exporter.errors import ConfigurationError
-from exporter.settings.sources import Place, unknown
 from exporter.settings.values import read_duration
 from exporter.web.tls import Section, TlsSection, build_tls_context, require_http2_suite
 
@@ -258,13 +257,13 @@ def _without_nulls(value: object, key: object = None) -> object:
 
 def _problem(details: ErrorDetails, path: Path, users: Sequence[str]) -> str:
     location = tuple(str(step) for step in details["loc"] if step != "[key]")
-    place = Place(".".join(location) or "the file", path)
+    place = Origin(".".join(location) or "the file", path)
     section = _SECTIONS.get(location[:-1])
     if details["type"] == "extra_forbidden" and section is not None:
         return _unknown_key(location, path, section)
     if location[:1] == (_USERS,) and len(location) > 1:
         # By number, because a user's name may be an email, or the hash if the two are swapped.
-        place = Place(f"{_USERS}, entry {users.index(location[1]) + 1},", path)
+        place = Origin(f"{_USERS}, entry {users.index(location[1]) + 1},", path)
     return f"{place}: {details['msg'].removeprefix('Value error, ')}"
 
 
@@ -272,8 +271,8 @@ def _unknown_key(location: tuple[str, ...], path: Path, section: type[BaseModel]
     """Name the key only if it resembles a known one: it may be a user at a wrong indentation."""
     known = [field.alias or name for name, field in section.model_fields.items()]
     if get_close_matches(location[-1], known, n=1):
-        return unknown(Place(".".join(location), path), location[-1], known)
-    place = Place(".".join(location[:-1]) or "the file", path)
+        return unknown_name(Origin(".".join(location), path), location[-1], known)
+    place = Origin(".".join(location[:-1]) or "the file", path)
     return f"{place}: holds an unknown key; the known ones are {', '.join(known)}"
 
 

@@ -1,6 +1,8 @@
 """The laws of where settings come from, and of what is said when they are wrong."""
 
+import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -111,6 +113,22 @@ def test_a_variable_set_to_nothing_counts_as_not_set() -> None:
     """Compose files and unit files pass variables on whether or not they have a value."""
     empty = {option.variable: "" for option in OPTIONS if option.variable not in ACCOUNT}
     assert load({**empty, "RISK_EXPORTER_WHATEVER": ""}) == load()
+
+
+def test_only_the_environment_that_is_passed_in_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests and reloads pass an environment of their own."""
+    monkeypatch.setenv("RISK_EXPORTER_USERS_LIMIT", "7")
+    assert load().users_limit == 10_000
+
+
+def test_a_variable_in_lower_case_is_not_read() -> None:
+    """Variables of other programs may have such names; the documented names are in upper case."""
+    assert load({"risk_exporter_users_limit": "7", "users_limit": "8"}) == load()
+
+
+def test_only_the_token_has_no_flag() -> None:
+    """Every user of a machine can read its command lines."""
+    assert [option.name for option in OPTIONS if option.flag is None] == ["api_token"]
 
 
 def test_no_text_form_of_settings_shows_a_token() -> None:
@@ -275,6 +293,16 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     assert "No such file" in refusal({"RISK_EXPORTER_CONFIG": str(tmp_path / "none.yaml")})
     (tmp_path / "binary").write_bytes(b"\xff\xfe\xfd")
     assert "is not UTF-8" in refusal_of_file(str(tmp_path / "binary"))
+
+
+def test_the_file_may_be_a_pipe(tmp_path: Path) -> None:
+    """A shell's `--config <(sops -d exporter.yaml)` keeps a decrypted file off the disk."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(pipe.write_text, "users_limit: 7")
+        assert load_file(str(pipe)).users_limit == 7
+        writing.result()
 
 
 @pytest.mark.parametrize("text", ["", "# nothing yet\n", "poll_interval:\n", "{}"])
