@@ -27,6 +27,7 @@ COMMAND = "cloudflare-risk-exporter"
 
 BLOCK = re.compile(r"^ *```(?P<language>\w+)\n(?P<text>.*?)^ *```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:)(?P<path>[^)#]+)")
+FILE = re.compile(r"`((?:exporter|tests|grafana|deploy|docs)/[\w./-]+)`")
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 VARIABLE = re.compile(r"\bRISK_EXPORTER_[A-Z][A-Z_]*\b")
 METRIC = re.compile(r"(?<![:\w])cloudflare_zt_risk_[a-z_]*[a-z](?![:\w])")  # no recorded rule
@@ -123,6 +124,14 @@ def test_every_file_that_is_linked_exists(path: Path) -> None:
     """Files move; links do not move with them."""
     targets = LINK.findall(path.read_text(encoding="utf-8"))
     assert [target for target in targets if not (path.parent / target).exists()] == []
+
+
+def test_every_file_of_the_guides_exists() -> None:
+    """The guides name the files to open; a renamed file must be renamed there, too."""
+    guides = [ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs" / "decisions").glob("*.md"))]
+    named = {path for guide in guides for path in FILE.findall(guide.read_text(encoding="utf-8"))}
+    assert len(named) > 20
+    assert sorted(path for path in named if not (ROOT / path).exists()) == []
 
 
 def test_every_decision_is_in_the_list() -> None:
