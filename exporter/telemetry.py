@@ -1,31 +1,28 @@
-"""The exporter's own metrics: prometheus-client's objects, on a registry of our own.
+"""The exporter's metrics about itself: their values, and their text for a scrape.
 
-Declared in the catalogue; this module only keeps the numbers. It knows no rule of polling.
+The catalogue declares them. prometheus-client collects the metrics of the process and of Python.
 """
 
 import platform
+import time
 from collections.abc import Iterator
+from itertools import chain
 from typing import TypeVar
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    PlatformCollector,
-    ProcessCollector,
-    disable_created_metrics,
-    enable_created_metrics,
-    generate_latest,
-)
-from prometheus_client.metrics_core import Metric as ClientFamily
-from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
-from prometheus_client.registry import Collector
+from prometheus_client import PlatformCollector, ProcessCollector
 
 from exporter import __version__
 from exporter.catalogue import Metric, MetricType
 from exporter.catalogue import telemetry as declared
 from exporter.cloudflare.wire import Operation
+from exporter.metrics import (
+    Clock,
+    Counter,
+    Gauge,
+    Histogram,
+    names_of,
+    render_collected,
+)
 
 M = TypeVar("M", Gauge, Counter, Histogram)
 
@@ -36,28 +33,22 @@ _POLLED = (
     Operation.LIST_INTEGRATIONS,
 )
 
-_END_OF_OPENMETRICS = b"# EOF\n"
-_EXPOSITION_BYTES = f"\n{declared.EXPOSITION_BYTES.name} ".encode()
-_SAMPLE_SUFFIXES = {
-    "counter": ("_total", "_created"),
-    "histogram": ("_bucket", "_sum", "_count", "_created"),
-}
-
 
 class Telemetry:
-    """One attribute a metric of the exporter itself, each with its catalogue labels.
+    """The metrics of the exporter itself, one attribute each.
 
-    A labelled series exists from its first use on; `register_account` makes those that must be
-    seen at zero. `created_shown` says whether OpenMetrics has `_created` samples.
+    A series with labels exists from its first use on; `register_account` creates those that have
+    to be exposed at zero. `created_shown` says whether OpenMetrics has `_created` samples. `clock`
+    returns the time in Unix seconds.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, clock: Clock = time.time) -> None:
         self.created_shown = True
-        self._registry = CollectorRegistry()
+        self._clock = clock
         self._tokens: dict[str, str] = {}
-        self._of_accounts: list[Gauge | Counter | Histogram] = []
-        ProcessCollector(registry=self._registry)
-        PlatformCollector(registry=self._registry)
+        self._families: list[Gauge | Counter | Histogram] = []
+        self._process = ProcessCollector(registry=None)
+        self._python = PlatformCollector(registry=None)
         self.resource_up = self._gauge(declared.RESOURCE_UP)
         self.last_success = self._gauge(declared.LAST_SUCCESS)
         self.poll_duration = self._gauge(declared.POLL_DURATION)
@@ -95,7 +86,7 @@ class Telemetry:
     def show_certificate_expiry(self, expiry: float | None) -> None:
         """Expose when the web server's certificate expires; None withdraws the gauge."""
         if self._certificate_expiry is not None:
-            self._registry.unregister(self._certificate_expiry)
+            self._families.remove(self._certificate_expiry)
             self._certificate_expiry = None
         if expiry is not None:
             self._certificate_expiry = self._gauge(declared.WEB_CERTIFICATE_EXPIRY)
@@ -136,101 +127,72 @@ class Telemetry:
 
     def _forget_token(self, account: str) -> None:
         token = self._tokens.pop(account, None)
-        self.account_token_info.remove_by_labels({"account": account})
+        self.account_token_info.remove_matching("account", account)
         if token is not None and token not in self._tokens.values():
             for gauge in (self.api_quota_limit, self.api_quota_remaining, self.api_quota_reset):
-                gauge.remove_by_labels({"token": token})
+                gauge.remove(token)
 
     def forget_account(self, account: str) -> None:
         """Show nothing of an account that is not polled any more."""
         self._forget_token(account)
-        for metric in self._of_accounts:
-            metric.remove_by_labels({"account": account})
+        for family in self._families:
+            if "account" in family.metric.labels:
+                family.remove_matching("account", account)
 
     def render(self, *, openmetrics: bool, names: frozenset[str] | None = None) -> bytes:
-        """All of it in one of the two text formats, OpenMetrics' end mark left out.
+        """Return the metrics in one of the two text formats, without OpenMetrics' end mark.
 
-        Of the families those alone that are called by one of `names` or have samples that are,
-        each whole; None leaves all.
+        `names` selects the families that have one of these names or a sample of one, each whole;
+        None selects all.
         """
-        registry: Collector = self._registry
-        if names is not None:
-            registry = _Chosen(registry, names)
-        # The library knows only one switch for all registries and both formats. Its functions are
-        # untyped, the two of the switch and the one for OpenMetrics.
-        disable_created_metrics()  # type: ignore[no-untyped-call]
-        if not openmetrics:
-            return generate_latest(registry)
-        if self.created_shown:
-            enable_created_metrics()  # type: ignore[no-untyped-call]
-        text: bytes = generate_openmetrics(registry)  # type: ignore[no-untyped-call]
-        return text.removesuffix(_END_OF_OPENMETRICS)
+        texts = [*self._render_collected(openmetrics=openmetrics, names=names)]
+        texts += [
+            self._render(family, openmetrics=openmetrics)
+            for family in self._families
+            if names is None or not family.names.isdisjoint(names)
+        ]
+        return b"".join(texts)
 
     def render_whole(self, *, beside_bytes: int) -> bytes:
         """Return everything as OpenMetrics, in which `exposition_bytes` includes this very text.
 
         `beside_bytes` is what else a whole scrape sends. The end mark is left out, as in `render`.
         """
-        text = self.render(openmetrics=True)
-        begin = text.index(_EXPOSITION_BYTES) + len(_EXPOSITION_BYTES)
-        head, tail = text[:begin], text[text.index(b"\n", begin) :]
-        size = rest = beside_bytes + len(head) + len(tail)
-        while size != rest + len(str(size)):  # The number's own digits belong to the size.
+        texts = [*self._render_collected(openmetrics=True, names=None)]
+        place = len(texts) + self._families.index(self.exposition_bytes)
+        texts += [self._render(family, openmetrics=True) for family in self._families]
+        texts[place] = texts[place].rpartition(b" ")[0] + b" \n"
+        size = rest = beside_bytes + sum(map(len, texts))
+        while size != rest + len(str(size)):  # The digits of the size are part of the size.
             size = rest + len(str(size))
         self.exposition_bytes.set(size)
-        return head + str(size).encode() + tail
+        texts[place] = b"%b%d\n" % (texts[place][:-1], size)
+        return b"".join(texts)
+
+    def _render(self, family: Gauge | Counter | Histogram, *, openmetrics: bool) -> bytes:
+        created_shown = openmetrics and self.created_shown
+        return family.render(openmetrics=openmetrics, created_shown=created_shown)
+
+    def _render_collected(
+        self, *, openmetrics: bool, names: frozenset[str] | None
+    ) -> Iterator[bytes]:
+        """Yield the families of the process and of Python, collected now."""
+        for family in chain(self._process.collect(), self._python.collect()):
+            metric_type = MetricType(family.type)
+            suffix = "_total" if metric_type is MetricType.COUNTER else ""
+            metric = Metric(family.name + suffix, metric_type, family.documentation)
+            if names is None or not names_of(metric).isdisjoint(names):
+                yield render_collected(metric, family.samples, openmetrics=openmetrics)
 
     def _gauge(self, metric: Metric) -> Gauge:
-        _expect(metric, MetricType.GAUGE)
-        gauge = Gauge(metric.name, metric.help, metric.labels, registry=self._registry)
-        return self._kept(metric, gauge)
+        return self._added(Gauge(metric, clock=self._clock))
 
     def _counter(self, metric: Metric) -> Counter:
-        _expect(metric, MetricType.COUNTER)
-        counter = Counter(metric.name, metric.help, metric.labels, registry=self._registry)
-        return self._kept(metric, counter)
+        return self._added(Counter(metric, clock=self._clock))
 
     def _histogram(self, metric: Metric) -> Histogram:
-        _expect(metric, MetricType.HISTOGRAM)
-        histogram = Histogram(
-            metric.name,
-            metric.help,
-            metric.labels,
-            registry=self._registry,
-            buckets=metric.buckets,
-        )
-        return self._kept(metric, histogram)
+        return self._added(Histogram(metric, clock=self._clock))
 
-    def _kept(self, metric: Metric, kept: M) -> M:
-        if "account" in metric.labels:
-            self._of_accounts.append(kept)
-        return kept
-
-
-class _Chosen(Collector):
-    """The families of another collector that go by one of some names, each whole.
-
-    The library's own restricted registry leaves out the samples nobody named.
-    """
-
-    def __init__(self, collector: Collector, names: frozenset[str]) -> None:
-        self._collector = collector
-        self._names = names
-
-    def collect(self) -> Iterator[ClientFamily]:
-        """Collect everything, and give what was chosen."""
-        for family in self._collector.collect():
-            if not self._names.isdisjoint(_names(family)):
-                yield family
-
-
-def _names(family: ClientFamily) -> Iterator[str]:
-    """What the family and its samples are called."""
-    yield family.name
-    for suffix in _SAMPLE_SUFFIXES.get(family.type, ()):
-        yield family.name + suffix
-
-
-def _expect(metric: Metric, metric_type: MetricType) -> None:
-    if metric.type is not metric_type:
-        raise TypeError(f"{metric.name} is declared as a {metric.type.value}")
+    def _added(self, family: M) -> M:
+        self._families.append(family)
+        return family
