@@ -39,7 +39,7 @@ async def _measure(size: int) -> list[Row]:
     gc.collect()
     gc.freeze()
     cpu_ms = await _cpu_ms(exposition.publish(population.snapshot(), changed=None))
-    rows = [Row("publish everybody, CPU", size, (cpu_ms,), "ms")]
+    rows = [Row("publish all users, CPU", size, (cpu_ms,), "ms")]
     for name, share in _SHARES.items():
         runs = [await _cpu_ms(_prepare(exposition, population, share=share)) for _ in range(7)]
         rows.append(Row(f"publish {name} changed, CPU", size, tuple(runs), "ms"))

@@ -17,7 +17,7 @@ from bench.world import Plan, Running, World, open_world, plan_for, run_exporter
 from tests.support.processes import until
 
 _SHARES: tuple[tuple[str, float, Goal | None], ...] = (
-    ("nobody", 0.0, None),
+    ("0 %", 0.0, None),
     ("0.03 %", 0.0003, AtMost(300, "ms")),
     ("1 %", 0.01, AtMost(800, "ms")),
 )

@@ -1,7 +1,7 @@
 """Write `grafana/dashboards/*.json`: `python -m grafana`.
 
-With `--check` nothing is written, and the exit status is 1 where a file is not what the code
-says, is missing, or belongs to no board.
+With `--check` no file is written, and the exit status is 1 if a file differs from the code, is
+missing, or belongs to no board.
 """
 
 import argparse
@@ -20,20 +20,20 @@ def generated() -> Mapping[str, str]:
 
 
 def committed(folder: Path) -> Mapping[str, str]:
-    """Return file name -> text as it stands in the folder; nothing where there is no folder."""
+    """Return file name -> text of the files in the folder; empty if it does not exist."""
     return {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.json")}
 
 
 def main(argv: Sequence[str] | None = None, *, folder: Path = FOLDER) -> int:
     """Write into `folder`, or check it; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m grafana", description="Write the dashboards.")
-    parser.add_argument("--check", action="store_true", help="only say whether they are current")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail on a difference")
     arguments = parser.parse_args(argv)
     before, after = committed(folder), generated()
     if before == after:
         return 0
     if arguments.check:
-        sys.stderr.write("grafana/dashboards is not what the code says: run `python -m grafana`\n")
+        sys.stderr.write("grafana/dashboards differs from the code: run `python -m grafana`\n")
         return 1
     _write(folder, before, after)
     return 0

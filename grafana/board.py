@@ -17,10 +17,10 @@ from grafana_foundation_sdk.models import dashboard as model
 from grafana.variables import datasource
 
 TAG: Final = "cloudflare-risk"
-"""What all boards are tagged with, and so find each other by."""
+"""The tag of all boards, by which they link to each other."""
 
 _FROM: Final = "now-15m"
-"""What has just happened, and what a new installation can fill; links keep another choice."""
+"""The default time range; a new installation fills it soon. Links keep another choice."""
 
 USER_UID: Final = "cloudflare-risk-user"
 
@@ -42,7 +42,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """A dashboard; `uid` is its address, which links and provisioning rely on for ever."""
+    """A dashboard; `uid` is its permanent address, which links and provisioning use."""
 
     uid: str
     title: str
@@ -52,11 +52,11 @@ class Board:
 
     @property
     def file_name(self) -> str:
-        """What its JSON is called."""
+        """The name of the JSON file."""
         return f"{self.uid}.json"
 
     def to_json(self) -> str:
-        """Return what Grafana imports, the same text for the same board."""
+        """Return the JSON that Grafana imports; deterministic."""
         return JSONEncoder(indent=2, sort_keys=True).encode(self._model()) + "\n"
 
     def _model(self) -> model.Dashboard:
@@ -82,6 +82,6 @@ class Board:
 
 
 def _links() -> DashboardLink:
-    """Show the other boards beside each other; variables and time range go along."""
+    """Return links to the other boards, which keep variables and time range."""
     link = DashboardLink("Boards").type(model.DashboardLinkType.DASHBOARDS).tags([TAG])
     return link.include_vars(True).keep_time(True)

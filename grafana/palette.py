@@ -1,7 +1,7 @@
-"""Which colour means what, on every board.
+"""The colours of all boards and their meanings.
 
-All colours stand out from Grafana's dark and light panels (contrast of 3 and more, as WCAG 2
-asks of graphics) and stay apart for people with any of the three kinds of colour blindness.
+All colours have a contrast of at least 3 with Grafana's dark and light panels, as WCAG 2 requires
+of graphics, and are distinct with each of the three kinds of colour blindness.
 """
 
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ LEVEL_COLOURS: Final[Mapping[RiskLevel, str]] = MappingProxyType(
         RiskLevel.UNKNOWN: VIOLET,
     }
 )
-"""In the order of a legend, calm first."""
+"""In the order of a legend, lowest level first."""
 
 
 def words(
@@ -60,7 +60,7 @@ def level_labels() -> list[ValueMapping]:
 
 
 def behavior_words() -> list[ValueMapping]:
-    """Show the level a behavior gives; one that is disabled gives none, so 0 says so."""
+    """Show the level of a behavior; 0 is a disabled one."""
     colours = LEVEL_COLOURS.items()
     return words({int(level): (level.label, colour) for level, colour in colours} | _DISABLED)
 
@@ -69,22 +69,22 @@ _DISABLED: Final = {int(RiskLevel.NONE): ("disabled", GREY)}
 
 
 def thresholds(base: str, *steps: tuple[float, str]) -> ThresholdsConfig:
-    """`base` below the first step; from each step's value up, its colour."""
+    """Return thresholds: `base` below the first step, and the colour of each step from its value up."""
     marks = [Threshold(value=None, color=base)]
     marks += [Threshold(value=value, color=colour) for value, colour in steps]
     return ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(marks)
 
 
 def fixed(colour: str) -> FieldColor:
-    """One colour, whatever the value."""
+    """Return one colour for all values."""
     return FieldColor().mode(FieldColorModeId.FIXED).fixed_color(colour)
 
 
 def by_thresholds() -> FieldColor:
-    """The colour of the threshold, or of the word, that the value falls on."""
+    """Return the colour of the threshold or word that matches the value."""
     return FieldColor().mode(FieldColorModeId.THRESHOLDS)
 
 
 def by_order() -> FieldColor:
-    """A colour for each series, in their order; Prometheus gives them sorted by their labels."""
+    """Return a colour per series, in order; Prometheus sorts series by their labels."""
     return FieldColor().mode(FieldColorModeId.PALETTE_CLASSIC)

@@ -26,7 +26,7 @@ from grafana.palette import BLUE, LEVEL_COLOURS, by_order, by_thresholds, fixed,
 
 SOURCE: Final = DataSourceRef(type_val="prometheus", uid="${datasource}")
 COUNT: Final = "locale"
-"""The unit of users, events, requests: whole numbers, written out."""
+"""The unit of users, events and requests: whole numbers in full."""
 
 STAT_HEIGHT: Final = 4
 GRAPH_HEIGHT: Final = 8
@@ -34,14 +34,14 @@ GRAPH_HEIGHT: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What a graph asks and how its series are called: text with `{{label}}` in it."""
+    """An expression and the legend of its series, which can contain `{{label}}`."""
 
     expression: str
     legend: str
 
 
 def instant(expression: str, *, legend: str = "") -> prometheus.Dataquery:
-    """Ask for the last moment of the time range."""
+    """Return an instant query at the end of the time range."""
     query = prometheus.Dataquery().datasource(SOURCE).ref_id("A").expr(expression)
     return query.instant().legend_format(legend or "__auto")
 
@@ -49,7 +49,7 @@ def instant(expression: str, *, legend: str = "") -> prometheus.Dataquery:
 def number(
     title: str, description: str, expression: str, *, unit: str, span: int = 3
 ) -> stat.Panel:
-    """One number, as it is at the end of the time range."""
+    """Return a panel with one number, at the end of the time range."""
     return (
         stat.Panel()
         .title(title)
@@ -72,7 +72,7 @@ def number(
 def lines(
     title: str, description: str, *queries: Query, unit: str, span: int = 12
 ) -> timeseries.Panel:
-    """Lines over time, from zero up."""
+    """Return a panel of lines over time; the axis begins at 0."""
     legend = common.VizLegendOptions().display_mode(LegendDisplayMode.LIST)
     tooltip = common.VizTooltipOptions().mode(TooltipDisplayMode.MULTI)
     panel = (
@@ -107,7 +107,7 @@ def lines(
 def steps(
     title: str, description: str, *queries: Query, unit: str, span: int = 12
 ) -> timeseries.Panel:
-    """Lines that hold their value until the next one, for what changes at once."""
+    """Return a panel of lines that hold their value until the next point."""
     panel = lines(title, description, *queries, unit=unit, span=span)
     return panel.line_interpolation(LineInterpolation.STEP_AFTER).show_points(VisibilityMode.NEVER)
 
@@ -115,19 +115,19 @@ def steps(
 def areas(
     title: str, description: str, *queries: Query, unit: str, span: int = 12
 ) -> timeseries.Panel:
-    """Areas on top of each other, for the parts of a whole.
+    """Return a panel of stacked areas, for the parts of a whole.
 
-    They have no edge, because that of a part that is 0 would colour the one below it.
+    They have no edge, because the edge of a part of 0 would cover the one below it.
     """
     panel = steps(title, description, *queries, unit=unit, span=span)
     return panel.line_width(0).fill_opacity(70).stacking(_stacked())
 
 
 def counts(title: str, description: str, *queries: Query, span: int = 12) -> timeseries.Panel:
-    """Whole numbers of what happened in each interval, on top of each other.
+    """Return a panel of stacked counts per interval.
 
-    An interval is a minute at least, or a rare event would be drawn as a hair. A point tells of
-    the time before it, so the step to it comes first.
+    An interval is at least a minute, so that a rare event is visible. A point describes the time
+    before it, so the step comes before the point.
     """
     panel = areas(title, description, *queries, unit=COUNT, span=span)
     panel.line_interpolation(LineInterpolation.STEP_BEFORE).fill_opacity(100)
@@ -137,7 +137,7 @@ def counts(title: str, description: str, *queries: Query, span: int = 12) -> tim
 def ranking(
     title: str, description: str, query: Query, *, unit: str, span: int = 8
 ) -> bargauge.Panel:
-    """A bar for each series, in the order the query gives them."""
+    """Return a panel with a bar per series, in the order of the query."""
     return (
         bargauge.Panel()
         .title(title)
@@ -160,14 +160,14 @@ def ranking(
 
 
 def coloured_by_level(panel: timeseries.Panel) -> timeseries.Panel:
-    """Give the series that are called like a level that level's colour."""
+    """Give series named after a level the colour of that level."""
     for level, colour in LEVEL_COLOURS.items():
         with_colour(panel, level.label, colour)
     return panel
 
 
 def with_colour(panel: timeseries.Panel, name: str, colour: str) -> timeseries.Panel:
-    """Give the series that is called `name` a colour of its own."""
+    """Give the series `name` a colour."""
     scheme = DynamicConfigValue(id_val="color", value=fixed(colour).build())
     return panel.override_by_name(name, [scheme])
 

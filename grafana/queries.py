@@ -1,8 +1,8 @@
-"""PromQL made from the catalogue: what a panel asks.
+"""PromQL expressions of the panels, built from the catalogue.
 
-Gauges are asked for as `now`, which merges what several scrape targets say of one thing: an
-exporter that has just moved to another pod is seen twice for a moment. Counters are summed as
-`growth`, because there the two targets each hold a part of the growth.
+Gauges are queried with `now`, which merges the series of several scrape targets: an exporter that
+has moved to another pod is scraped as two targets for a while. Counters are summed with `growth`,
+because each of the two targets holds a part of the growth.
 """
 
 from typing import Final
@@ -12,19 +12,19 @@ from exporter.catalogue.risk import USER_INFO
 from exporter.risk.model import RiskLevel
 
 RATE: Final = "$__rate_interval"
-"""The window of a graph: no event falls between two of its points."""
+"""The window of a graph: Grafana chooses it so that no sample falls between two points."""
 
 RANGE: Final = "$__range"
-"""The window of a number: all that the time picker shows."""
+"""The window of a number: the range of the time picker."""
 
 SPARSE: Final = "10m"
-"""The window of a quantile: twice the slowest regular poll, else there would be gaps."""
+"""The window of a quantile: twice the longest poll interval, to avoid gaps."""
 
 
 def series(metric: Metric, *matchers: str, suffix: str = "") -> str:
-    """Select the series of the chosen accounts; of the chosen targets where no account is said.
+    """Return a selector of the chosen accounts, or of the chosen targets for a metric without account.
 
-    `suffix` is that of a histogram's sample, such as `_bucket`.
+    `suffix` is the suffix of a histogram's sample, such as `_bucket`.
     """
     chosen = (
         ('account=~"$account"',)
@@ -35,34 +35,34 @@ def series(metric: Metric, *matchers: str, suffix: str = "") -> str:
 
 
 def now(metric: Metric, *matchers: str) -> str:
-    """Give the gauge as it is, with its own labels alone."""
+    """Return the present value of a gauge, with its own labels only."""
     return f"max by ({', '.join(metric.labels)}) ({series(metric, *matchers)})"
 
 
 def known(metric: Metric, *matchers: str) -> str:
-    """Give the gauge as it was last known in the range of the time picker."""
+    """Return the last value of a gauge in the range of the time picker."""
     last = f"last_over_time({series(metric, *matchers)}[{RANGE}])"
     return f"max by ({', '.join(metric.labels)}) ({last})"
 
 
 def growth(metric: Metric, *matchers: str, window: str, by: str = "") -> str:
-    """Give how much the counter grew in `window`, by the labels in `by`, or in all."""
+    """Return the growth of a counter in `window`, by the labels in `by`, or in total."""
     grouping = f" by ({by})" if by else ""
     return f"sum{grouping} (increase({series(metric, *matchers)}[{window}]))"
 
 
 def counted(metric: Metric, *matchers: str, by: str = "") -> str:
-    """Give the growth in the range of the time picker, as the whole number it must have been.
+    """Return the growth in the range of the time picker, rounded to a whole number.
 
-    `increase` extrapolates to the edges of the range, so it says 3.02 of three events.
+    `increase` extrapolates to the edges of the range, and returns 3.02 for three events.
     """
     return f"round({growth(metric, *matchers, window=RANGE, by=by)})"
 
 
 def quantile(rank: float, metric: Metric, *, by: str = "") -> str:
-    """Give a quantile of the histogram over `SPARSE`, by the labels in `by`, or of all.
+    """Return a quantile of a histogram over `SPARSE`, by the labels in `by`, or in total.
 
-    Nothing where nothing was observed: the comparison drops what is not a number.
+    The result is empty without observations: the comparison drops NaN.
     """
     labels = f"le, {by}" if by else "le"
     rates = f"rate({series(metric, suffix='_bucket')}[{SPARSE}])"
@@ -70,23 +70,22 @@ def quantile(rank: float, metric: Metric, *, by: str = "") -> str:
 
 
 def level_of(level: RiskLevel) -> str:
-    """Match one level by its label."""
+    """Return a matcher of one level."""
     return f'risk_level="{level.label}"'
 
 
 def as_label(label: str, expression: str, *, of: str) -> str:
-    """Turn the value of each `of` (labels) into a label; the value is then 1.
+    """Turn the value of each series, by the labels in `of`, into a label; its value is then 1.
 
-    So a table of several numbers a row is one query: the rows fit together by themselves, and
-    all their numbers are of the same moment.
+    With this, a table with several numbers per row is one query, evaluated at one time.
     """
     return f'count_values by ({of}) ("{label}", {expression})'
 
 
 def named(expression: str, *, info: str = "") -> str:
-    """Add email and name to what is said of users, where identities are exposed.
+    """Add email and name to series of users, if identities are exposed.
 
-    `info` is the `user_info` to take them from; that of now, where it is empty.
+    `info` is the expression to take them from, by default the present `user_info`.
     """
     user = "on (account, user_id)"
     names = f"({expression}) * {user} group_left (email, name) {info or now(USER_INFO)}"
@@ -94,10 +93,10 @@ def named(expression: str, *, info: str = "") -> str:
 
 
 def milliseconds(expression: str) -> str:
-    """Turn Unix seconds into what Grafana's units of date and time are fed with."""
+    """Convert Unix seconds to milliseconds, as Grafana's units of date and time need."""
     return f"{expression} * 1000"
 
 
 def at_level(expression: str, level: RiskLevel) -> str:
-    """Count the rows of a level's gauge that are at `level`: 0 where none, nothing without data."""
+    """Count the series of a gauge that are at `level`; empty without data."""
     return f"sum({expression} == bool {int(level)})"

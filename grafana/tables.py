@@ -1,4 +1,4 @@
-"""Tables: one query, one row a series, and columns that say what they show of it."""
+"""Tables: one query, one row per series, and declared columns."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,15 +16,15 @@ from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 from grafana.panels import SOURCE, instant
 
 VALUE: Final = "Value"
-"""The field that holds the value of the query, beside those of its labels."""
+"""The field of the query's value; the other fields are its labels."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
     """One column: the label it shows, or `VALUE`.
 
-    `unit` is that of a number, and makes a label that holds one a number. `words` shows numbers
-    as coloured words. `width` is in pixels, `link` a URL that may refer to the row.
+    `unit` is the unit of a number; with it, a label that contains a number is converted. `words`
+    shows numbers as coloured words. `width` is in pixels, `link` a URL that may refer to the row.
     """
 
     field: str
@@ -36,14 +36,14 @@ class Column:
 
     @property
     def holds_number_as_label(self) -> bool:
-        """Whether the table must read a number out of a label."""
+        """Whether the column converts a label to a number."""
         return self.field != VALUE and bool(self.unit)
 
 
 def rows(
     title: str, description: str, expression: str, *columns: Column, span: int = 24
 ) -> table.Panel:
-    """Show a table of `columns`, with a row for each series in the order the query gives them."""
+    """Show a table of `columns`, with a row per series, in the order of the query."""
     query = instant(expression).format(PromQueryFormat.TABLE)
     panel = (
         table.Panel()

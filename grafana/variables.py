@@ -1,4 +1,4 @@
-"""What a board can be asked about: its data source, accounts, targets, user."""
+"""The variables of boards: data source, accounts, targets, user."""
 
 from grafana_foundation_sdk.builders.dashboard import DatasourceVariable, QueryVariable
 from grafana_foundation_sdk.models.dashboard import (
@@ -14,30 +14,30 @@ from grafana.panels import SOURCE
 
 
 def datasource() -> DatasourceVariable:
-    """Which Prometheus."""
+    """Return the variable of the Prometheus data source."""
     return DatasourceVariable("datasource").label("Data source").type("prometheus")
 
 
 def account() -> QueryVariable:
-    """Which accounts: any number, at first all, those to come included."""
+    """Return the variable of accounts; the default is all accounts, including new ones."""
     return _several("account", "Account", UP.name).all_value(".+")
 
 
 def job() -> QueryVariable:
-    """Which scrape jobs of exporters, where there is more than one.
+    """Return the variable of the exporters' scrape jobs.
 
-    "All" means all jobs listed, not any job: the metrics of processes are those of everybody.
+    "All" means all listed jobs, not any job, because other programs have process metrics as well.
     """
     return _several("job", "Job", BUILD_INFO.name)
 
 
 def instance() -> QueryVariable:
-    """Which exporters of these jobs."""
+    """Return the variable of the exporters of these jobs."""
     return _several("instance", "Instance", f'{BUILD_INFO.name}{{job=~"$job"}}')
 
 
 def user() -> QueryVariable:
-    """Which user of the accounts, by the id that is there whatever identities are exposed."""
+    """Return the variable of users, by id, which is exposed in every identity mode."""
     return _query("user", "User", _of_accounts(USER_LEVEL), label="user_id")
 
 

@@ -1,19 +1,19 @@
-"""Ask the exporter in this container whether it lives: exit status 0 yes, 1 no.
+"""Check the health of the exporter in this container: exit status 0 healthy, 1 unhealthy.
 
-Imports nothing of the exporter, so that it starts in milliseconds and cannot fail with it. It
-asks in the clear and without a password: an exporter that wants one says so, one that speaks
-TLS hangs up, and either shows that it is not stuck. What makes a container unhealthy is nobody
-there, silence, or an exporter that says it is.
+Imports nothing of the exporter, so that it starts in milliseconds and cannot fail with it. The
+request has no TLS and no password: an exporter that requires a password answers 401, and one with
+TLS closes the connection. Both show that it is not stuck. The container is unhealthy if nothing
+listens, nothing answers, or the answer is 503.
 """
 
-# ruff: noqa: INP001 (a script of the image, imported by nobody)
+# ruff: noqa: INP001 (a script of the image, never imported)
 
 import os
 import socket
 import sys
 
 _SECONDS = 4.0
-"""Less than what the image gives the whole check."""
+"""Less than the timeout of the image's health check."""
 
 _UNHEALTHY = b"HTTP/1.1 503"
 
@@ -31,7 +31,7 @@ def main() -> int:
 
 
 def _ask(address: tuple[str, int]) -> bytes:
-    """Return the beginning of the answer; nothing where the other side hangs up."""
+    """Return the beginning of the answer; empty if the connection is closed."""
     request = f"GET /-/healthy HTTP/1.1\r\nHost: {address[0]}\r\nConnection: close\r\n\r\n"
     with socket.create_connection(address, _SECONDS) as connection:
         try:

@@ -40,7 +40,7 @@ def _left() -> stat.Panel:
         unit="percentunit",
         span=6,
     )
-    # Below half the exporter's own default share is touched; below a tenth everybody is near 429.
+    # Below half, the exporter's default share is affected; below a tenth, a 429 is near.
     marks = thresholds(RED, (0.1, GOLD), (0.5, "text"))
     return panel.decimals(0).no_value(_UNREPORTED).thresholds(marks)
 

@@ -42,18 +42,18 @@ _LEVEL: Final = (
     f" or {_ZERO} and on (account) {now(UP)} == 1"
     f" unless on (account) sum by (account) ({now(USERS_WITHHELD)}) > 0"
 )
-"""The level, and none for a user who was listed but is no longer, where that is certain: with
-fresh data, and with nobody withheld whom we could mistake for somebody who is not listed."""
+"""The level, or none for a user who is no longer listed. This needs current data and no withheld
+users, because a withheld user also has no series."""
 
 _COUNTED: Final = f"sum({known(USER_EVENTS, _CHOSEN)}) or sum({_ZERO})"
 
 
 _INFO: Final = f"topk by (account, user_id) (1, {known(USER_INFO, _CHOSEN)})"
-"""Who it is, once: a person whose name has changed in the range was two."""
+"""One series per user, also if the name changed in the range."""
 
 
 def _counted_by(labels: str) -> str:
-    """Give the counted events; where none were, a 0 that says so."""
+    """Return the counted events, or a labelled 0 if there are none."""
     events = f"sum by ({labels}) ({known(USER_EVENTS, _CHOSEN)})"
     nothing = f'label_replace(sum({_ZERO}), "behavior", "none counted yet", "", "")'
     return f"{events} or {nothing} unless on () {_any(USER_EVENTS)}"

@@ -19,7 +19,7 @@ from grafana.queries import RATE, as_label, growth, level_of, milliseconds, name
 from grafana.tables import VALUE, Column, rows
 
 _MOST_ROWS: Final = 100
-"""More than anybody reads; without a bound a bad day would stall the browser."""
+"""A bound, because thousands of rows stall the browser."""
 
 _USER: Final = "account, user_id"
 _STACKED_LEVELS: Final = (*LISTED_LEVELS, RiskLevel.UNKNOWN)
@@ -71,7 +71,7 @@ def _at_high_risk() -> table.Panel:
 
 
 def latest_users() -> table.Panel:
-    """Everybody who is listed, as a way to another user's board."""
+    """Return a table of all listed users, with links to their boards."""
     return rows(
         "Other users",
         f"Users with a risk level, the latest events first, at most {_MOST_ROWS}. Click a user"
@@ -82,7 +82,7 @@ def latest_users() -> table.Panel:
 
 
 def _latest(level: str) -> str:
-    """Give the users who have a `level`, an expression, by the time of their last event."""
+    """Return the users of the expression `level`, ordered by their last event."""
     events = now(USER_CURRENT_EVENTS)
     known = (
         f"{milliseconds(now(USER_LAST_EVENT))}"
