@@ -233,6 +233,15 @@ class RequestHandler(web.RequestHandler):
         elif data and self._client.phase is _Phase.IDLE and self._waiter is not None:
             self._table.note_started(self._client)
 
+    def close(self) -> None:
+        """Close the connection after the answer in progress, at once where there is none.
+
+        aiohttp only stops reading from a connection that waits for a request, and leaves it open.
+        """
+        super().close()
+        if self._client.phase is not _Phase.ANSWERING:
+            self.force_close()
+
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:

@@ -77,8 +77,8 @@ class WebServer:
     async def replace_config(self, config: WebConfig, policy: RequestPolicy | None = None) -> None:
         """Answer by another web configuration from now on, and policy if given, on the same port.
 
-        No client is turned away meanwhile. A request in progress ends as it began; connections
-        that were made under other TLS settings are closed after it.
+        A request in progress ends as it began. Connections that were made under other TLS
+        settings are closed after it, and those that wait for a request at once.
         """
         has_other_tls = config.tls is not self._tls
         self._apply(config, policy or self._policy)

@@ -224,6 +224,29 @@ def test_evicted_and_late_connections_are_really_closed(*, new_loop: object, ask
         assert runner.run(run()) == ({"evicted": 1} if asked else {"evicted": 1, "timeout": 1})
 
 
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+@pytest.mark.parametrize("asked", [False, True], ids=["new", "idle"])
+def test_other_tls_settings_close_connections_that_wait(*, new_loop: object, asked: bool) -> None:
+    """A kept connection that is neither answered nor closed costs Prometheus its next scrape."""
+
+    async def run() -> None:
+        clock = ManualClock()
+        crowd = Crowd(clock)
+        async with (
+            serve(clock=clock, connections=crowd.table) as served,
+            crowd.client(served) as (reader, writer),
+        ):
+            await until(crowd.count, lambda count: count == 1)
+            assert not asked or await crowd.answered(reader, writer)
+            tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            await served.server.replace_config(WebConfig(tls=tls))
+            assert await ended(reader)
+            assert crowd.table.count == 0
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:  # type: ignore[arg-type]
+        runner.run(run())
+
+
 async def told(events: Sequence[Mapping[str, object]], name: str) -> int:
     """How often an event was logged."""
     return sum(event["event"] == name for event in events)

@@ -2,7 +2,10 @@
 
 import asyncio
 import logging
+import os
 import random
+import subprocess
+import sys
 import zlib
 
 import pytest
@@ -90,6 +93,30 @@ async def test_no_request_writes_a_traceback(
     assert [
         record.getMessage() for record in caplog.records if record.levelno > logging.DEBUG
     ] == []
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "rot13"])
+async def test_an_encoded_body_is_never_decoded(encoding: str) -> None:
+    """No route reads a body, and decoding one is what fails, or takes memory, afterwards."""
+    head = HEAD + f"Content-Encoding: {encoding}\r\n".encode()
+    with capture_logs() as events:
+        async with serve() as served:
+            await send(served.server.port, head + b"Content-Length: 5\r\n\r\nhello")
+    assert {event["event"] for event in events} == {"request.answered"}
+
+
+@pytest.mark.slow
+def test_no_request_writes_a_traceback_without_aiohttps_extensions() -> None:
+    """Its parser in Python, used where no wheel fits, reports more while it skips a body."""
+    these = f"{__file__}::{test_no_request_writes_a_traceback.__name__}"
+    tested = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", these],
+        env={**os.environ, "AIOHTTP_NO_EXTENSIONS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert tested.returncode == 0, tested.stdout
 
 
 @pytest.mark.slow
