@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from tests.support.commands import run_command, running_command
+from tests.support.processes import free_port
 
 pytestmark = pytest.mark.slow
 
@@ -109,6 +110,17 @@ async def test_demo_serves_the_simulated_risk_and_says_where() -> None:
         assert list(demo.assignments) == NAMES
         ending = await demo.stop()
     assert ending.status == 0, ending.err
+
+
+async def test_a_demo_ignores_the_proxies_of_the_environment() -> None:
+    """A proxy cannot reach this machine's loopback, where the simulated API is."""
+    dead = f"http://127.0.0.1:{free_port()}"
+    proxies = {"HTTP_PROXY": dead, "HTTPS_PROXY": dead}
+    async with running_command("demo", *ANY_PORT, "--users", "5", **proxies) as demo:
+        line = await demo.read_until("# Open http://127.0.0.1:")
+        while 'cloudflare_zt_risk_up{account="demo"} 1' not in (page := await scrape(line)):
+            assert "poll_failures_total" in page
+    assert demo.assignments
 
 
 async def test_a_demo_touches_nothing_that_is_exported_for_the_real_exporter(

@@ -275,17 +275,6 @@ async def test_a_netrc_does_not_get_in_the_tokens_way(
     assert asked.api.received[0].headers["authorization"] == f"Bearer {SECRET}"
 
 
-async def test_a_proxy_named_by_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Servers with risk data often reach the internet through one only."""
-    async with raw_api(http(answer(user()))) as proxy:
-        monkeypatch.setenv("http_proxy", proxy.url.removesuffix("/client/v4"))
-        monkeypatch.setenv("no_proxy", "")
-        async with asking() as asked:
-            await asked.client.read_user("acc", "u1")
-
-    assert proxy.received[0].line.startswith("GET http://127.0.0.1:")
-
-
 @pytest.mark.parametrize("status", ["401 Unauthorized", "403 Forbidden"])
 async def test_a_refused_token_is_read_again(tmp_path: Path, status: str) -> None:
     """It may have been replaced by one that looks alike to `stat`."""

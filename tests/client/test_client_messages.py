@@ -7,10 +7,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from yarl import URL
 
 from exporter.clock import SystemClock
 from exporter.cloudflare.client import CloudflareClient, Exchange, TokenSource, open_session
-from exporter.cloudflare.client.session import MOST_INFORMATIONAL
+from exporter.cloudflare.client.session import MOST_INFORMATIONAL, proxy_for
 from exporter.errors import (
     LONGEST_MESSAGE,
     BadResponseError,
@@ -83,9 +84,7 @@ async def test_a_name_that_does_not_resolve_is_named() -> None:
     error = await failure_at("https://api.invalid/client/v4")
 
     assert type(error) is NetworkError
-    assert str(error) == (
-        "cannot resolve api.invalid; check --api-url, the network and HTTPS_PROXY and DNS"
-    )
+    assert str(error) == ("cannot resolve api.invalid; check --api-url, DNS and HTTPS_PROXY")
 
 
 async def test_an_answer_that_takes_too_long_names_the_limit() -> None:
@@ -366,31 +365,68 @@ async def test_a_proxy_whose_name_does_not_resolve_is_named(
 
     error = await failure_at("https://api.example.test/client/v4")
 
-    assert str(error) == (
-        "cannot resolve the proxy proxy.invalid; check HTTPS_PROXY and the network and DNS"
-    )
+    assert str(error) == "cannot resolve the proxy proxy.invalid; check HTTPS_PROXY and DNS"
 
 
-async def test_no_proxy_names_hosts_that_are_reached_directly(
+async def test_no_proxy_lists_hosts_that_are_reached_directly(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By suffix, as other programs read it."""
-    async with proxied_api(tmp_path, monkeypatch) as proxy, raw_api(GOOD) as api:
-        monkeypatch.setenv("HTTP_PROXY", proxy.url)
-        monkeypatch.setenv("NO_PROXY", "example.org,127.0.0.1")
-        async with client_of(api.url) as client:
-            await client.read_user("acc", "u1")
+    """Names match by suffix, as in other programs."""
+    async with proxied_api(tmp_path, monkeypatch) as proxy:
+        monkeypatch.setenv("NO_PROXY", "example.org,invalid")
+        error = await failure_at("https://api.invalid/client/v4")
 
+    assert str(error).startswith("cannot resolve api.invalid;")
     assert proxy.requests == []
 
 
-async def test_a_plain_request_shows_the_proxy_its_credentials(
-    monkeypatch: pytest.MonkeyPatch,
+async def test_a_loopback_api_never_uses_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The demo works where the environment sets a proxy, even one that is down."""
+    dead = f"http://127.0.0.1:{free_port()}"
+    monkeypatch.setenv("HTTP_PROXY", dead)
+    monkeypatch.setenv("HTTPS_PROXY", dead)
+    async with raw_api(GOOD) as api:
+        for host in ("127.0.0.1", "localhost"):
+            async with client_of(api.url.replace("127.0.0.1", host)) as client:
+                await client.read_user("acc", "u1")
+
+    assert len(api.received) == 2
+
+
+@pytest.mark.parametrize(
+    ("host", "has_proxy"),
+    [
+        ("localhost", False),
+        ("LOCALHOST.", False),
+        ("api.localhost", False),
+        ("127.8.9.10", False),
+        ("[::1]", False),
+        ("[::ffff:127.0.0.1]", False),
+        ("notlocalhost", True),
+        ("localhost.example.com", True),
+        ("128.0.0.1", True),
+        ("[::2]", True),
+        ("[::ffff:8.8.8.8]", True),
+    ],
+)
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_only_loopback_hosts_bypass_the_proxy(
+    scheme: str, host: str, *, has_proxy: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without a tunnel they travel with the request."""
+    """Another machine must stay behind the proxy that its operator configured."""
+    monkeypatch.setenv(f"{scheme.upper()}_PROXY", "http://proxy.example.test:3128")
+
+    assert (proxy_for(URL(f"{scheme}://{host}:8080/")) is not None) is has_proxy
+
+
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy"])
+async def test_a_plain_request_carries_the_credentials_of_the_proxy(
+    variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a tunnel there is no other request that could carry them."""
     async with raw_api(GOOD) as proxy:
         port = proxy.url.rsplit(":", 1)[1].split("/")[0]
-        monkeypatch.setenv("HTTP_PROXY", f"http://someone:{PASSWORD}@127.0.0.1:{port}")
+        monkeypatch.setenv(variable, f"http://someone:{PASSWORD}@127.0.0.1:{port}")
         async with client_of("http://api.example.test") as client:
             await client.read_user("acc", "u1")
 

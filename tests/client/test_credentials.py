@@ -96,6 +96,16 @@ def test_a_file_that_cannot_be_read_is_refused_by_its_path(tmp_path: Path, make:
     assert str(path) in str(caught.value)
 
 
+def test_a_named_pipe_is_rejected_instead_of_waiting_for_a_writer(tmp_path: Path) -> None:
+    """Opening a pipe without a writer blocks, and its content can be read only once."""
+    path = tmp_path / "api-token"
+    os.mkfifo(path)
+
+    with pytest.raises(ConfigurationError) as caught:
+        TokenSource.from_file(path)
+    assert str(caught.value) == f"{path}: cannot be read: not a regular file"
+
+
 @pytest.mark.parametrize("text", ["", "  ", "two words", "a\r\nb", "ключ"])
 def test_a_literal_that_cannot_be_a_token_is_refused(text: str) -> None:
     """A header must carry the token and nothing else."""

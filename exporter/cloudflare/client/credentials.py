@@ -4,6 +4,7 @@ No error, log event or repr made here shows it. Whatever stands around it is che
 read, so that it cannot smuggle anything into a header.
 """
 
+import os
 import re
 import stat
 from hashlib import sha256
@@ -123,7 +124,8 @@ def _read(path: Path) -> tuple[_Signature, str]:
     """Read the file; its signature is taken first, so that a later change is never missed."""
     signature = _signature_of(path)
     try:
-        with path.open("rb") as file:
+        # Without O_NONBLOCK, a named pipe that replaces the file meanwhile blocks the event loop.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
             content = file.read(_LONGEST_TOKEN + 1)
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from error
@@ -136,6 +138,8 @@ def _signature_of(path: Path) -> _Signature:
         status = path.stat()
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from error
+    if not stat.S_ISREG(status.st_mode):
+        raise ConfigurationError(f"{path}: cannot be read: not a regular file")
     return status.st_mtime_ns, status.st_size, status.st_ino
 
 

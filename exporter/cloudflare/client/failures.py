@@ -63,10 +63,17 @@ class Route:
 
     @property
     def remedy(self) -> str:
-        """What to check where the peer cannot be reached."""
+        """What to check if the peer cannot be reached."""
         if self.proxy is not None:
             return f"check {self.proxy_variable} and the network"
         return f"check --api-url, the network and {self.proxy_variable}"
+
+    @property
+    def dns_remedy(self) -> str:
+        """What to check if the peer's name cannot be resolved."""
+        if self.proxy is not None:
+            return f"check {self.proxy_variable} and DNS"
+        return f"check --api-url, DNS and {self.proxy_variable}"
 
 
 @contextmanager
@@ -94,7 +101,7 @@ def _translation(error: ClientError | OSError, route: Route) -> PollError:
 def _network_problem(error: ClientError | OSError, route: Route) -> str:
     if isinstance(error, ClientConnectorDNSError):
         host = route.peer.rpartition(":")[0]
-        return f"cannot resolve {host}; {route.remedy} and DNS"
+        return f"cannot resolve {host}; {route.dns_remedy}"
     if isinstance(error, ClientConnectorError):
         return f"cannot connect to {route.peer}{_cause(error)}; {route.remedy}"
     if isinstance(error, ServerDisconnectedError):

@@ -5,6 +5,7 @@ from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from ipaddress import IPv6Address, ip_address
 from urllib.request import getproxies, proxy_bypass
 
 from aiohttp import ClientSession, DummyCookieJar, TCPConnector
@@ -36,14 +37,15 @@ class Proxy:
 
 
 def proxy_for(url: URL) -> Proxy | None:
-    """Return the proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY name for a URL, if any.
+    """Return the proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY select for a URL, or None.
 
-    Raises ConfigurationError, which repeats nothing of the value, for one that is not
-    `http://[USER:PASSWORD@]HOST[:PORT]`: to go without a proxy that was asked for may leak the
-    request.
+    Loopback hosts never use a proxy, because the proxy's loopback is another machine. Raises
+    ConfigurationError for a value that is not `http://[USER:PASSWORD@]HOST[:PORT]`, without
+    repeating the value: sending the request directly instead could leak it.
     """
+    host = url.host or ""
     value = getproxies().get(url.scheme)
-    if not value or (url.host is not None and proxy_bypass(url.host)):
+    if not value or _is_loopback(host) or proxy_bypass(host):
         return None
     proxy = _parsed(value)
     if proxy is None:
@@ -54,6 +56,19 @@ def proxy_for(url: URL) -> Proxy | None:
         credentials = f"{proxy.user or ''}:{proxy.password or ''}"
         authorization = f"Basic {b64encode(credentials.encode()).decode()}"
     return Proxy(proxy.origin(), authorization)
+
+
+def _is_loopback(host: str) -> bool:
+    """Return whether a host is `localhost`, a name below it (RFC 6761) or a loopback address."""
+    name = host.lower().rstrip(".")
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        address = ip_address(name)
+    except ValueError:
+        return False
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return (mapped or address).is_loopback
 
 
 def _parsed(value: str) -> URL | None:

@@ -155,7 +155,7 @@ def _integration(integration_id: str) -> str:
 def _segment(what: str, value: str, *, refused: frozenset[str] = _UNADDRESSABLE) -> str:
     """Encode an id as one segment of a path, whatever characters it has."""
     if value in refused:
-        raise ConfigurationError(f"{value!r} cannot be an {what}")
+        raise ConfigurationError(f"{value!r} is not a valid {what}")
     try:
         return quote(value, safe="")
     except UnicodeEncodeError as error:
