@@ -1,4 +1,7 @@
-"""What the status page tells, as values; nothing here names a user. Instants are Unix seconds."""
+"""The state of the exporter as people see it: filled in from the pollers, shown on the status page.
+
+Nothing here identifies a user. Instants are Unix timestamps in seconds.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,37 +10,37 @@ from enum import Enum, StrEnum
 from exporter.risk.model import RiskLevel
 
 SUMMARY = "summary"
-"""The resource an account's freshness goes by."""
+"""The resource that decides whether an account's data are up to date."""
 
 LATE_INTERVALS = 3
-"""A summary older than this many poll intervals is late, even where no poll has failed."""
+"""A summary older than this many poll intervals is overdue, even if no poll has failed."""
 
 
 class Access(StrEnum):
-    """What the API last said of the token where one resource is asked for."""
+    """Whether the API accepts the token for a resource, as of its last response."""
 
     PERMITTED = "permitted"
     FORBIDDEN = "forbidden"
-    REFUSED = "token refused"
+    REFUSED = "token rejected"
     UNKNOWN = "not known yet"
 
 
 class Condition(Enum):
-    """How far what is shown of an account can be believed; the worst come first."""
+    """How current the exported data of an account are, worst first."""
 
     EMPTY = "no data"
-    STALE = "stale"
+    STALE = "out of date"
     PARTIAL = "partly failing"
     WAITING = "not polled yet"
-    FRESH = "fresh"
+    FRESH = "up to date"
 
 
 @dataclass(frozen=True, slots=True)
 class ResourceStatus:
     """One resource of an account.
 
-    `permission` is Cloudflare's name of what a token needs for it. `reason` says why it fails
-    since `failing_since`; both are None while it does not.
+    `permission` is Cloudflare's name of the permission that a token needs. `failing_since` and
+    `reason` describe the current run of failures; both are None if the last poll succeeded.
     """
 
     name: str
@@ -50,7 +53,7 @@ class ResourceStatus:
 
 @dataclass(frozen=True, slots=True)
 class FailureStatus:
-    """Failures of one resource for one reason; `message` is the last one's."""
+    """The failures of one resource for one reason; `message` is that of the latest."""
 
     resource: str
     reason: str
@@ -62,7 +65,7 @@ class FailureStatus:
 
 @dataclass(frozen=True, slots=True)
 class QuotaStatus:
-    """The token's quota as the API last said; `token` is the token's fingerprint."""
+    """The quota of a token as of the API's last response; `token` is the token's fingerprint."""
 
     limit: int
     remaining: int
@@ -72,9 +75,9 @@ class QuotaStatus:
 
 @dataclass(frozen=True, slots=True)
 class PauseStatus:
-    """Requests are held back for a `reason` of `api_paused_seconds_total`.
+    """A pause of all requests. `reason` is a label value of `api_paused_seconds_total`.
 
-    `until` is None where they go on as soon as the API has answered.
+    `until` is None if requests resume with the API's next response.
     """
 
     reason: str
@@ -83,10 +86,11 @@ class PauseStatus:
 
 @dataclass(frozen=True, slots=True)
 class BacklogStatus:
-    """How many users' details are to be read, each user under the first reason that applies.
+    """Numbers of users whose details are to be fetched, each user counted under one reason.
 
-    `changed` users have another summary row than at the last reading, the first of them since
-    `oldest`, which is None where there are none; `refresh` are those whose details are old.
+    `changed`: the user's summary row differs from that of the last fetch, for the longest waiting
+    user since `oldest` (None if there is none). `never_read`: no details were fetched so far.
+    `refresh`: the details are older than the maximum age.
     """
 
     changed: int = 0
@@ -96,7 +100,7 @@ class BacklogStatus:
 
     @property
     def users(self) -> int:
-        """All of them."""
+        """Return the number of users under any reason."""
         return self.changed + self.never_read + self.refresh
 
 
@@ -104,10 +108,10 @@ class BacklogStatus:
 class AccountStatus:
     """One account.
 
-    `poll_interval` is the summary's, in seconds. `users` counts the users of each level, None
-    while there are no data to show. `is_paced` where requests wait for moments only, so that they
-    spread over the quota's window. `departures_frozen` where users who left stay listed, because
-    rows of the summary have no readable user id. `failures` go from the latest to the earliest.
+    `poll_interval` is that of the summary, in seconds. `users` is the number of users of each
+    level, or None if no current data exist. `is_paced`: requests wait for seconds at a time, so
+    that they spread over the quota's window. `departures_frozen`: users who have left stay listed,
+    because rows of the summary have no readable user id. `failures` are sorted, latest first.
     """
 
     account: str
@@ -123,11 +127,11 @@ class AccountStatus:
 
     @property
     def summary(self) -> ResourceStatus:
-        """The resource everything else goes by."""
+        """Return the summary resource."""
         return next(resource for resource in self.resources if resource.name == SUMMARY)
 
     def condition(self, now: float) -> Condition:
-        """How far what is shown of the account can be believed at the instant `now`."""
+        """Return how current the account's data are at the instant `now`."""
         summary = self.summary
         if summary.last_success is None and summary.failing_since is None:
             return Condition.WAITING
@@ -139,14 +143,14 @@ class AccountStatus:
         return Condition.PARTIAL if is_failing else Condition.FRESH
 
     def is_late(self, now: float) -> bool:
-        """Whether no summary was good for much longer than polls are apart."""
+        """Return whether the next successful summary is overdue, by several poll intervals."""
         last = self.summary.last_success
         return last is not None and now - last > LATE_INTERVALS * self.poll_interval
 
 
 @dataclass(frozen=True, slots=True)
 class StatusPage:
-    """What the status page tells; an empty version is not told."""
+    """Everything the status page shows; an empty version is left out."""
 
     version: str
     accounts: tuple[AccountStatus, ...]

@@ -62,7 +62,7 @@ async def run_troubled(folder: Path) -> AsyncIterator[Exporter]:
 
 async def test_a_browser_has_nothing_to_complain_of() -> None:
     """A style or anything else that the page's own policy forbids would be told in the console."""
-    async with run_demo() as demo, look_at(demo, "1 fresh") as seen:
+    async with run_demo() as demo, look_at(demo, "1 up to date") as seen:
         await seen.page.wait_for_load_state("networkidle")
         margin = await seen.style("body", "margin-top")
     assert seen.complaints == []
@@ -71,9 +71,9 @@ async def test_a_browser_has_nothing_to_complain_of() -> None:
 
 async def test_the_page_needs_no_scripts() -> None:
     """Its policy allows none."""
-    async with run_demo() as demo, look_at(demo, "1 fresh", scripts=False) as seen:
+    async with run_demo() as demo, look_at(demo, "1 up to date", scripts=False) as seen:
         text = await seen.text()
-    assert "1 account: 1 fresh." in text
+    assert "1 account: 1 up to date." in text
     assert re.search(r"summary \d s ago permitted", text)
 
 
@@ -86,7 +86,7 @@ async def test_nothing_reaches_beyond_the_window(tmp_path: Path, width: int) -> 
 
 async def test_the_page_loads_itself_again() -> None:
     """Beside the dashboards it stays open for hours."""
-    async with run_demo() as demo, look_at(demo, "1 fresh") as seen:
+    async with run_demo() as demo, look_at(demo, "1 up to date") as seen:
         before = await seen.page.get_attribute("time", "datetime")
         await seen.page.wait_for_function(
             "before => document.querySelector('time')?.dateTime > before",
@@ -101,7 +101,7 @@ async def test_dark_and_light_are_as_the_reader_prefers(tmp_path: Path) -> None:
     grounds = {}
     async with run_demo() as demo:
         for scheme in ("light", "dark"):
-            async with look_at(demo, "1 fresh", scheme=scheme) as seen:
+            async with look_at(demo, "1 up to date", scheme=scheme) as seen:
                 grounds[scheme] = [
                     await seen.style("html", "background-color"),
                     await seen.style("section", "background-color"),
@@ -127,7 +127,7 @@ async def test_assistive_technology_finds_its_way(tmp_path: Path) -> None:
 
 async def test_the_page_shows_no_identities_and_no_token(tmp_path: Path) -> None:
     """It stands where people look who must not know who is at risk."""
-    async with run_demo("--poll-interval", "1s") as demo, look_at(demo, "1 fresh") as seen:
+    async with run_demo("--poll-interval", "1s") as demo, look_at(demo, "1 up to date") as seen:
         page = await seen.page.content()
         users = (await demo.cloudflare.truth()).users
     assert users
@@ -148,7 +148,7 @@ async def test_a_token_without_the_permission_is_told_which_one(tmp_path: Path) 
     ):
         text = await seen.text()
     assert "forbidden; needs Zero Trust: PII Read" in text
-    assert "Users by level not known now" in text
+    assert "Users by level not available" in text
     assert "HTTP 403: code 10000 authentication error" in text
 
 
@@ -158,13 +158,13 @@ async def test_data_are_called_stale_when_cloudflare_is_gone(tmp_path: Path) -> 
     async with run_simulation("--users", "100") as (simulation, cloudflare):
         await cloudflare.order("pause")
         async with run_serve(cloudflare, tmp_path, **every_second) as exporter:
-            async with look_at(exporter, "1 fresh") as seen:
+            async with look_at(exporter, "1 up to date") as seen:
                 before = await seen.text()
             await simulation.stop()
-            async with look_at(exporter, "1 stale") as seen:
+            async with look_at(exporter, "1 out of date") as seen:
                 after = await seen.text()
     levels = before.partition("Users by level")[2].partition("API quota")[0]
     assert "high" in levels
     assert f"Users by level{levels}API quota" in after
-    assert "What is exposed is from the last good summary" in after
+    assert "The metrics show the last successful summary poll" in after
     assert "summary: network" in after

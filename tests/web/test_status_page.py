@@ -19,9 +19,7 @@ from exporter.status import (
     ResourceStatus,
     StatusPage,
 )
-from exporter.web.pages import render_status_page
-from exporter.web.pages.style import STYLE
-from exporter.web.pages.words import span
+from exporter.web.pages import STYLE, format_duration, render_status_page
 
 NOW = 1_700_000_000.0
 USERS = {RiskLevel.HIGH: 3, RiskLevel.MEDIUM: 20, RiskLevel.LOW: 1000, RiskLevel.UNKNOWN: 0}
@@ -129,7 +127,7 @@ def test_a_failing_resource_tells_since_when_and_why() -> None:
     """The reason is the one in the metrics, so that both can be found by it."""
     text = words_of(account(resource(), resource("users", good=7300, failing=7200)))
     assert "users 2 h 1 min ago failing for 2 h : timeout" in text
-    assert "The summary is fresh; failing: users." in text
+    assert "The summary is up to date. Failing: users." in text
 
 
 @pytest.mark.parametrize(
@@ -149,7 +147,7 @@ def test_a_failing_resource_tells_since_when_and_why() -> None:
 )
 def test_a_span_is_told_as_people_say_it(seconds: float, told: str) -> None:
     """Never rounded up: what is told to be old is at least as old."""
-    assert span(seconds) == told
+    assert format_duration(seconds) == told
 
 
 @pytest.mark.parametrize(
@@ -183,7 +181,7 @@ def test_users_are_counted_by_level() -> None:
 def test_no_users_are_told_where_there_are_no_data_to_believe() -> None:
     """A zero would be a false all-clear."""
     text = words_of(account(resource(good=None, failing=5.0), users=None))
-    assert "Users by level not known now" in text
+    assert "Users by level not available" in text
     assert "0 high" not in text
 
 
@@ -196,9 +194,9 @@ def test_the_quota_tells_what_is_left_and_until_when() -> None:
 @pytest.mark.parametrize(
     ("pause", "told"),
     [
-        (PauseStatus("rate_limited", NOW + 30), "(429); goes on in 30 s"),
-        (PauseStatus("rate_limited"), "(429); goes on once it has answered"),
-        (PauseStatus("budget", NOW + 90), "too little is left; goes on in 1 min"),
+        (PauseStatus("rate_limited", NOW + 30), "(429 Too Many Requests); resumes in 30 s"),
+        (PauseStatus("rate_limited"), "(429 Too Many Requests); resumes after the next response"),
+        (PauseStatus("budget", NOW + 90), "little of the quota is left; resumes in 1 min"),
     ],
 )
 def test_a_pause_tells_why_and_until_when(pause: PauseStatus, told: str) -> None:
@@ -212,17 +210,15 @@ def test_the_backlog_says_how_many_why_and_since_when() -> None:
     """A number alone does not tell a busy minute from a stuck hour."""
     backlog = BacklogStatus(changed=4, oldest=NOW - 480, never_read=1100, refresh=2)
     text = words_of(account(backlog=backlog))
-    assert (
-        "Details to read Reading details: 1,106 left 4 changed users, the first for 8 min" in text
-    )
-    assert "1,100 never read 2 due for a refresh" in text
-    assert "Details to read none" in words_of(account())
+    assert "User details to fetch 1,106 users 4 changed, the oldest waiting for 8 min" in text
+    assert "1,100 never fetched 2 due for a refresh" in text
+    assert "User details to fetch none" in words_of(account())
 
 
 def test_the_page_says_that_departures_are_frozen() -> None:
     """The counts by level may be too high, although the summary is fresh."""
     assert "Departures are frozen" not in words_of(account())
-    assert "Departures are frozen: the summary" in words_of(account(departures_frozen=True))
+    assert "Departures are frozen: rows of the summary" in words_of(account(departures_frozen=True))
 
 
 def test_pacing_is_no_pause() -> None:
@@ -230,7 +226,7 @@ def test_pacing_is_no_pause() -> None:
     backlog = BacklogStatus(never_read=40)
     quota = QuotaStatus(limit=1200, remaining=1142, resets_at=NOW + 200)
     text = words_of(account(backlog=backlog, quota=quota, is_paced=True))
-    assert "Reading details: 40 left, paced to stay within the share" in text
+    assert "40 users, paced to stay within the quota share" in text
     assert "Paused" not in text
 
 
@@ -267,7 +263,7 @@ def test_names_and_messages_are_text_and_never_markup() -> None:
     evil = "<script>alert(1)</script>\"'&"
     page = render(account(name=evil, failures=(failure(evil, reason=evil),)), account(name="other"))
     assert "<script" not in page
-    assert page.count("&lt;script&gt;alert(1)&lt;/script&gt;&quot;&#x27;&amp;") == 4
+    assert page.count("&lt;script&gt;alert(1)&lt;/script&gt;&#34;&#39;&amp;") == 4
 
 
 def test_accounts_in_trouble_come_first() -> None:
