@@ -2,8 +2,12 @@
 
 import shlex
 import signal
+import socket
 from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
+from select import select
 
 import httpx
 import pytest
@@ -116,6 +120,39 @@ async def test_serve_ends_in_time_though_the_api_hangs(tmp_path: Path) -> None:
         await first_answer(exporter, "/metrics")
         ending = await exporter.command.stop()
     assert ending.status == 0, ending.err
+
+
+async def test_serve_ends_in_time_though_readers_and_polls_are_stuck(tmp_path: Path) -> None:
+    """Supervisors kill after ten seconds; the exporter's own deadline would end it with 1."""
+    async with (
+        run_simulation("--users", "60000") as (_, cloudflare),
+        run_serve(cloudflare, tmp_path, **FAST) as exporter,
+        AsyncExitStack() as stack,
+    ):
+        await until_polled(exporter)
+        await cloudflare.order("faults", kind="stall", seconds=3600, operation="summary", count=1)
+        await until(cloudflare.faults, lambda count: count == 0)
+        readers = [stack.enter_context(slow_reader(exporter)) for _ in range(12)]
+        await until(lambda: in_progress(readers), bool)
+        ending = await exporter.command.stop()
+    assert ending.status == 0, ending.err
+    assert "Traceback" not in ending.err
+
+
+async def in_progress(readers: Sequence[socket.socket]) -> bool:
+    """Whether the first readers, as many as have a slot, have something to read."""
+    return set(select(readers[:8], [], [], 0)[0]) == set(readers[:8])
+
+
+@contextmanager
+def slow_reader(exporter: Exporter) -> Iterator[socket.socket]:
+    """Ask for the whole exposition and read nothing of it."""
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        url = httpx.URL(exporter.url)
+        client.connect((url.host, url.port))
+        client.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        yield client
 
 
 async def test_counters_go_on_after_a_restart(tmp_path: Path) -> None:

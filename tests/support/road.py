@@ -32,6 +32,10 @@ class _Summary(msgspec.Struct):
     result: _Rows
 
 
+class _Faults(msgspec.Struct):
+    faults: list[object]
+
+
 @dataclass(frozen=True, slots=True)
 class Cloudflare:
     """A simulated Cloudflare as its users reach it, by the three assignments it prints."""
@@ -54,6 +58,11 @@ class Cloudflare:
         answer = await self.client.get(f"{self._controls}/truth")
         truths = msgspec.json.decode(answer.raise_for_status().content, type=_Truths)
         return truths.accounts[self.environ["CLOUDFLARE_ACCOUNT_ID"]]
+
+    async def faults(self) -> int:
+        """Return how many faults have not been used up."""
+        answer = await self.client.get(f"{self._controls}/faults")
+        return len(msgspec.json.decode(answer.raise_for_status().content, type=_Faults).faults)
 
     async def order(self, what: str, **body: object) -> None:
         """Give the controls an order."""
