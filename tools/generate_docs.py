@@ -16,9 +16,9 @@ from exporter.settings import settings_table
 ROOT = Path(__file__).parents[1]
 
 COMMON_SETTINGS = (
+    "CLOUDFLARE_API_TOKEN",
     "CLOUDFLARE_API_TOKEN_FILE",
     "CLOUDFLARE_ACCOUNT_ID",
-    "RISK_EXPORTER_CONFIG",
     "RISK_EXPORTER_LISTEN",
     "RISK_EXPORTER_WEB_CONFIG_FILE",
     "RISK_EXPORTER_STATE",

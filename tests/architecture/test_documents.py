@@ -141,6 +141,14 @@ def test_every_decision_is_in_the_list() -> None:
     assert records == set(LINK.findall((folder / "README.md").read_text(encoding="utf-8")))
 
 
+def test_no_heading_or_dependency_is_twice_in_a_release_of_the_changelog() -> None:
+    """Changes of two branches are merged line by line, which can repeat a whole section."""
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    for release in changelog.split("\n## ")[1:]:
+        headings = re.findall(r"^###+ .*|^- `[\w-]+`: ", release, re.MULTILINE)
+        assert [heading for heading in set(headings) if headings.count(heading) > 1] == []
+
+
 def test_every_dependency_is_argued_for_in_the_changelog() -> None:
     """Whoever installs the exporter trusts each of them; one line must say for what."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
