@@ -47,6 +47,14 @@ class Scrape:
     carried: Callable[[], None] = lambda: None
 
 
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """Families joined into one run, and how many series they have."""
+
+    run: Run
+    series: int
+
+
 async def _next_turn() -> None:
     await asyncio.sleep(0)
 
@@ -69,16 +77,17 @@ class Exposition:
         self._on_carried: Mapping[str, Callable[[], None]] = {}
         self._publishing = asyncio.Lock()
         self._heads = {metric.name: _ready_head(metric) for metric in RISK_METRICS}
+        self._wholes: dict[bool, _Whole] = {}  # by `openmetrics`; filled by the first scrape
 
     @property
     def series(self) -> int:
         """The series of a whole OpenMetrics scrape, `_created` included and telemetry left out."""
-        return sum(run.lines for run in self._shown(RISK_METRICS, openmetrics=True, heads=False))
+        return self._whole(openmetrics=True).series
 
     @property
     def size_bytes(self) -> int:
         """The bytes of that scrape before compression, the end mark included."""
-        return plain_length(self._shown(RISK_METRICS, openmetrics=True)) + len(EOF)
+        return self._whole(openmetrics=True).run.length + len(EOF)
 
     async def publish(
         self,
@@ -108,11 +117,13 @@ class Exposition:
             )
             self._accounts = {**self._accounts, account: rendered}
             self._on_carried = {**self._on_carried, account: on_carried}
+            self._wholes = {}
 
     def remove(self, account: str) -> None:
         """Show nothing of this account any more. Nobody may be publishing it."""
         self._accounts = {name: kept for name, kept in self._accounts.items() if name != account}
         self._on_carried = {name: one for name, one in self._on_carried.items() if name != account}
+        self._wholes = {}
 
     def scrape(
         self, *, openmetrics: bool, gzip: bool, names: frozenset[str] | None, telemetry: bytes
@@ -123,14 +134,19 @@ class Exposition:
         all. `telemetry` is whole lines in the same format without OpenMetrics' `# EOF`, and goes
         last, unfiltered.
         """
-        metrics = [
-            metric
-            for metric in RISK_METRICS
-            if names is None or names & _names(metric, openmetrics=openmetrics)
-        ]
-        tail = deflate(telemetry + (EOF if openmetrics else b""))
+        if names is None:
+            metrics: Sequence[Metric] = RISK_METRICS
+            shown = self._whole(openmetrics=openmetrics).run
+        else:
+            metrics = [
+                metric
+                for metric in RISK_METRICS
+                if not names.isdisjoint(_names(metric, openmetrics=openmetrics))
+            ]
+            shown = self._join(metrics, openmetrics=openmetrics).run
+        tail = Run.of([deflate(telemetry + (EOF if openmetrics else b""))])
         listeners = tuple(self._on_carried.values()) if USER_EVENTS in metrics else ()
-        runs = [*self._shown(metrics, openmetrics=openmetrics), Run.of([tail])]
+        runs = [shown, tail]
         return Scrape(
             content_type=OPENMETRICS_CONTENT_TYPE if openmetrics else TEXT_CONTENT_TYPE,
             length=gzip_length(runs) if gzip else plain_length(runs),
@@ -138,17 +154,26 @@ class Exposition:
             carried=partial(_call_all, listeners),
         )
 
-    def _shown(
-        self, metrics: Sequence[Metric], *, openmetrics: bool, heads: bool = True
-    ) -> Iterator[Run]:
-        """The families that have samples, each whole over all accounts, after its head."""
+    def _whole(self, *, openmetrics: bool) -> _Whole:
+        """Return all families, joined at the first call after an account has changed."""
+        whole = self._wholes.get(openmetrics)
+        if whole is None:
+            whole = self._join(RISK_METRICS, openmetrics=openmetrics)
+            self._wholes[openmetrics] = whole
+        return whole
+
+    def _join(self, metrics: Iterable[Metric], *, openmetrics: bool) -> _Whole:
+        """Join the families that have samples, each whole over all accounts, after its head."""
+        runs: list[Run] = []
+        series = 0
         for metric in metrics:
             pairs = [account.runs[metric.name] for account in self._accounts.values()]
-            runs = [pair.choose(openmetrics=openmetrics) for pair in pairs]
-            if any(run.lines for run in runs):
-                if heads:
-                    yield self._heads[metric.name].choose(openmetrics=openmetrics)
-                yield from runs
+            family = [pair.choose(openmetrics=openmetrics) for pair in pairs]
+            lines = sum(run.lines for run in family)
+            if lines:
+                runs += [self._heads[metric.name].choose(openmetrics=openmetrics), *family]
+                series += lines
+        return _Whole(Run.joined(runs), series)
 
 
 def _call_all(listeners: Iterable[Callable[[], None]]) -> None:

@@ -82,6 +82,40 @@ class Run:
             lines=sum(part.lines for part in kept),
         )
 
+    @classmethod
+    def joined(cls, runs: Iterable["Run"]) -> "Run":
+        """Return these runs as one, which has few parts if it is small enough for one write."""
+        parts: list[Part] = []
+        crc = length = deflated_length = lines = 0
+        for run in runs:
+            parts += run.parts
+            crc = isal_zlib.crc32_combine(crc, run.crc, run.length)
+            length += run.length
+            deflated_length += run.deflated_length
+            lines += run.lines
+        if deflated_length <= PIECE_BYTES:
+            parts = list(_grouped(parts))
+        return cls(tuple(parts), crc, length, deflated_length, lines)
+
+
+def _grouped(parts: Iterable[Part]) -> Iterator[Part]:
+    """Join parts until their plain text is worth a write."""
+    group: list[Part] = []
+    length = 0
+    for part in parts:
+        group.append(part)
+        length += part.length
+        if length >= PIECE_BYTES:
+            yield _one_part(group)
+            group, length = [], 0
+    if group:
+        yield _one_part(group)
+
+
+def _one_part(parts: Sequence[Part]) -> Part:
+    run = Run.of(parts)
+    return Part(b"".join([part.deflated for part in parts]), run.crc, run.length, run.lines)
+
 
 EMPTY_RUN: Final = Run.of(())
 
