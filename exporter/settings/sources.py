@@ -12,7 +12,6 @@ from pathlib import Path
 from types import MappingProxyType
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -20,9 +19,16 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from exporter.config_file import Origin, read_yaml, unknown_name
+from exporter.config_file import (
+    ConfigFile,
+    Origin,
+    known_names,
+    plain_message,
+    read_config_file,
+    unknown_name,
+)
 from exporter.errors import ConfigurationError
-from exporter.settings.model import PREFIX, AccountSettings, AccountShorthand, Settings
+from exporter.settings.model import PREFIX, AccountShorthand, Settings
 from exporter.settings.options import OPTIONS
 
 _FILE_KEYS = ("accounts", *(option.name for option in OPTIONS if option.name != "config"))
@@ -44,14 +50,6 @@ _MISSING_ACCOUNT = (
 _MISSING_CREDENTIALS = (
     "no token: set CLOUDFLARE_API_TOKEN or CLOUDFLARE_API_TOKEN_FILE; the command `demo` needs none"
 )
-_PLAIN_MESSAGES: Mapping[str, str] = MappingProxyType(
-    {
-        "missing": "is missing",
-        "model_type": "must hold keys and values, such as account_id",
-        "path_type": "must be a path",
-    }
-)
-"""Replacements for pydantic's messages that name Python types."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,14 +154,15 @@ def _read_file(path: Path, problems: list[str]) -> Source:
     pydantic-settings' YAML source is not used, because it takes a missing file or a pipe for an
     empty file and keeps the last of several equal keys.
     """
+    file, content = _parse(path, problems)
     given: dict[str, object] = {}
-    for key, value in _parse(path, problems).items():
+    for key, value in content.items():
         if key not in _FILE_KEYS:
-            problems.append(unknown_name(Origin(str(key), path), str(key), _FILE_KEYS))
+            problems.append(unknown_name(file.origin(str(key)), str(key), _FILE_KEYS))
         elif value is not None:
             given[str(key)] = _resolve(str(key), value, path.parent)
     values = InitSettingsSource(_SettingsInput, given)()
-    return _source(values, lambda name: Origin(name, path))
+    return _source(values, file.origin)
 
 
 def _unknown_variable(name: str) -> str:
@@ -174,17 +173,17 @@ def _unknown_variable(name: str) -> str:
     return f"{name}: unknown; the nearest known name is {variables[nearest]}"
 
 
-def _parse(path: Path, problems: list[str]) -> Mapping[object, object]:
+def _parse(path: Path, problems: list[str]) -> tuple[ConfigFile, Mapping[object, object]]:
     try:
-        content = read_yaml(path)
+        file = read_config_file(path)
     except ConfigurationError as error:
         problems.extend(str(error).splitlines())
-        return {}
-    if isinstance(content, dict):
-        return content
-    if content is not None:
+        return ConfigFile(path, None), {}
+    if isinstance(file.content, dict):
+        return file, file.content
+    if file.content is not None:
         problems.append(f"{path}: must hold keys and values, such as poll_interval: 60s")
-    return {}
+    return file, {}
 
 
 def _resolve(key: str, value: object, folder: Path) -> object:
@@ -270,7 +269,9 @@ def _with_tokens(listed: RawValue, token: Source, problems: list[str]) -> Sequen
         )
     elif all(isinstance(account, dict) for account in accounts) and not without:
         origin = next(iter(token.values())).origin
-        problems.append(f"{origin}: every account in {listed.origin} names a token of its own")
+        problems.append(
+            f"{origin}: not used: every account has a token of its own ({listed.origin})"
+        )
     shared = {key: raw.value for key, raw in token.items()}
     return [
         {**account, **shared} if index in without else account
@@ -308,9 +309,11 @@ def _problems(
             continue  # the missing account is a problem already
         origin = _origin(location, raw, sources)
         if details["type"] == "extra_forbidden":
-            yield unknown_name(origin, str(location[-1]), AccountSettings.model_fields)
+            yield unknown_name(origin, str(location[-1]), known_names(Settings, location[:-1]))
+        elif details["type"] == "model_type":
+            yield f"{origin}: {plain_message(details)}, such as account_id"
         else:
-            yield f"{origin}: {_message(details)}"
+            yield f"{origin}: {plain_message(details)}"
 
 
 def _origin(
@@ -324,7 +327,3 @@ def _origin(
         return origin.inside(*location[1:])
     shorthand = _highest(sources, str(location[-1]))
     return shorthand.origin if shorthand else origin
-
-
-def _message(details: ErrorDetails) -> str:
-    return _PLAIN_MESSAGES.get(details["type"], details["msg"].removeprefix("Value error, "))

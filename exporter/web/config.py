@@ -12,13 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-from types import MappingProxyType
 from typing import Annotated
 
 import bcrypt
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     Field,
     SecretStr,
@@ -26,7 +24,15 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from exporter.config_file import Origin, read_yaml, unknown_name
+from exporter.config_file import (
+    ConfigFile,
+    Origin,
+    known_names,
+    plain_message,
+    problem,
+    read_config_file,
+    unknown_name,
+)
 from exporter.errors import ConfigurationError
 from exporter.settings.values import read_duration
 from exporter.web.tls import Section, TlsSection, build_tls_context, require_http2_suite
@@ -189,15 +195,6 @@ def _state_of(path: Path) -> FileState:
 
 
 _USERS = "basic_auth_users"
-_SECTIONS: Mapping[tuple[str, ...], type[BaseModel]] = MappingProxyType(
-    {
-        (): WebConfigFile,
-        ("tls_server_config",): TlsSection,
-        ("http_server_config",): HttpSection,
-        ("http_server_config", "headers"): HeadersSection,
-        ("rate_limit",): RateLimitSection,
-    }
-)
 
 
 def read_web_config(path: Path, *, previous: WebConfig | None = None) -> WebConfig:
@@ -208,20 +205,21 @@ def read_web_config(path: Path, *, previous: WebConfig | None = None) -> WebConf
     key, and shows no secret.
     """
     files = {path: _state_of(path)}
-    written = _parse(path)
+    file = read_config_file(path)
+    written = _without_nulls(file.content)
     try:
-        content = WebConfigFile.model_validate(written)
+        content = WebConfigFile.model_validate({} if written is None else written)
     except ValidationError as error:
         users = _user_names(written)
         details = error.errors(include_url=False, include_input=False)
-        problems = [_problem(each, path, users) for each in details]
+        problems = [_problem(each, file, users) for each in details]
         raise ConfigurationError("\n".join(problems)) from None
     section = content.tls_server_config
     tls_files = {file: _state_of(file) for file in _tls_files(section, path.parent)}
     tls, expiry = (
         (previous.tls, previous.certificate_expiry)
         if previous and _is_same_tls(previous, section, tls_files)
-        else _tls(content, path)
+        else _tls(content, file)
     )
     return WebConfig(
         tls=tls,
@@ -238,11 +236,6 @@ def read_web_config(path: Path, *, previous: WebConfig | None = None) -> WebConf
     )
 
 
-def _parse(path: Path) -> object:
-    content = _without_nulls(read_yaml(path))
-    return {} if content is None else content
-
-
 def _without_nulls(value: object, key: object = None) -> object:
     """Return the file's content without the keys that have no value, in every section.
 
@@ -255,25 +248,25 @@ def _without_nulls(value: object, key: object = None) -> object:
     return {name: _without_nulls(part, name) for name, part in value.items() if part is not None}
 
 
-def _problem(details: ErrorDetails, path: Path, users: Sequence[str]) -> str:
+def _problem(details: ErrorDetails, file: ConfigFile, users: Sequence[str]) -> str:
     location = tuple(str(step) for step in details["loc"] if step != "[key]")
-    place = Origin(".".join(location) or "the file", path)
-    section = _SECTIONS.get(location[:-1])
-    if details["type"] == "extra_forbidden" and section is not None:
-        return _unknown_key(location, path, section)
+    if details["type"] == "extra_forbidden":
+        return _unknown_key(location, file)
+    origin = file.origin(*location)
     if location[:1] == (_USERS,) and len(location) > 1:
         # By number, because a user's name may be an email, or the hash if the two are swapped.
-        place = Origin(f"{_USERS}, entry {users.index(location[1]) + 1},", path)
-    return f"{place}: {details['msg'].removeprefix('Value error, ')}"
+        name = f"{_USERS}, entry {users.index(location[1]) + 1},"
+        origin = Origin(name, file, location)
+    return problem(origin, plain_message(details))
 
 
-def _unknown_key(location: tuple[str, ...], path: Path, section: type[BaseModel]) -> str:
+def _unknown_key(location: tuple[str, ...], file: ConfigFile) -> str:
     """Name the key only if it resembles a known one: it may be a user at a wrong indentation."""
-    known = [field.alias or name for name, field in section.model_fields.items()]
+    known = known_names(WebConfigFile, location[:-1])
     if get_close_matches(location[-1], known, n=1):
-        return unknown_name(Origin(".".join(location), path), location[-1], known)
-    place = Origin(".".join(location[:-1]) or "the file", path)
-    return f"{place}: holds an unknown key; the known ones are {', '.join(known)}"
+        return unknown_name(file.origin(*location), location[-1], known)
+    origin = Origin(".".join(location[:-1]), file, location)
+    return problem(origin, f"holds an unknown key; the known ones are {', '.join(known)}")
 
 
 def _user_names(content: object) -> list[str]:
@@ -297,7 +290,7 @@ def _is_same_tls(
     )
 
 
-def _tls(content: WebConfigFile, path: Path) -> tuple[ssl.SSLContext | None, float | None]:
+def _tls(content: WebConfigFile, file: ConfigFile) -> tuple[ssl.SSLContext | None, float | None]:
     """Return the context and when its certificate expires; None twice without TLS."""
     section = content.tls_server_config
     if section is None:
@@ -305,9 +298,11 @@ def _tls(content: WebConfigFile, path: Path) -> tuple[ssl.SSLContext | None, flo
     try:
         if content.http_server_config.http2:
             require_http2_suite(section)
-        return build_tls_context(section, path.parent)
+        return build_tls_context(section, file.path.parent)
     except ValueError as error:
-        raise ConfigurationError(f"tls_server_config.{error} (in {path})") from error
+        key, _, message = str(error).partition(": ")
+        origin = file.origin("tls_server_config", key)
+        raise ConfigurationError(problem(origin, message)) from error
 
 
 def _allowed_sans(section: TlsSection | None) -> frozenset[str]:

@@ -159,8 +159,8 @@ def test_every_problem_is_listed_under_the_name_its_writer_knows(tmp_path: Path)
     )
     assert "RISK_EXPORTER_POLL_INTERVAL: must be more than nothing" in message
     assert "RISK_EXPORTER_PIL: unknown" in message
-    assert f"users_limit in {config}: 'some' is not a whole number" in message
-    assert f"identity in {config}: Input should be 'full', 'pseudonym' or 'none'" in message
+    assert f"users_limit in {config}, line 1: 'some' is not a whole number" in message
+    assert f"identity in {config}, line 2: Input should be 'full', 'pseudonym' or 'none'" in message
     assert "--api-share: '7' is not a share" in message
     assert message.splitlines()[0] == "5 problems:"
 
@@ -264,7 +264,7 @@ def test_an_unknown_key_is_refused_at_any_depth(
     """The file is searched for mistakes as thoroughly as the environment."""
     config = written(tmp_path, text)
     message = refusal_of_file(config, base={})
-    assert f"{place} in {config}: unknown; the nearest known name is {nearest}" in message
+    assert f"{place} in {config}, line 1: unknown; the nearest known name is {nearest}" in message
 
 
 # The file -------------------------------------------------------------------------------------
@@ -359,8 +359,8 @@ def test_a_token_no_account_would_use_is_refused(tmp_path: Path) -> None:
     config = written(tmp_path, f"accounts: [{{account_id: {ID}, api_token_file: /own}}]")
     message = refusal_of_file(config, base={"CLOUDFLARE_API_TOKEN": TOKEN})
     assert (
-        message
-        == f"CLOUDFLARE_API_TOKEN: every account in accounts in {config} names a token of its own"
+        message == "CLOUDFLARE_API_TOKEN: not used: every account has a token of its own "
+        f"(accounts in {config}, line 1)"
     )
 
 
@@ -401,7 +401,7 @@ def test_accounts_must_be_told_apart(second: str, complaint: str, tmp_path: Path
     """Two with one name would write to the same series; two with one id would count twice."""
     config = written(tmp_path, f"accounts: [{{name: acme, account_id: {ID}}}, {second}]")
     message = refusal_of_file(config, base={"CLOUDFLARE_API_TOKEN": TOKEN})
-    assert message == f"accounts in {config}: {complaint}"
+    assert message == f"accounts in {config}, line 1: {complaint}"
 
 
 @pytest.mark.parametrize("accounts", ["[]", "acme", "{name: acme}", "[acme]", "[[]]"])
@@ -472,17 +472,42 @@ def test_an_account_that_is_no_mapping_is_explained(text: str, tmp_path: Path) -
     """In words of the file, with no word on tokens, which are not the problem."""
     config = written(tmp_path, text)
     message = refusal_of_file(config, base={"CLOUDFLARE_API_TOKEN": TOKEN})
-    assert message == f"accounts[0] in {config}: must hold keys and values, such as account_id"
+    assert (
+        message == f"accounts[0] in {config}, line 1: must hold keys and values, such as account_id"
+    )
 
 
 def test_a_missing_account_id_is_explained(tmp_path: Path) -> None:
     """In words of the file, too."""
     config = written(tmp_path, "accounts: [{name: acme}]")
     message = refusal_of_file(config, base={"CLOUDFLARE_API_TOKEN": TOKEN})
-    assert message == f"accounts[0].account_id in {config}: is missing"
+    assert message == f"accounts[0].account_id in {config}, line 1: is missing"
 
 
 def test_a_path_that_is_none_is_explained(tmp_path: Path) -> None:
     """Without words of Python."""
     config = written(tmp_path, "web_config_file: [5]")
-    assert refusal_of_file(config) == f"web_config_file in {config}: must be a path"
+    assert refusal_of_file(config) == f"web_config_file in {config}, line 1: must be a path"
+
+
+def test_each_error_names_the_line_of_its_value(tmp_path: Path) -> None:
+    """A file may be long, and hold many accounts that look alike."""
+    config = written(
+        tmp_path,
+        f"""
+poll_interval: 1ms
+accounts:
+  - account_id: {ID}
+    name: acme
+  -
+    account_id: acme
+    name: ''
+""",
+    )
+    message = refusal_of_file(config, base={"CLOUDFLARE_API_TOKEN": TOKEN})
+    for expected in (
+        f"poll_interval in {config}, line 2: must be at least 1s",
+        f"accounts[1].account_id in {config}, line 7: not an account id",
+        f"accounts[1].name in {config}, line 8: String should have",
+    ):
+        assert expected in message

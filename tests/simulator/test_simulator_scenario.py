@@ -53,8 +53,8 @@ def _load(folder: Path, text: str) -> Scenario:
 def _problems(folder: Path, text: str) -> list[str]:
     with pytest.raises(ConfigurationError) as caught:
         _load(folder, text)
-    prefix = f"{folder / 'scenario.yaml'}: "
-    return [line.removeprefix(prefix) for line in str(caught.value).splitlines()]
+    name = str(folder / "scenario.yaml")
+    return [line.replace(name, "FILE") for line in str(caught.value).splitlines()]
 
 
 async def test_a_whole_scenario_is_what_is_served(tmp_path: Path) -> None:
@@ -85,17 +85,17 @@ def test_every_misspelt_key_is_reported_with_the_nearest_one(tmp_path: Path) -> 
     text = "sed: 1\naccounts:\n  - {user: 5, activity: {event_per_minute: 1}}\n"
 
     assert _problems(tmp_path, text) == [
-        "accounts.0.activity.event_per_minute: unknown key, did you mean events_per_minute?",
-        "accounts.0.user: unknown key, did you mean users?",
-        "sed: unknown key, did you mean seed?",
+        "accounts[0].activity.event_per_minute in FILE, line 3: unknown; the nearest known name is events_per_minute",
+        "accounts[0].user in FILE, line 3: unknown; the nearest known name is users",
+        "sed in FILE, line 1: unknown; the nearest known name is seed",
     ]
 
 
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("speed: 0", "speed: Input should be greater than 0"),
-        ("quota: {window: soon}", "quota.window: not a duration such as 15s"),
+        ("speed: 0", "speed in FILE, line 1: Input should be greater than 0"),
+        ("quota: {window: soon}", "quota.window in FILE, line 1: not a duration such as 15s"),
         ("accounts: []", "at least one account and one token are needed"),
         ("tokens: []", "at least one account and one token are needed"),
         ("accounts: [{name: a}, {name: a}]", "two accounts are named 'a'"),
@@ -103,8 +103,11 @@ def test_every_misspelt_key_is_reported_with_the_nearest_one(tmp_path: Path) -> 
         ("accounts: [{levels: {low: 0.9, high: 0.9}}]", "the shares add up to more than 1"),
         ("faults: [{kind: html, status: 404}]", "the status of an html fault is 5xx or 1015"),
         ("faults: [{kind: error, status: 302}]", "the status of an error fault is 200"),
-        ("accounts: [{account_id: ABC}]", "accounts.0.account_id: String should match pattern"),
-        ("- a list", "Input should be"),
+        (
+            "accounts: [{account_id: ABC}]",
+            "accounts[0].account_id in FILE, line 1: String should match pattern",
+        ),
+        ("- a list", "FILE: must hold keys and values"),
     ],
 )
 def test_an_invalid_scenario_is_refused(tmp_path: Path, text: str, problem: str) -> None:
@@ -129,7 +132,7 @@ async def test_no_repr_shows_a_token(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["{", "\0"])
 def test_a_file_that_is_not_yaml_is_refused(tmp_path: Path, text: str) -> None:
     """The error has the name of the file."""
-    assert _problems(tmp_path, text)[0].startswith("is not YAML")
+    assert _problems(tmp_path, text)[0].startswith("FILE: is not YAML")
 
 
 def test_a_missing_file_is_reported(tmp_path: Path) -> None:
@@ -204,7 +207,7 @@ def test_flags_override_the_file(tmp_path: Path) -> None:
 
 def test_an_impossible_override_is_refused() -> None:
     """The error is the same as for a file."""
-    with pytest.raises(ConfigurationError, match=r"accounts\.0\.users: Input should be greater"):
+    with pytest.raises(ConfigurationError, match=r"accounts\[0\]\.users: Input should be greater"):
         Scenario().with_overrides(users=-1)
 
 

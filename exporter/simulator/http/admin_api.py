@@ -24,6 +24,7 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from exporter.clock import Clock
+from exporter.config_file import Origin, describe_errors
 from exporter.simulator.http.admin_commands import (
     AddUserCommand,
     AdminCommands,
@@ -35,7 +36,7 @@ from exporter.simulator.http.admin_commands import (
 )
 from exporter.simulator.http.endpoint import RequestLog
 from exporter.simulator.scenario.scenario import Fault
-from exporter.simulator.scenario.values import ScenarioModel, describe_errors
+from exporter.simulator.scenario.values import ScenarioModel
 from exporter.simulator.world.activity import Driver
 from exporter.simulator.world.faults import FaultRule
 from exporter.simulator.world.timestamps import SECOND_NS
@@ -185,7 +186,7 @@ async def _read(request: web.Request, kind: type[_Command]) -> _Command:
     try:
         return kind.model_validate_json(await request.read())
     except ValidationError as error:
-        raise CommandError(*describe_errors(error, kind)) from error
+        raise CommandError(*describe_errors(error, kind, Origin("").inside)) from error
 
 
 def _rule_json(rule: FaultRule) -> dict[str, object]:

@@ -19,7 +19,6 @@ from exporter.simulator.scenario.scenario import (
     TokenSpec,
     load_scenario,
 )
-from exporter.simulator.scenario.values import describe_errors
 
 __all__ = [
     "AccountSpec",
@@ -36,6 +35,5 @@ __all__ = [
     "Scenario",
     "TokenSpec",
     "UserSpec",
-    "describe_errors",
     "load_scenario",
 ]

@@ -8,10 +8,10 @@ from typing import Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from exporter.config_file import read_yaml
+from exporter.config_file import Origin, describe_errors, read_config_file
 from exporter.errors import ConfigurationError
 from exporter.simulator.scenario.accounts import AccountSpec
-from exporter.simulator.scenario.values import Name, ScenarioModel, Seconds, Share, describe_errors
+from exporter.simulator.scenario.values import Name, ScenarioModel, Seconds, Share
 
 _HTML_STATUSES = {*range(500, 600), 1015}
 
@@ -165,7 +165,9 @@ class Scenario(ScenarioModel):
         try:
             return type(self).model_validate(data)
         except ValidationError as error:
-            raise ConfigurationError("\n".join(describe_errors(error, type(self)))) from error
+            raise ConfigurationError(
+                "\n".join(describe_errors(error, type(self), Origin("").inside))
+            ) from error
 
 
 def _names_of(accounts: Sequence[AccountSpec]) -> Iterable[str]:
@@ -186,11 +188,11 @@ def load_scenario(path: Path) -> Scenario:
 
     Raise ConfigurationError with one line for each problem.
     """
-    data = read_yaml(path)
-    if data is None:
+    file = read_config_file(path)
+    if file.content is None:
         return Scenario()
     try:
-        return Scenario.model_validate(data)
+        return Scenario.model_validate(file.content)
     except ValidationError as error:
-        lines = "\n".join(f"{path}: {problem}" for problem in describe_errors(error, Scenario))
-        raise ConfigurationError(lines) from error
+        lines = describe_errors(error, Scenario, file.origin)
+        raise ConfigurationError("\n".join(lines)) from error

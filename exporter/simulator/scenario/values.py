@@ -1,9 +1,7 @@
-"""The base class of the scenario models, their value types, and error messages."""
+"""The base class of the scenario models, and their value types."""
 
-import difflib
 import re
-from collections.abc import Iterator
-from typing import Annotated, get_args
+from typing import Annotated
 
 from pydantic import (
     BaseModel,
@@ -11,7 +9,6 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
-    ValidationError,
 )
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)?")
@@ -46,33 +43,3 @@ def parse_duration(value: object) -> object:
 
 
 Seconds = Annotated[float, BeforeValidator(parse_duration), Field(ge=0)]
-
-
-def describe_errors(error: ValidationError, kind: type[ScenarioModel]) -> Iterator[str]:
-    """Yield one line for each problem: its place, what is wrong, and the nearest known key.
-
-    `kind` is the model that was validated. Values are not repeated, because one may be a token.
-    """
-    for problem in error.errors(include_url=False, include_input=False, include_context=False):
-        place = ".".join(str(part) for part in problem["loc"])
-        if problem["type"] == "extra_forbidden":
-            yield f"{place}: unknown key{_suggest(kind, problem['loc'])}"
-        else:
-            message = problem["msg"].removeprefix("Value error, ")
-            yield f"{place}: {message}" if place else message
-
-
-def _suggest(kind: type[ScenarioModel], loc: tuple[int | str, ...]) -> str:
-    for name in loc[:-1]:
-        field = kind.model_fields.get(str(name))
-        kind = next(_models_in(field.annotation), kind) if field else kind
-    near = difflib.get_close_matches(str(loc[-1]), kind.model_fields, n=1)
-    return f", did you mean {near[0]}?" if near else ""
-
-
-def _models_in(annotation: object) -> Iterator[type[ScenarioModel]]:
-    """Yield the models in an annotation such as `tuple[SomeModel, ...]` or `SomeModel | None`."""
-    if isinstance(annotation, type) and issubclass(annotation, ScenarioModel):
-        yield annotation
-    for inner in get_args(annotation):
-        yield from _models_in(inner)
