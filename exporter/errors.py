@@ -1,95 +1,119 @@
-"""The errors this package raises on purpose, as one tree.
+"""The errors that this package raises on purpose, as one tree.
 
-An error's class says what the caller may do; its attributes keep the evidence. No message
-ever holds a token, an email or the body of an answer.
+What a caller needs to know of an error stands on its class. No message contains a token, an email
+or the body of an answer.
 """
 
-from typing import ClassVar
+from enum import Enum
+from typing import ClassVar, Final
 
 
 class ExporterError(Exception):
-    """Anything this package raises on purpose."""
+    """Base class of all errors that this package raises on purpose."""
 
 
 class ConfigurationError(ExporterError):
-    """The configuration or the command line is wrong: correct it and start again."""
+    """The configuration or the command line is wrong and must be corrected before a new start."""
 
 
 class ListenError(ExporterError):
     """An address cannot be listened on: it is in use, not one of this machine, or unknown to DNS.
 
-    Not a ConfigurationError, because it may pass: a supervisor should start the exporter again.
+    Not a ConfigurationError, because the cause may pass and a supervisor should try again.
     """
 
 
 class OutputError(ExporterError):
-    """Output cannot be written, as on a full disk."""
+    """Output cannot be written, for example because the disk is full."""
 
 
 class StateError(ExporterError):
-    """The state cannot be opened or is not ours: the message says what to do about it."""
+    """The state cannot be opened or belongs to another program; the message says what to do."""
 
 
 class CommitError(ExporterError):
-    """A transaction did not reach the disk: keep the changes and commit them again later."""
+    """A transaction did not reach the disk. Keep the changes and commit them again later."""
 
 
 LONGEST_MESSAGE = 500
-"""Characters of a PollError's message; a message is one line of printable characters."""
+"""The most characters of a PollError's message, which is one line of printable characters."""
+
+DENIED_RETRY_SECONDS = 60.0
+"""The shortest delay before a token that was denied access is sent again."""
+
+
+class Scope(Enum):
+    """Which requests an error concerns, besides the one that failed."""
+
+    REQUEST = "request"
+    ACCOUNT = "account"
+    TOKEN = "token"  # noqa: S105 - the name of a scope
+    API = "API"
 
 
 class PollError(ExporterError):
     """A request to the API gave no usable answer.
 
-    `reason` is the value of the `reason` label of `poll_failures_total`. `ray_id` is the CF-RAY
-    of the answer, by which Cloudflare's support finds the request; None where there is none.
+    `reason` is the value of the `reason` label of `poll_failures_total`. `scope` says which other
+    requests fail as well. `is_transient`: whether the same request may succeed if it is sent
+    again. `denies_access`: whether the API rejected the token or its permissions. `ray_id` is the
+    CF-RAY of the answer, by which Cloudflare's support finds the request, or None. `advice`, if
+    set, is added to the message.
     """
 
     reason: ClassVar[str]
+    scope: ClassVar[Scope] = Scope.REQUEST
+    is_transient: ClassVar[bool] = False
+    denies_access: ClassVar[bool] = False
 
     def __init__(self, message: str) -> None:
         cleaned = "".join(char if char.isprintable() else " " for char in message)
         super().__init__(cleaned[:LONGEST_MESSAGE])
+        self.advice = ""
         self.ray_id: str | None = None
+
+    @property
+    def retry_delay_seconds(self) -> float:
+        """The shortest delay before requests in this error's scope are sent again."""
+        return DENIED_RETRY_SECONDS if self.denies_access else 0.0
+
+    def remedy(self, permission: str) -> str:  # noqa: ARG002 - subclasses use it
+        """Return what a person can do about it, or "" if the message says so already.
+
+        `permission` is the permission that the request needs.
+        """
+        return ""
 
     def __str__(self) -> str:
         message = super().__str__()
+        if self.advice:
+            message = f"{message}; {self.advice}"
         return message if self.ray_id is None else f"{message} (CF-RAY {self.ray_id})"
 
 
 class TimedOutError(PollError):
-    """No whole answer came within the time of one attempt: try again later."""
+    """No complete answer arrived within the time limit of one attempt."""
 
     reason = "timeout"
+    is_transient = True
 
 
 class NetworkError(PollError):
-    """The API could not be reached or hung up: try again later."""
+    """The API could not be reached, or closed the connection."""
 
     reason = "network"
+    is_transient = True
 
 
 class TlsError(PollError):
-    """The API's certificate was not believed: look at the clock, the CA bundle, the proxy."""
+    """The API's certificate could not be verified, or no TLS connection could be made."""
 
     reason = "tls"
-
-
-class BadResponseError(PollError):
-    """The answer is not what the API documents, or was cut short: keep the last good data.
-
-    `field` names the place in the answer that is wrong (`result.users`, `body`, ...).
-    """
-
-    reason = "bad_response"
-
-    def __init__(self, message: str, *, field: str) -> None:
-        super().__init__(f"{field}: {message}")
-        self.field = field
+    scope = Scope.API
 
 
 class StatusError(PollError):
-    """The API answered with an error: `status` is HTTP's, `codes` are the envelope's own."""
+    """The API answered with an error: `status` is HTTP's, `codes` are those of the envelope."""
 
     def __init__(self, message: str, *, status: int, codes: tuple[int, ...] = ()) -> None:
         super().__init__(message)
@@ -98,12 +122,14 @@ class StatusError(PollError):
 
 
 class ThrottledError(StatusError):
-    """The API asked us to slow down (429): ask nothing before `retry_after_seconds`.
+    """The API refuses all requests with this token for `retry_after_seconds` (429).
 
     None: the API did not say for how long.
     """
 
     reason = "rate_limited"
+    scope = Scope.TOKEN
+    is_transient = True
 
     def __init__(
         self,
@@ -116,17 +142,37 @@ class ThrottledError(StatusError):
         super().__init__(message, status=status, codes=codes)
         self.retry_after_seconds = retry_after_seconds
 
+    @property
+    def retry_delay_seconds(self) -> float:
+        """The time that the API asked for."""
+        return self.retry_after_seconds or 0.0
+
 
 class UnauthorizedError(StatusError):
-    """The token is not one the API knows (401): read it again, or have it replaced."""
+    """The API does not know the token (401)."""
 
     reason = "unauthorized"
+    scope = Scope.TOKEN
+    denies_access = True
+
+    def remedy(self, permission: str) -> str:  # noqa: ARG002 - no permission helps
+        """Return the advice to replace the token."""
+        return "Cloudflare does not know this token; replace it"
 
 
 class ForbiddenError(StatusError):
     """The token lacks the permission, or the account's plan lacks risk scoring (403)."""
 
     reason = "forbidden"
+    scope = Scope.ACCOUNT
+    denies_access = True
+
+    def remedy(self, permission: str) -> str:
+        """Return what the token or the account may lack."""
+        return (
+            f"the token lacks the permission {permission!r} for this account,"
+            " or the account's plan has no risk scoring"
+        )
 
 
 class NotFoundError(StatusError):
@@ -134,18 +180,52 @@ class NotFoundError(StatusError):
 
     reason = "not_found"
 
+    def remedy(self, permission: str) -> str:  # noqa: ARG002 - no permission helps
+        """Return what to check."""
+        return "check the account id and any other id in the request"
+
 
 class ServerError(StatusError):
-    """The API failed on its own side (5xx): try again later."""
+    """The API failed on its own side (5xx)."""
 
     reason = "server_error"
+    is_transient = True
 
 
-class RejectedError(StatusError):
-    """The API refused what was asked of it (any other 4xx): correct the request.
+class BadResponseError(PollError):
+    """The answer is not as the API documents it, or is incomplete. The last good data stay.
 
-    For a request with a body its message carries the API's explanation, with quoted values, emails
-    and ids left out.
+    `field` names the part of the answer that is wrong (`result.users`, `body`, ...).
     """
 
     reason = "bad_response"
+    is_transient = True
+
+    def __init__(self, message: str, *, field: str) -> None:
+        super().__init__(f"{field}: {message}")
+        self.field = field
+
+
+class RejectedError(StatusError):
+    """The API rejected the request itself (any other 4xx).
+
+    For a request with a body the message contains the API's explanation, without quoted values,
+    emails and ids.
+    """
+
+    reason = "bad_response"
+
+
+POLL_ERRORS: Final[tuple[type[PollError], ...]] = (
+    TimedOutError,
+    NetworkError,
+    TlsError,
+    ThrottledError,
+    UnauthorizedError,
+    ForbiddenError,
+    NotFoundError,
+    ServerError,
+    BadResponseError,
+    RejectedError,
+)
+"""Every class of PollError that is raised."""

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 from exporter.app.accounts import token_source
 from exporter.clock import Clock
 from exporter.cloudflare.client import CloudflareClient, Exchange, open_session
-from exporter.errors import ForbiddenError
+from exporter.errors import PollError
 from exporter.settings import AccountSettings, Settings
 
 WRITE_PERMISSION = "Zero Trust Write"
@@ -66,18 +66,14 @@ async def ask(
 ) -> Answer[_Value]:
     """Ask one question; nothing is tried again.
 
-    `permission` is what it needs, for the message of a ForbiddenError. Raises other PollErrors
-    as the client does, and ConfigurationError for a token that cannot be read.
+    `permission` is what it needs, for the advice in a PollError's message. Raises PollErrors, and
+    ConfigurationError for a token that cannot be read.
     """
     exchanges: list[Exchange] = []
     async with open_client(settings, account, clock=clock, on_exchange=exchanges.append) as client:
         try:
             value = await question(client, account.account_id)
-        except ForbiddenError as error:
-            raise ForbiddenError(
-                f"{error}; the token needs the permission {permission!r} for this account, "
-                "and the account a plan with risk scoring",
-                status=error.status,
-                codes=error.codes,
-            ) from error
+        except PollError as error:
+            error.advice = error.remedy(permission)
+            raise
     return Answer(value, sum(exchange.unreadable_rows for exchange in exchanges))

@@ -7,6 +7,7 @@ from math import isfinite
 
 from exporter import __version__
 from exporter.clock import Clock
+from exporter.errors import Scope
 from exporter.polling.account import AccountPoller
 from exporter.polling.context import AccountContext
 from exporter.polling.planner import Planner
@@ -39,8 +40,6 @@ twice the time over which details are spread in Cloudflare's window of five minu
 
 LONGEST_MESSAGE = 160
 """Characters of an error's message that are shown."""
-
-_REFUSED = {"forbidden": Access.FORBIDDEN, "unauthorized": Access.REFUSED}
 
 _IDENTITY = re.compile(
     r"[^\s\"'<>()]+@[^\s\"'<>()]+"  # an address of mail
@@ -97,8 +96,9 @@ def _resource(resource: Resource, *, known_since: float | None) -> ResourceStatu
 
 
 def _access(resource: Resource) -> Access:
-    if resource.history.refusal is not None:
-        return _REFUSED[resource.history.refusal]
+    denied = resource.history.denied
+    if denied is not None:
+        return Access.REFUSED if denied is Scope.TOKEN else Access.FORBIDDEN
     return Access.UNKNOWN if resource.last_success_at is None else Access.PERMITTED
 
 

@@ -11,17 +11,7 @@ import structlog
 from exporter.backfill.history import AccountHistory, HistoryBuilder, Timeline
 from exporter.clock import Clock
 from exporter.cloudflare.client import CloudflareClient
-from exporter.errors import (
-    BadResponseError,
-    ForbiddenError,
-    NetworkError,
-    NotFoundError,
-    PollError,
-    ServerError,
-    ThrottledError,
-    TimedOutError,
-    UnauthorizedError,
-)
+from exporter.errors import ForbiddenError, NotFoundError, PollError, Scope, ThrottledError
 from exporter.polling.backoff import delay_after_failure
 from exporter.polling.governor import Governor
 from exporter.polling.quota_window import Priority
@@ -42,9 +32,6 @@ RETRY_SECONDS = 2.0
 
 MAX_FAILED_USERS = 10
 """After this many consecutive users could not be read, the remaining users are skipped."""
-
-_TRANSIENT = (TimedOutError, NetworkError, ServerError, BadResponseError)
-_CONCERNS_ALL_USERS = (UnauthorizedError, ForbiddenError)
 
 _Result = TypeVar("_Result")
 
@@ -193,7 +180,7 @@ class _AccountReader:
         _log.warning("user.read_failed", account=account, user_id=user_id, reason=error.reason)
         self.failures[error.reason] += 1
         self.consecutive_failures += 1
-        if isinstance(error, _CONCERNS_ALL_USERS) or self.consecutive_failures >= MAX_FAILED_USERS:
+        if error.scope is not Scope.REQUEST or self.consecutive_failures >= MAX_FAILED_USERS:
             self.stopped_by = error
 
     async def _request(self, priority: Priority, read: Callable[[], Awaitable[_Result]]) -> _Result:
@@ -225,4 +212,4 @@ def _max_attempts(error: PollError) -> int:
     """Return how many times to send a request whose last failure is `error`."""
     if isinstance(error, ThrottledError):
         return THROTTLED_ATTEMPTS
-    return ATTEMPTS if isinstance(error, _TRANSIENT) else 1
+    return ATTEMPTS if error.is_transient else 1

@@ -3,6 +3,7 @@
 from typing import Final
 
 from exporter.catalogue.metric import EXPORTER_PREFIX, Metric, MetricType
+from exporter.errors import POLL_ERRORS
 
 REQUEST_DURATION_BUCKETS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 """Seconds. From an edge that answers at once to the default time limit of one attempt, in the
@@ -13,17 +14,7 @@ DETECTION_DELAY_BUCKETS: Final = (1, 5, 15, 30, 60, 90, 120, 300, 900, 3600, 216
 an event was shown within an interval and a little; then coarse up to a day, because how late the
 API lists an event is not known and a slow age refresh finds what the summary did not tell."""
 
-FAILURE_REASONS: Final = (
-    "timeout",
-    "network",
-    "tls",
-    "rate_limited",
-    "unauthorized",
-    "forbidden",
-    "not_found",
-    "server_error",
-    "bad_response",
-)
+FAILURE_REASONS: Final = tuple(dict.fromkeys(error.reason for error in POLL_ERRORS))
 """Why a poll can fail, as `poll_failures_total` says it."""
 
 PENDING_REASONS: Final = ("changed", "never_read", "refresh")

@@ -6,23 +6,10 @@ from math import floor
 from typing import Never
 
 from exporter.clock import Clock
-from exporter.errors import (
-    BadResponseError,
-    ForbiddenError,
-    NetworkError,
-    PollError,
-    RejectedError,
-    ServerError,
-    ThrottledError,
-    TimedOutError,
-    UnauthorizedError,
-)
+from exporter.errors import PollError, Scope
 
 CEILING_INTERVALS = 5.0
 """However often a poll has failed, it is tried again after this many intervals at the latest."""
-
-REFUSED_DELAY_SECONDS = 60.0
-"""A token that was refused is not shown again sooner than this."""
 
 
 def delay_after_success(interval: float, *, elapsed: float) -> float:
@@ -40,17 +27,12 @@ def delay_after_failure(
     """Seconds to wait after the `failures`-th poll in a row has failed, counting from 1.
 
     Spread from `interval` up to a bound that doubles with each failure until it is
-    `CEILING_INTERVALS` intervals; `jitter`, from 0 to 1, says where in between. What the API
-    said of its own accord (`retry_after_seconds`) is honoured in full, and a refused token rests
-    for `REFUSED_DELAY_SECONDS`.
+    `CEILING_INTERVALS` intervals; `jitter`, from 0 to 1, says where in between. Never
+    less than `error.retry_delay_seconds`.
     """
     bound = min(2.0 ** min(failures, 16), CEILING_INTERVALS)
     delay = interval * (1.0 + jitter * (bound - 1.0))
-    if isinstance(error, ThrottledError):
-        return max(delay, error.retry_after_seconds or 0.0)
-    if isinstance(error, UnauthorizedError | ForbiddenError):
-        return max(delay, REFUSED_DELAY_SECONDS)
-    return delay
+    return max(delay, error.retry_delay_seconds)
 
 
 def delay_after_stale_answer(answers: int, *, interval: float) -> float:
@@ -71,9 +53,6 @@ FAILURES_IN_A_ROW = 3
 
 STEPS_TO_INTERVAL = 10
 """So many failures later, one interval lies between two attempts."""
-
-_FAULTS_OF_ONE_USER = (BadResponseError, NetworkError, RejectedError, ServerError, TimedOutError)
-"""What may meet one user and no other. A refusal or a broken TLS will meet everybody."""
 
 
 class Backoff:
@@ -102,7 +81,7 @@ class Backoff:
         What will meet everybody stops all for as long as any poll waits after such a failure.
         """
         self._failures_in_a_row += 1
-        if not isinstance(error, _FAULTS_OF_ONE_USER):
+        if error.scope is not Scope.REQUEST:
             self._pause_all(error, now=now, jitter=jitter)
             return self.resume_at - now
         steps = self._failures_in_a_row - FAILURES_IN_A_ROW + 1

@@ -8,8 +8,7 @@ from typing import Never
 import structlog
 
 from exporter.chunked import run_chunked
-from exporter.errors import ForbiddenError, PollError, UnauthorizedError
-from exporter.polling.backoff import REFUSED_DELAY_SECONDS
+from exporter.errors import PollError
 from exporter.polling.context import AccountContext
 from exporter.polling.quota_window import Priority
 from exporter.polling.resource import Resource
@@ -158,8 +157,9 @@ class BehaviorsPoller:
         """Why the token was refused, if that is too short a time ago to show it again."""
         error = self._resource.error
         rested = self._context.clock.monotonic() - self._asked_at
-        is_refused = isinstance(error, UnauthorizedError | ForbiddenError)
-        return error if is_refused and rested < REFUSED_DELAY_SECONDS else None
+        if error is None or not error.denies_access or rested >= error.retry_delay_seconds:
+            return None
+        return error
 
     async def _poll(self) -> PollError | None:
         context = self._context

@@ -9,7 +9,7 @@ from typing import TypeVar
 import structlog
 
 from exporter.clock import Clock
-from exporter.errors import ForbiddenError, PollError, StatusError, UnauthorizedError
+from exporter.errors import PollError, Scope, StatusError
 from exporter.risk.model import Behavior, Integration
 from exporter.telemetry import Telemetry
 
@@ -35,26 +35,26 @@ class PollHistory:
     """How the polls of one resource went since the start; it does not grow with their number.
 
     `failing_since` is when the first of the present row of failures was, None while all is well.
-    `refusal` is the reason for which the API last refused the token, None where it last accepted
-    it or never said: a failure of another kind proves nothing about the token.
+    `denied` is the scope for which the API last denied access (token or account), or None if it
+    last accepted the token or never answered. Other failures prove nothing about the token.
     """
 
     def __init__(self) -> None:
         self.failing_since: float | None = None
-        self.refusal: str | None = None
+        self.denied: Scope | None = None
         self._by_reason: dict[str, Failures] = {}
 
     def succeed(self) -> None:
         """Note a poll that went well."""
         self.failing_since = None
-        self.refusal = None
+        self.denied = None
 
     def fail(self, error: PollError, *, now: float) -> None:
         """Note a poll that failed at the Unix second `now`."""
         if self.failing_since is None:
             self.failing_since = now
-        if isinstance(error, ForbiddenError | UnauthorizedError):
-            self.refusal = error.reason
+        if error.denies_access:
+            self.denied = error.scope
         before = self._by_reason.pop(error.reason, None)
         self._by_reason[error.reason] = _failures(error, before, now=now)
 

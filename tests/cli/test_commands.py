@@ -119,8 +119,7 @@ async def test_a_demo_ignores_the_proxies_of_the_environment() -> None:
     async with running_command("demo", *ANY_PORT, "--users", "5", **proxies) as demo:
         line = await demo.read_until("# Open http://127.0.0.1:")
         while 'cloudflare_zt_risk_up{account="demo"} 1' not in (page := await scrape(line)):
-            assert "poll_failures_total" in page
-    assert demo.assignments
+            assert "summary" in page
 
 
 async def test_a_demo_touches_nothing_that_is_exported_for_the_real_exporter(

@@ -4,6 +4,7 @@ from exporter.errors import (
     ForbiddenError,
     NetworkError,
     PollError,
+    Scope,
     ServerError,
     UnauthorizedError,
 )
@@ -50,13 +51,13 @@ def test_the_latest_failure_comes_first() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "reason"),
+    ("error", "scope"),
     [
-        (ForbiddenError("no", status=403), "forbidden"),
-        (UnauthorizedError("no", status=401), "unauthorized"),
+        (ForbiddenError("no", status=403), Scope.ACCOUNT),
+        (UnauthorizedError("no", status=401), Scope.TOKEN),
     ],
 )
-def test_a_refusal_holds_until_the_token_is_accepted(error: PollError, reason: str) -> None:
-    """A network that fails in between says nothing of what the token may do."""
-    assert history_of(None, error, NetworkError("a")).refusal == reason
-    assert history_of(error, NetworkError("a"), None).refusal is None
+def test_access_stays_denied_until_the_token_is_accepted(error: PollError, scope: Scope) -> None:
+    """A network failure in between proves nothing about the token's permissions."""
+    assert history_of(None, error, NetworkError("a")).denied is scope
+    assert history_of(error, NetworkError("a"), None).denied is None

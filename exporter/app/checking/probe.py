@@ -12,11 +12,9 @@ from exporter.clock import Clock
 from exporter.cloudflare.client import CloudflareClient, Exchange, exposure
 from exporter.errors import (
     ConfigurationError,
-    ForbiddenError,
     NotFoundError,
     PollError,
     StatusError,
-    UnauthorizedError,
 )
 from exporter.polling.resource import UNREADABLE_PART, ResourceName
 from exporter.risk.model import Behavior, Integration, SummaryReading, UserSummary
@@ -111,19 +109,13 @@ async def _attempt(
 
 
 def _explanation(resource: ResourceName, error: PollError) -> str:
-    """What failed, and what may help; what the API says of one user may name them."""
+    """Return what failed and what may help. What the API says of one user may name that user."""
     is_private = resource is ResourceName.USERS and isinstance(error, StatusError)
     said = error.reason if is_private else f"{error.reason} ({error})"
-    if isinstance(error, ForbiddenError):
-        return (
-            f"{said}: the token lacks the permission {PERMISSIONS[resource]} for this account, "
-            "or the account's plan has no risk scoring"
-        )
-    if isinstance(error, UnauthorizedError):
-        return f"{said}: Cloudflare does not know this token"
-    if isinstance(error, NotFoundError) and resource is not ResourceName.USERS:
-        return f"{said}: is the account id right?"
-    return said
+    if isinstance(error, NotFoundError) and resource is ResourceName.USERS:
+        return said
+    remedy = error.remedy(PERMISSIONS[resource])
+    return f"{said}: {remedy}" if remedy else said
 
 
 def _origin(account: AccountSettings) -> tuple[Verdict, str]:
