@@ -1,7 +1,7 @@
-"""How log events are written: structlog for our own events and for every library's.
+"""Log output by structlog, for the exporter's events and those of libraries.
 
-Events are named `noun.verb_past` and carry typed fields. Nobody is meant to log a token or an
-email; a last line of defence here takes them out where somebody does.
+Events are named `noun.verb_past` and have typed fields. Callers log no tokens and no emails; as a
+safeguard, values that look like one are redacted here.
 """
 
 import logging
@@ -20,21 +20,21 @@ _SECRET_KEY = re.compile(
     r"(?:token|authorization|password|secret|api_?key|e?mail)(?!_file)", re.IGNORECASE
 )
 _SECRET_TEXT = re.compile(
-    r"""(?i:(?<=bearer\s)[^\s'"]+)                    # a header's value
+    r"""(?i:(?<=bearer\s)[^\s'"]+)                    # a header's credentials
         |[\w.%+-]+@[\w-]+(?:\.[\w-]+)+                # an email
-        |\bcf[a-z]{1,3}_[A-Za-z0-9_-]{20,}            # a token that says it is Cloudflare's
-        |(?<![\w/-])                                  # an older one: 40 signs of every kind
+        |\bcf[a-z]{1,3}_[A-Za-z0-9_-]{20,}            # a token with Cloudflare's prefix
+        |(?<![\w/-])                                  # an older one: 40 characters of all classes
          (?=[\w-]*[A-Z])(?=[\w-]*[a-z])(?=[\w-]*\d)[A-Za-z0-9_-]{40}(?![\w/-])""",
     re.VERBOSE,
 )
 
 
 def configure_logging(*, level: str, log_format: str, stream: TextIO | None = None) -> None:
-    """Write events of `level` and above to `stream`, which is stderr unless given.
+    """Write events of `level` and above to `stream`, by default stderr.
 
-    `level` is debug, info, warning or error; `log_format` is json, console, or auto: console on
-    a terminal. Colours are for terminals, unless NO_COLOR is set (https://no-color.org). May be called again: the last call counts. Logging is the one thing of this
-    package that is global to the process.
+    `level` is debug, info, warning or error. `log_format` is json, console, or auto, which is
+    console on a terminal and JSON elsewhere. Terminals get colors unless NO_COLOR is set
+    (https://no-color.org). A later call replaces the configuration, which is global to the process.
     """
     target = stream or sys.stderr
     as_console = log_format == "console" or (log_format == "auto" and target.isatty())
@@ -61,14 +61,14 @@ def configure_logging(*, level: str, log_format: str, stream: TextIO | None = No
 
 
 def _has_colors(target: TextIO) -> bool:
-    is_unwanted = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
-    return target.isatty() and not is_unwanted
+    is_disabled = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+    return target.isatty() and not is_disabled
 
 
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Take out what looks like a token or an email: by its key, or by its text at any depth.
+    """Replace what looks like a token or an email, by its key or its text, at any depth.
 
-    What is neither number, text nor collection is logged as its text.
+    Values other than numbers, texts and collections are logged as text.
     """
     return {key: _redacted(key, value) for key, value in event.items()}
 
@@ -82,7 +82,7 @@ def _common_processors(time_format: str) -> list[Processor]:
 
 
 def _final_processors(*, as_console: bool, colors: bool) -> list[Processor]:
-    # Tracebacks become text before redaction, without local variables, which may hold tokens.
+    # Tracebacks are formatted before redaction, without local variables, which may hold tokens.
     renderer: Processor = structlog.processors.JSONRenderer(ensure_ascii=False)
     if as_console:
         renderer = structlog.dev.ConsoleRenderer(

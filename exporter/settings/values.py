@@ -1,7 +1,7 @@
-"""The values settings are written in: text (or a YAML scalar) in, a typed value out.
+"""Readers of settings' values: text or a YAML scalar in, a typed value out.
 
-A reader raises ValueError with a message that says what was expected. It repeats what was
-written only where that is too short to be a token somebody put in the wrong place.
+A reader raises ValueError with a message that says what is expected. The message repeats the value
+only if it is too short to be a token that was set in the wrong place.
 """
 
 import math
@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 LONGEST_DURATION_SECONDS = 366 * 86_400.0
-"""More than a year is a slip of the pen, not a wish."""
+"""Longer durations are rejected as typing errors."""
 
 _SECONDS_PER_UNIT = {"d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _NUMBER = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
@@ -22,15 +22,15 @@ _DURATION = re.compile(
     "".join(rf"(?:(?P<{unit}>{_NUMBER.pattern}){unit})?" for unit in _SECONDS_PER_UNIT), re.ASCII
 )
 _ACCOUNT_ID = re.compile(r"[0-9a-fA-F]{32}")
-_LONGEST_HOST, _LONGEST_LABEL = 253, 63  # of a name in DNS, RFC 1035
+_LONGEST_HOST, _LONGEST_LABEL = 253, 63  # of a DNS name, RFC 1035
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 _EXAMPLE_URL = "https://api.cloudflare.com/client/v4"
 _HIGHEST_PORT = 65_535
-_SHORTER_THAN_ANY_TOKEN = 30
+_MIN_TOKEN_LENGTH = 30
 
 
 class UsersMinLevel(StrEnum):
-    """From which level up users have series of their own; `NONE` is: nobody has."""
+    """The lowest level at which a user has per-user series; with `NONE` no user has."""
 
     NONE = "none"
     LOW = "low"
@@ -39,7 +39,7 @@ class UsersMinLevel(StrEnum):
 
 
 class Identity(StrEnum):
-    """How much of who a user is may be shown."""
+    """How users are identified in metrics and pages."""
 
     FULL = "full"
     PSEUDONYM = "pseudonym"
@@ -47,7 +47,7 @@ class Identity(StrEnum):
 
 
 class LogLevel(StrEnum):
-    """The least important log events to write."""
+    """The lowest severity of log events that are written."""
 
     DEBUG = "debug"
     INFO = "info"
@@ -56,7 +56,7 @@ class LogLevel(StrEnum):
 
 
 class LogFormat(StrEnum):
-    """How log events are written; `AUTO` is console on a terminal and JSON elsewhere."""
+    """The format of log events; `AUTO` is console on a terminal and JSON elsewhere."""
 
     AUTO = "auto"
     JSON = "json"
@@ -65,43 +65,43 @@ class LogFormat(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ListenAddress:
-    """Where to listen. An empty host is every interface, port 0 any free port."""
+    """An address to listen on. An empty host means every interface, port 0 any free port."""
 
     host: str
     port: int
 
     def __str__(self) -> str:
-        """Return the address as it is written in settings."""
+        """Return the address in the form of the setting."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
 class SqliteState:
-    """State is kept in the file at `path`, whose folder may not exist yet."""
+    """State in the SQLite file at `path`, whose folder may not exist yet."""
 
     path: Path
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryState:
-    """State is lost when the process ends."""
+    """State in memory, which is lost when the process ends."""
 
 
 State = SqliteState | MemoryState
 
 
 def read_duration(value: object) -> float:
-    """Seconds from `15s`, `5m`, `1h30m`, `250ms`, or a number of seconds; more than zero."""
+    """Return the seconds of `15s`, `5m`, `1h30m`, `250ms` or a number of seconds; above zero."""
     seconds = _seconds(value)
     if seconds is None or not math.isfinite(seconds):
         raise ValueError(_not_a("duration such as 15s, 5m or 1h30m", value))
     if not 0 < seconds <= LONGEST_DURATION_SECONDS:
-        raise ValueError("must be more than nothing and at most a year")
+        raise ValueError("must be longer than 0s and at most a year")
     return seconds
 
 
 def at_least(minimum_seconds: float) -> Callable[[float], float]:
-    """Return a check that refuses durations below `minimum_seconds`."""
+    """Return a validator that rejects durations below `minimum_seconds`."""
 
     def check(seconds: float) -> float:
         if seconds < minimum_seconds:
@@ -129,7 +129,7 @@ def read_count(value: object) -> int:
 
 
 def read_switch(value: object) -> bool:
-    """Return a boolean from YAML's own or from the words `true` and `false`, in any case."""
+    """Return a boolean from a YAML boolean or the words `true` and `false`, in any case."""
     if isinstance(value, bool):
         return value
     word = value.strip().lower() if isinstance(value, str) else ""
@@ -139,14 +139,14 @@ def read_switch(value: object) -> bool:
 
 
 def read_hosts(value: object) -> tuple[str, ...]:
-    """Return host names and addresses in lower case, from a list or from text with commas.
+    """Return host names and addresses in lower case, from a list or comma-separated text.
 
-    Each is written as in a Host header without the port; IPv6 addresses may have brackets.
+    Each has the form of a Host header without the port; IPv6 addresses may have brackets.
     """
     if isinstance(value, str):
         value = [part for part in value.split(",") if part.strip()]
     if not isinstance(value, list | tuple):
-        # pydantic turns ValueError, not TypeError, into a message.
+        # pydantic reports ValueError, not TypeError, as a validation error.
         raise ValueError(  # noqa: TRY004
             "must be a list of host names, or host names separated by commas"
         )
@@ -154,12 +154,15 @@ def read_hosts(value: object) -> tuple[str, ...]:
 
 
 def read_lowered(value: object) -> object:
-    """Return words in lower case, so that INFO is info."""
+    """Return text in lower case, so that keywords may be in any case."""
     return value.strip().lower() if isinstance(value, str) else value
 
 
 def read_listen_address(value: object) -> ListenAddress:
-    """Read `127.0.0.1:10876`, `[::1]:10876`, `localhost:10876`, or `:10876` for every interface."""
+    """Return the address of `127.0.0.1:10876`, `[::1]:10876`, `localhost:10876` or `:10876`.
+
+    The last form means every interface.
+    """
     text = value.strip() if isinstance(value, str) else ""
     host, colon, port = text.rpartition(":")
     if not colon or not re.fullmatch(r"\d{1,5}", port, re.ASCII) or int(port) > _HIGHEST_PORT:
@@ -168,7 +171,7 @@ def read_listen_address(value: object) -> ListenAddress:
 
 
 def read_api_url(value: object) -> str:
-    """Return an http or https URL without a trailing slash; never one that holds a password."""
+    """Return an http or https URL without its trailing slash; a URL with a password is rejected."""
     text = value.strip() if isinstance(value, str) else ""
     try:
         url = urlsplit(text)
@@ -176,8 +179,8 @@ def read_api_url(value: object) -> str:
     except ValueError as error:
         raise ValueError(f"not a URL such as {_EXAMPLE_URL}") from error
     host = url.hostname or ""
-    is_place = has_port_in_range and " " not in host and (":" in host or _fits_dns(host))
-    if url.scheme not in {"http", "https"} or not is_place:
+    is_valid_address = has_port_in_range and " " not in host and (":" in host or _fits_dns(host))
+    if url.scheme not in {"http", "https"} or not is_valid_address:
         raise ValueError(f"not a URL such as {_EXAMPLE_URL}")
     if "@" in url.netloc or url.query or url.fragment:
         raise ValueError("must hold no user, password, query or fragment")
@@ -185,7 +188,7 @@ def read_api_url(value: object) -> str:
 
 
 def read_account_id(value: object) -> str:
-    """Return an account id in lower case: 32 hexadecimal digits, as the dashboard shows it."""
+    """Return an account id in lower case: 32 hexadecimal digits, as in Cloudflare's dashboard."""
     text = value.strip() if isinstance(value, str) else ""
     if not _ACCOUNT_ID.fullmatch(text):
         hint = "; in YAML put it in quotes" if isinstance(value, int | float) else ""
@@ -194,15 +197,15 @@ def read_account_id(value: object) -> str:
 
 
 def read_token(value: object) -> str:
-    """Return a token: printable ASCII in one piece, since it travels in a header."""
+    """Return a token: printable ASCII without spaces, as an HTTP header requires."""
     text = value.strip() if isinstance(value, str) else ""
     if not text or not text.isascii() or not text.isprintable() or " " in text:
-        raise ValueError("not a token, which is one word of ASCII letters, digits and signs")
+        raise ValueError("not a token, which is one word of printable ASCII characters")
     return text
 
 
 def read_state(value: object, environ: Mapping[str, str]) -> State:
-    """Read `sqlite:`, `sqlite:PATH` or `memory:`; the colon may be left out where nothing follows.
+    """Return the state of `sqlite:`, `sqlite:PATH` or `memory:`; a final colon is optional.
 
     Without a path the file is `default_state_path`.
     """
@@ -212,22 +215,23 @@ def read_state(value: object, environ: Mapping[str, str]) -> State:
     if kind == "sqlite":
         return SqliteState(_state_path(rest, environ))
     if kind in {"valkey", "redis"}:
-        raise ValueError("Valkey is not there yet; use sqlite:PATH or memory:")
+        raise ValueError("Valkey is not supported yet; use sqlite:PATH or memory:")
     raise ValueError(_not_a("state such as sqlite:, sqlite:PATH or memory:", value))
 
 
 def _state_path(text: str, environ: Mapping[str, str]) -> Path:
-    """`~/` is the home folder here as in a shell, which does not see it behind `sqlite:`."""
+    """Expand `~/` to the home folder, which a shell does not do after `sqlite:`."""
     if text.startswith("~/"):
         return _home(environ) / text.removeprefix("~/")
     return Path(text) if text else default_state_path(environ)
 
 
 def default_state_path(environ: Mapping[str, str]) -> Path:
-    """`state.db` in systemd's STATE_DIRECTORY, else in our own folder of the XDG state directory.
+    """Return `state.db` in systemd's STATE_DIRECTORY, or else in the XDG state directory.
 
-    systemd.exec(5): several directories are parted by colons, the first is taken. The XDG Base
-    Directory specification: a relative XDG_STATE_HOME is ignored, the default is ~/.local/state.
+    STATE_DIRECTORY may hold several directories, separated by colons (systemd.exec(5)); the first
+    is used. The XDG Base Directory specification says that a relative XDG_STATE_HOME is ignored
+    and the default is ~/.local/state.
     """
     if systemd_directory := environ.get("STATE_DIRECTORY", "").split(":")[0]:
         return Path(systemd_directory) / "state.db"
@@ -275,7 +279,7 @@ def _is_host(text: str) -> bool:
 
 
 def _fits_dns(host: str) -> bool:
-    """Whether a name can be looked up at all; a longer one fails as if by a bug of ours."""
+    """Return whether a name has valid lengths; a lookup of a longer one raises UnicodeError."""
     labels = host.removesuffix(".").split(".")
     return len(host) <= _LONGEST_HOST and all(0 < len(one) <= _LONGEST_LABEL for one in labels)
 
@@ -296,14 +300,12 @@ def _read_host(text: str) -> str:
 def _home(environ: Mapping[str, str]) -> Path:
     home = Path(environ.get("HOME", ""))
     if not home.is_absolute():
-        raise ValueError("there is no HOME to keep the state in; write sqlite:PATH or memory:")
+        raise ValueError(
+            "HOME is not set, which the default path needs; use sqlite:PATH or memory:"
+        )
     return home
 
 
 def _not_a(expected: str, value: object) -> str:
     text = repr(value)
-    return (
-        f"{text} is not a {expected}"
-        if len(text) < _SHORTER_THAN_ANY_TOKEN
-        else f"not a {expected}"
-    )
+    return f"{text} is not a {expected}" if len(text) < _MIN_TOKEN_LENGTH else f"not a {expected}"

@@ -1,4 +1,4 @@
-"""What must survive: one interface, and the media that offer it."""
+"""Persistent state: one interface, implemented in SQLite and in memory."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,7 +14,7 @@ __all__ = ["MemoryStore", "SqliteStore", "Store", "examine", "open_sqlite", "ope
 
 @asynccontextmanager
 async def open_store(path: Path | None) -> AsyncIterator[Store]:
-    """The state in the file at `path`, or in memory where there is None; see `open_sqlite`."""
+    """Open the state file at `path`, or a state in memory if it is None; see `open_sqlite`."""
     if path is None:
         yield MemoryStore()
         return

@@ -1,4 +1,4 @@
-"""What a place for state has to offer; it decides nothing about what is kept there."""
+"""The interface of a store, which keeps ledgers and makes no decisions about their content."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -7,43 +7,46 @@ from exporter.risk.ledger import Changes, EventMark, Ledger
 
 
 class Store(Protocol):
-    """Keeps ledgers over restarts. Every method may be awaited from one event loop only.
+    """Keeps ledgers across restarts. A store is used from one event loop only.
 
-    Accounts are told apart by the API's account id, so that renaming one loses nothing.
+    Accounts are identified by the API's account id, so that renaming one loses nothing.
     """
 
     async def load(self, account_id: str, *, now: float) -> Ledger:
-        """All that was committed for this account; a new ledger, created `now`, where nothing was.
+        """Return what was committed for this account, or a new ledger created `now`.
 
-        Emails and names are never kept: the summaries come back with both empty. Raises
+        Emails and names are not stored, and are empty in the returned summaries. Raises
         StateError.
         """
         ...
 
     async def load_marks(self, account_id: str, user_id: str) -> Mapping[bytes, EventMark]:
-        """The event marks committed for one user; empty where there are none. Raises StateError."""
+        """Return the event marks committed for one user, possibly none. Raises StateError."""
         ...
 
     async def commit(self, account_id: str, changes: Changes) -> None:
-        """Make `changes` durable, all or nothing, before returning.
+        """Make `changes` durable before returning, all of them or none.
 
-        Committing the same changes again does no harm. Raises CommitError where they are not
-        known to be durable: keep them, and commit them again with what has come since.
+        Committing the same changes again does no harm. Raises CommitError if they are not known
+        to be durable; the caller keeps them and commits them again with later changes.
         """
         ...
 
     async def forget_marks(self, account_id: str, *, gone_before: float) -> None:
-        """Drop the marks of events gone since before that instant. Raises CommitError."""
+        """Delete the marks of events that have been absent since before that instant.
+
+        Raises CommitError.
+        """
         ...
 
     async def pseudonym_key(self) -> bytes:
-        """Thirty-two random bytes that stay the same as long as the state does."""
+        """Return 32 random bytes that are the same for the lifetime of the state."""
         ...
 
     def size_bytes(self) -> int:
-        """How much room the state takes on its medium; 0 where it takes none."""
+        """Return the size of the state on disk; 0 for a state in memory."""
         ...
 
     async def close(self) -> None:
-        """Let a commit in flight finish and give up the state. Closing twice does no harm."""
+        """Finish a commit in flight and close the state. Closing twice does no harm."""
         ...

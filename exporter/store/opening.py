@@ -1,7 +1,7 @@
-"""How a state file comes to be open: created, or recognised, checked and migrated, or refused.
+"""Opening a state file: it is created, or checked and migrated, or rejected.
 
-A file that is refused is left as it was, byte for byte: it is recognised by its header before
-SQLite sees it, and checked over a connection that cannot write.
+A rejected file stays unchanged, byte for byte: its header is checked before SQLite opens it, and
+its content over a connection that cannot write.
 """
 
 import os
@@ -16,44 +16,43 @@ from exporter.store.lock import hold_lock
 from exporter.store.schema import APPLICATION_ID, VERSION, expected_schema, migrate, read_schema
 
 BUSY_SECONDS = 5.0
-"""How long another program, such as a backup, may keep us from writing."""
+"""How long a write waits for another program, such as a backup."""
 
 CACHE_KIBIBYTES = 16_384
-"""Enough pages for the scattered rows of one commit."""
+"""Enough for the pages that one commit touches."""
 
 LOG_LIMIT_BYTES = 4 * 2**20
-"""A write-ahead log longer than this is folded into the file, and cut back at the next commit."""
+"""A longer write-ahead log is moved into the file, and truncated at the next commit."""
 
 _OLDEST_SQLITE = (3, 37, 0)  # STRICT tables, https://www.sqlite.org/stricttables.html
 _HEADER_BYTES = 100  # https://www.sqlite.org/fileformat.html#the_database_header
 _MAGIC = b"SQLite format 3\0"
-_OF_OTHERS = stat.S_IRWXG | stat.S_IRWXO
-_ELSEWHERE = "or keep the state elsewhere (RISK_EXPORTER_STATE)"
+_OTHERS_PERMISSIONS = stat.S_IRWXG | stat.S_IRWXO
+_ELSEWHERE = "or store the state elsewhere (RISK_EXPORTER_STATE)"
 _REMEDIES = {
     sqlite3.SQLITE_NOTADB: f"not a state file of this exporter; move it away, {_ELSEWHERE}",
     sqlite3.SQLITE_CORRUPT: "damaged; restore it from a backup, or move it away with its -wal "
-    "file to begin again at zero",
-    sqlite3.SQLITE_BUSY: "another program keeps it locked; end that one and start again",
-    sqlite3.SQLITE_READONLY: "cannot be written to; give the exporter write permission on the "
+    "file to start again at zero",
+    sqlite3.SQLITE_BUSY: "locked by another program; stop that program and start again",
+    sqlite3.SQLITE_READONLY: "cannot be written; give the exporter write permission on the "
     f"file and its folder, {_ELSEWHERE}",
     sqlite3.SQLITE_CANTOPEN: "cannot be opened; give the exporter write permission on the "
     f"file and its folder, {_ELSEWHERE}",
-    sqlite3.SQLITE_FULL: f"its disk is full; make room, {_ELSEWHERE}",
+    sqlite3.SQLITE_FULL: f"its disk is full; free space, {_ELSEWHERE}",
 }
 
 
 def open_database(path: Path, resources: ExitStack) -> sqlite3.Connection:
-    """A connection to the state file at `path`, alone to write to it, for this thread's use.
+    """Open the state file at `path` for this thread, as the only process that writes it.
 
     `path` is absolute and has no symbolic links in it. A missing or empty file is created, mode
-    0600, with its missing parent folders, mode 0700. What has to be closed in the end is pushed
-    onto `resources`, by this thread too. Raises StateError, saying what to do, where the file is
-    refused.
+    0600, with its missing parent folders, mode 0700. Pushes what must be closed onto `resources`,
+    which this thread closes. Raises StateError, which says what to do, if the file is rejected.
     """
     if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
-        raise StateError(f"SQLite {sqlite3.sqlite_version} is too old: use 3.37 or newer")
-    with _refused(path):
-        _recognise(path)
+        raise StateError(f"SQLite {sqlite3.sqlite_version} is too old; use 3.37 or newer")
+    with _state_errors(path):
+        _check_header(path)
         _create_folder(path.parent)
         resources.enter_context(hold_lock(path))
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
@@ -67,8 +66,8 @@ def open_database(path: Path, resources: ExitStack) -> sqlite3.Connection:
 
 
 @contextmanager
-def _refused(path: Path) -> Iterator[None]:
-    """Whatever goes wrong inside becomes a StateError that says what to do."""
+def _state_errors(path: Path) -> Iterator[None]:
+    """Raise the errors of the block as StateErrors that say what to do."""
     try:
         yield
     except OSError as error:
@@ -81,18 +80,20 @@ def _refused(path: Path) -> Iterator[None]:
 
 
 def _primary_code(error: sqlite3.Error) -> int:
-    """SQLite's result code without what its upper bytes add to it; 0 where there is none."""
+    """Return the primary result code, the lowest byte of SQLite's code; 0 if there is none."""
     code = getattr(error, "sqlite_errorcode", 0)
     return code & 0xFF if isinstance(code, int) else 0
 
 
-def _recognise(path: Path) -> None:
-    """Refuse a file that is not one of ours, or is newer than we are, by its header alone.
+def _check_header(path: Path) -> None:
+    """Raise StateError if the header shows a file of another program or a newer version.
 
-    That suffices: the header of ours is written before the log that follows it exists.
+    The header is sufficient, because it is written before the write-ahead log exists.
     """
     if path.exists() and not path.is_file():
-        raise StateError(f"{path}: not a file; name a file for the state (RISK_EXPORTER_STATE)")
+        raise StateError(
+            f"{path}: not a file; configure a file for the state (RISK_EXPORTER_STATE)"
+        )
     try:
         with path.open("rb") as file:
             header = file.read(_HEADER_BYTES)
@@ -103,41 +104,41 @@ def _recognise(path: Path) -> None:
     application_id, version = header[68:72], int.from_bytes(header[60:64], "big")
     if not header.startswith(_MAGIC) or application_id != APPLICATION_ID.to_bytes(4, "big"):
         raise StateError(f"{path}: {_REMEDIES[sqlite3.SQLITE_NOTADB]}")
-    _refuse_newer(path, version)
+    _check_version(path, version)
 
 
-def _refuse_newer(path: Path, version: int) -> None:
+def _check_version(path: Path, version: int) -> None:
     if not 0 <= version <= VERSION:
         raise StateError(
-            f"{path}: written by a newer exporter (version {version} of the schema, this one "
-            f"knows up to {VERSION}); upgrade this exporter, or restore an older backup"
+            f"{path}: written by a newer exporter (schema version {version}, this one "
+            f"supports up to {VERSION}); upgrade this exporter, or restore an older backup"
         )
 
 
 def _create_folder(folder: Path) -> None:
-    """Create the missing folders for our eyes only; `mkdir` does so for the last one alone."""
+    """Create the missing folders with mode 0700, which `mkdir` applies to the last one only."""
     missing = [one for one in (folder, *folder.parents) if not one.exists()]
     for one in reversed(missing):
         one.mkdir(mode=0o700, exist_ok=True)
 
 
 def _check(path: Path) -> None:
-    """Refuse a damaged file, at the cost of reading it once."""
+    """Raise StateError if the file is damaged; reads the whole file once."""
     uri = f"{path.as_uri()}?{_reading_mode(path)}"
     with closing(sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS)) as connection:
         connection.execute("PRAGMA trusted_schema = OFF")
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-        _refuse_newer(path, version)
-        _refuse_foreign_schema(path, connection, version)
+        _check_version(path, version)
+        _check_schema(path, connection, version)
         (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
         raise StateError(f"{path}: {_REMEDIES[sqlite3.SQLITE_CORRUPT]} ({verdict})")
 
 
-def _refuse_foreign_schema(path: Path, connection: sqlite3.Connection, version: int) -> None:
-    """Refuse a file with anything but our tables and indexes, before any of it is used.
+def _check_schema(path: Path, connection: sqlite3.Connection, version: int) -> None:
+    """Raise StateError if the file has other tables, indexes, views or triggers than expected.
 
-    A trigger or a view of somebody else's could change what our statements do.
+    A foreign trigger or view could change the effect of the statements that follow.
     """
     found, expected = read_schema(connection), expected_schema(version)
     if found == expected:
@@ -145,16 +146,16 @@ def _refuse_foreign_schema(path: Path, connection: sqlite3.Connection, version: 
     kinds = {kind for kind, *_ in found - expected} & {"table", "index", "view", "trigger"}
     reason = f"foreign or changed: {', '.join(sorted(kinds))}" if kinds else "tables are missing"
     raise StateError(
-        f"{path}: its schema is not the one of this exporter ({reason}); restore it from a "
-        f"backup, move it away to begin again at zero, {_ELSEWHERE}"
+        f"{path}: its schema is not that of this exporter ({reason}); restore it from a "
+        f"backup, move it away to start again at zero, {_ELSEWHERE}"
     )
 
 
 def _restrict(path: Path) -> None:
-    """Take the file and its log from everybody but their owner, if that is us.
+    """Set mode 0600 on the file and its log if this user owns them.
 
-    A file that was there before, made by `touch` or restored from a backup, may be readable by
-    others; SQLite gives the log the mode of the file.
+    A file made by `touch` or restored from a backup may be readable by others, and SQLite creates
+    the log with the mode of the file.
     """
     for suffix in ("", "-wal", "-shm"):
         flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -164,20 +165,20 @@ def _restrict(path: Path) -> None:
             continue
         try:
             status = os.fstat(handle)
-            if stat.S_IMODE(status.st_mode) & _OF_OTHERS and status.st_uid == os.geteuid():
+            if stat.S_IMODE(status.st_mode) & _OTHERS_PERMISSIONS and status.st_uid == os.geteuid():
                 os.fchmod(handle, stat.S_IRUSR | stat.S_IWUSR)
         finally:
             os.close(handle)
 
 
 def examine(path: Path) -> None:
-    """Raise StateError if an exporter would refuse the file at `path`; leave no trace.
+    """Raise StateError if an exporter would reject the file at `path`; create no files.
 
-    Where a log or a journal is beside the file, only its header is looked at, because reading
-    more would leave files behind.
+    If a log or a journal exists, only the header is checked, because opening the database would
+    leave files behind.
     """
-    with _refused(path):
-        _recognise(path)
+    with _state_errors(path):
+        _check_header(path)
         has_log = any(
             path.with_name(path.name + suffix).exists() for suffix in ("-wal", "-journal")
         )
@@ -186,11 +187,11 @@ def examine(path: Path) -> None:
 
 
 def _reading_mode(path: Path) -> str:
-    """How to look into the file without a trace.
+    """Return the mode of a connection that leaves the files unchanged.
 
-    A connection that can write would move the log into the file when it closes; one that knows
-    of a log leaves an empty one behind. Only where a creation was cut short, and nothing can be
-    lost, SQLite has to write, to undo that.
+    A connection that can write moves the log into the file when it closes, and one that may use a
+    log leaves an empty one behind. Only an interrupted creation, where nothing can be lost, has a
+    journal, which SQLite must write to roll back.
     """
     if path.with_name(path.name + "-journal").exists():
         return "mode=rw"
@@ -198,9 +199,10 @@ def _reading_mode(path: Path) -> str:
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
-    """Make the connection durable and the file current, and prove that it can be written.
+    """Configure the connection, migrate the file, and check that it can be written.
 
-    The tables come before the log, so that even a file cut short has our mark in its header.
+    The tables are created before the log, so that a file whose creation was interrupted has the
+    application id in its header.
     """
     connection.execute("PRAGMA trusted_schema = OFF")
     connection.execute("PRAGMA foreign_keys = ON")

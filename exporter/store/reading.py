@@ -1,4 +1,4 @@
-"""Ledgers out of the rows of the state file. Holds SQL and no decisions."""
+"""Reads ledgers from the rows of a state file."""
 
 import sqlite3
 from collections import defaultdict
@@ -16,11 +16,11 @@ from exporter.risk.model import EventCount, RiskLevel, UserSummary
 from exporter.store.schema import python_text, sql_text
 
 _LEVELS = {level.value: level for level in RiskLevel}
-"""Any other number is an unknown level: -1 as older versions wrote it, or one of a newer version."""
+"""Any other number is an unknown level: -1, written by older versions, or one of a newer version."""
 
 
 def read_ledger(connection: sqlite3.Connection, account_id: str) -> Ledger | None:
-    """All that is kept of this account; None where nothing is."""
+    """Return the ledger of this account, or None if nothing was committed."""
     row = connection.execute(
         "SELECT id, created, baseline_at, resets FROM accounts WHERE account_id = ?",
         (sql_text(account_id),),
@@ -43,7 +43,7 @@ def read_ledger(connection: sqlite3.Connection, account_id: str) -> Ledger | Non
 def read_marks(
     connection: sqlite3.Connection, account_id: str, user_id: str
 ) -> dict[bytes, EventMark]:
-    """The marks kept of one user's events."""
+    """Return the marks of one user's events."""
     rows = connection.execute(
         """
         SELECT marks.key, marks.count, marks.gone_at
@@ -60,17 +60,17 @@ def _level(number: int) -> RiskLevel:
 
 
 def _by_pair(entries: Iterable[EventCount]) -> dict[tuple[str, RiskLevel], EventCount]:
-    """Return one entry for each behavior and level.
+    """Return one count for each behavior and level.
 
-    Several rows are of one pair where several numbers are unknown levels. The largest count wins:
-    a row of an older version stays in the file beside the one that continues it.
+    A pair has several rows if several numbers are unknown levels. The largest count is returned,
+    because the row of an older version stays in the file beside the row that continues it.
     """
-    kept: dict[tuple[str, RiskLevel], EventCount] = {}
+    counts: dict[tuple[str, RiskLevel], EventCount] = {}
     for entry in entries:
         pair = (entry.behavior, entry.level)
-        if pair not in kept or entry.count > kept[pair].count:
-            kept[pair] = entry
-    return kept
+        if pair not in counts or entry.count > counts[pair].count:
+            counts[pair] = entry
+    return counts
 
 
 def _read_users(connection: sqlite3.Connection, account: int) -> Iterator[tuple[str, UserRecord]]:
@@ -83,8 +83,8 @@ def _read_users(connection: sqlite3.Connection, account: int) -> Iterator[tuple[
         """,
         (account,),
     ):
-        number, kept_id, event_count, last_event, level, *instants = row
-        user_id = python_text(kept_id)
+        row_id, stored_id, event_count, last_event, level, *instants = row
+        user_id = python_text(stored_id)
         counted_after, last_reset, details_at, due_since = instants
         yield (
             user_id,
@@ -96,7 +96,7 @@ def _read_users(connection: sqlite3.Connection, account: int) -> Iterator[tuple[
                 last_reset=last_reset,
                 details_at=details_at,
                 due_since=due_since,
-                events=tuple(_by_pair(totals.pop(number, ())).values()),
+                events=tuple(_by_pair(totals.pop(row_id, ())).values()),
             ),
         )
 
@@ -104,13 +104,13 @@ def _read_users(connection: sqlite3.Connection, account: int) -> Iterator[tuple[
 def _read_user_totals(
     connection: sqlite3.Connection, account: int
 ) -> defaultdict[int, list[EventCount]]:
-    """The counters of every user of the account, by the user's row id.
+    """Return the counters of every user of the account, by the user's row id.
 
-    The tables are walked in the order they are stored in, which spares a sort of all rows.
+    The tables are read in storage order, which avoids sorting all rows.
     """
     totals: defaultdict[int, list[EventCount]] = defaultdict(list)
-    behaviors: dict[str, str] = {}  # one text for each behavior, not for each of its rows
-    for number, kept, level, count, created in connection.execute(
+    behaviors: dict[str, str] = {}  # shares one text among all rows of a behavior
+    for row_id, stored, level, count, created in connection.execute(
         """
         SELECT user, behavior, user_totals.level, count, created
         FROM users NOT INDEXED CROSS JOIN user_totals ON user_totals.user = users.id
@@ -118,9 +118,9 @@ def _read_user_totals(
         """,
         (account,),
     ):
-        behavior = python_text(kept)
+        behavior = python_text(stored)
         behavior = behaviors.setdefault(behavior, behavior)
-        totals[number].append(EventCount(behavior, _level(level), count, created))
+        totals[row_id].append(EventCount(behavior, _level(level), count, created))
     return totals
 
 
@@ -132,8 +132,8 @@ def _read_totals(
         (account,),
     )
     return _by_pair(
-        EventCount(python_text(kept), _level(number), count, created)
-        for kept, number, count, created in rows
+        EventCount(python_text(stored), _level(number), count, created)
+        for stored, number, count, created in rows
     )
 
 

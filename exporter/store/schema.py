@@ -1,6 +1,6 @@
-"""The tables of a state file, and the steps that led to them.
+"""The tables of a state file and their migrations.
 
-Texts that the API gave are in columns of type ANY: see `sql_text`.
+Texts from the API are in columns of type ANY; see `sql_text`.
 """
 
 import re
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 
 APPLICATION_ID = 0x43465A52
-"""Marks a SQLite file as ours ("CFZR"), in the header field that SQLite keeps for this."""
+"""Identifies a state file ("CFZR") in the header field that SQLite reserves for this."""
 
 MIGRATIONS: Sequence[Sequence[str]] = (
     (
@@ -22,7 +22,7 @@ MIGRATIONS: Sequence[Sequence[str]] = (
             resets INTEGER NOT NULL DEFAULT 0
         ) STRICT
         """,
-        # `level` is NULL where the user is not listed; then so are the two columns before it.
+        # `level` and the two columns before it are NULL if the user is not listed.
         """
         CREATE TABLE users (
             id INTEGER PRIMARY KEY,
@@ -79,7 +79,7 @@ MIGRATIONS: Sequence[Sequence[str]] = (
             PRIMARY KEY (account, from_level, to_level)
         ) STRICT, WITHOUT ROWID
         """,
-        # Ordered by id: of a behavior's names the first one heard of gives the identity.
+        # Ordered by id: the first known name of a behavior determines its identity.
         """
         CREATE TABLE names (
             id INTEGER PRIMARY KEY,
@@ -98,9 +98,9 @@ MIGRATIONS: Sequence[Sequence[str]] = (
         """,
     ),
 )
-"""Step n leads from version n to version n + 1; version 0 is an empty file.
+"""Migration n leads from version n to version n + 1; version 0 is an empty file.
 
-A step that was released stays as it is: a new version is a new step.
+A released migration is never changed; a new version is a new migration.
 """
 
 VERSION = len(MIGRATIONS)
@@ -109,13 +109,13 @@ VERSION = len(MIGRATIONS)
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Cursor]:
-    """All that is written through the cursor, or nothing of it, is durable at the end."""
+    """Yield a cursor whose writes are committed together, or rolled back on an error."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield connection.cursor()
         connection.execute("COMMIT")
     except BaseException:
-        with suppress(sqlite3.Error):  # SQLite may have rolled back itself, as on a full disk
+        with suppress(sqlite3.Error):  # SQLite may have rolled back already, as on a full disk
             connection.execute("ROLLBACK")
         raise
 
@@ -123,39 +123,39 @@ def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Cursor]:
 def migrate(
     connection: sqlite3.Connection, migrations: Sequence[Sequence[str]] = MIGRATIONS
 ) -> None:
-    """Lead the file to the version of the last of `migrations`, in one transaction.
+    """Apply the missing `migrations` in one transaction.
 
-    Raises sqlite3.Error and leaves the file at the version it had.
+    Raises sqlite3.Error and leaves the file at its version.
     """
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version >= len(migrations):
         return
     with transaction(connection) as cursor:
-        for step in migrations[version:]:
-            for statement in step:
+        for migration in migrations[version:]:
+            for statement in migration:
                 cursor.execute(statement)
         cursor.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         cursor.execute(f"PRAGMA user_version = {len(migrations)}")
 
 
-_AROUND_SIGNS = re.compile(r" ?([(),=]) ?")
+_AROUND_PUNCTUATION = re.compile(r" ?([(),=]) ?")
 
 SchemaRow = tuple[str, ...]
-"""Of a table, index, view or trigger: kind, name, table and definition."""
+"""The kind, name, table and definition of a table, index, view or trigger."""
 
 
 def read_schema(connection: sqlite3.Connection) -> frozenset[SchemaRow]:
-    """Return everything that the file defines, definitions without differences of white space."""
+    """Return the schema of the file, with white space in definitions normalized."""
     rows = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema")
     return frozenset(tuple(_normalized(str(part)) for part in row) for row in rows)
 
 
 def _normalized(definition: str) -> str:
-    return _AROUND_SIGNS.sub(r"\1", " ".join(definition.split()))
+    return _AROUND_PUNCTUATION.sub(r"\1", " ".join(definition.split()))
 
 
 def expected_schema(version: int) -> frozenset[SchemaRow]:
-    """Return what a file of that version of ours defines."""
+    """Return the schema of a state file of that version."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         migrate(connection, MIGRATIONS[:version])
         return read_schema(connection)

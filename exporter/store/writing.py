@@ -1,7 +1,7 @@
-"""Changes as rows of the state file. Holds SQL and no decisions.
+"""Writes changes of a ledger as rows of a state file.
 
-Neither emails nor names of users have a column. Not kept either, because a restart costs nothing
-there: exemplars, and how often details were stale.
+Emails and names of users have no columns. Exemplars and the number of stale details are not
+stored either, because losing them at a restart does no harm.
 """
 
 import sqlite3
@@ -12,7 +12,7 @@ from exporter.risk.model import EventCount
 from exporter.store.schema import sql_text
 
 LARGEST_INTEGER = 2**63 - 1
-"""The largest number SQLite keeps as an integer; a larger event count is kept as this one."""
+"""The largest integer of SQLite; a larger event count is stored as this number."""
 
 _PUT_ACCOUNT = """
     INSERT INTO accounts (account_id, created, baseline_at, resets) VALUES (?, ?, ?, ?)
@@ -63,7 +63,7 @@ _PUT_NAME = """
 def write_changes(
     cursor: sqlite3.Cursor, account_id: str, changes: Changes, *, created: float
 ) -> None:
-    """Write every entry of `changes`; `created` is for an account that has no record yet."""
+    """Write all of `changes`; `created` is used if the account has no record yet."""
     account = _put_account(cursor, account_id, changes.account, created=created)
     cursor.executemany(
         _PUT_NAME,
@@ -86,7 +86,7 @@ def write_changes(
 
 
 def delete_marks(cursor: sqlite3.Cursor, account_id: str, *, gone_before: float) -> None:
-    """Delete the marks of events of this account gone since before that instant."""
+    """Delete the account's marks of events that have been absent since before that instant."""
     cursor.execute(
         """
         DELETE FROM marks WHERE gone_at < ? AND EXISTS (
@@ -101,22 +101,24 @@ def delete_marks(cursor: sqlite3.Cursor, account_id: str, *, gone_before: float)
 def _put_account(
     cursor: sqlite3.Cursor, account_id: str, record: AccountRecord | None, *, created: float
 ) -> int:
-    """The account's row id, after its record was written where there is one."""
-    kept_id = sql_text(account_id)
+    """Write the account's record, if there is one, and return its row id."""
+    stored_id = sql_text(account_id)
     if record is not None:
-        columns = (kept_id, record.created, record.baseline_at, record.resets)
+        columns = (stored_id, record.created, record.baseline_at, record.resets)
         return _only_integer(cursor.execute(_PUT_ACCOUNT, columns))
     cursor.execute(
         "INSERT INTO accounts (account_id, created) VALUES (?, ?) ON CONFLICT DO NOTHING",
-        (kept_id, created),
+        (stored_id, created),
     )
-    return _only_integer(cursor.execute("SELECT id FROM accounts WHERE account_id = ?", (kept_id,)))
+    return _only_integer(
+        cursor.execute("SELECT id FROM accounts WHERE account_id = ?", (stored_id,))
+    )
 
 
 def _put_users(
     cursor: sqlite3.Cursor, account: int, users: Mapping[str, UserRecord]
 ) -> dict[str, int]:
-    """The row ids of `users`, after their records were written."""
+    """Write the records of `users` and return their row ids."""
     ids = {
         user_id: _only_integer(cursor.execute(_PUT_USER, _user_columns(account, user_id, record)))
         for user_id, record in users.items()
@@ -145,8 +147,8 @@ def _put_marks(
         "DELETE FROM marks WHERE user = ? AND key = ?",
         (
             (ids[user_id], key)
-            for user_id, moved in marks.items()
-            for key, mark in moved.items()
+            for user_id, changed in marks.items()
+            for key, mark in changed.items()
             if mark is None
         ),
     )
@@ -154,15 +156,15 @@ def _put_marks(
         _PUT_MARK,
         (
             (ids[user_id], key, mark.count, mark.gone_at)
-            for user_id, moved in marks.items()
-            for key, mark in moved.items()
+            for user_id, changed in marks.items()
+            for key, mark in changed.items()
             if mark is not None
         ),
     )
 
 
 def _id_of_user(cursor: sqlite3.Cursor, account: int, user_id: str) -> int:
-    """The row id of a user who may have no row yet."""
+    """Return the row id of a user, adding a row if there is none."""
     columns = (account, sql_text(user_id))
     cursor.execute(
         "INSERT INTO users (account, user_id) VALUES (?, ?) ON CONFLICT DO NOTHING", columns

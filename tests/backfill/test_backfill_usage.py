@@ -25,7 +25,7 @@ def _some_account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     ("flags", "problem"),
     [
         (["--since", "a week"], "--since: write a duration such as 7d, or an instant such as"),
-        (["--since", "1000d"], "--since: must be more than nothing and at most a year"),
+        (["--since", "1000d"], "--since: must be longer than 0s and at most a year"),
         (["--since", "2026-01-31T12:00:00"], "--since: write a duration"),
         (["--since", "1h", "--until", "2h"], "--since: must be more than one step before --until"),
         (["--until", "2999-01-01T00:00:00Z"], "--until: must not be in the future"),

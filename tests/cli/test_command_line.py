@@ -133,7 +133,7 @@ def test_without_an_account_the_error_says_what_to_do(
 def test_a_wrong_flag_value_is_told_by_the_flags_name(capsys: pytest.CaptureFixture[str]) -> None:
     """Settings are checked in one place, whichever way they came."""
     assert main(["serve", "--account-id", ID, "--poll-interval", "0"]) == 2
-    assert "--poll-interval: must be more than nothing" in capsys.readouterr().err
+    assert "--poll-interval: must be longer than 0s" in capsys.readouterr().err
 
 
 def test_a_scenario_that_cannot_be_read_ends_with_status_2(

@@ -157,7 +157,7 @@ def test_every_problem_is_listed_under_the_name_its_writer_knows(tmp_path: Path)
         {"RISK_EXPORTER_POLL_INTERVAL": "0s", "RISK_EXPORTER_PIL": "x"},
         {"config": config, "api_share": "7"},
     )
-    assert "RISK_EXPORTER_POLL_INTERVAL: must be more than nothing" in message
+    assert "RISK_EXPORTER_POLL_INTERVAL: must be longer than 0s" in message
     assert "RISK_EXPORTER_PIL: unknown" in message
     assert f"users_limit in {config}, line 1: 'some' is not a whole number" in message
     assert f"identity in {config}, line 2: Input should be 'full', 'pseudonym' or 'none'" in message

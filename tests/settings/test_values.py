@@ -70,7 +70,7 @@ def test_a_duration_is_numbers_with_units_or_a_number_of_seconds(
 )
 def test_what_is_no_positive_duration_is_refused(written: object) -> None:
     """A poll every zero, minus five or infinitely many seconds is a mistake."""
-    with pytest.raises(ValueError, match=r"duration|more than nothing"):
+    with pytest.raises(ValueError, match=r"duration|longer than 0s"):
         read_duration(written)
 
 
@@ -213,9 +213,9 @@ def test_what_is_no_state_is_refused(written: object) -> None:
         read_state(written, {})
 
 
-def test_valkey_is_refused_as_not_there_yet() -> None:
+def test_valkey_is_rejected_as_not_supported_yet() -> None:
     """It is announced, so a refusal should not read like a typing mistake."""
-    with pytest.raises(ValueError, match="not there yet"):
+    with pytest.raises(ValueError, match="not supported yet"):
         read_state("valkey://127.0.0.1:6379/0", {})
 
 

@@ -391,7 +391,7 @@ async def test_a_file_another_program_keeps_locked_is_refused(
     shell = sqlite3.connect(path, isolation_level=None)
     shell.execute("BEGIN IMMEDIATE")
     try:
-        with pytest.raises(StateError, match="another program keeps it locked"):
+        with pytest.raises(StateError, match="locked by another program"):
             async with open_sqlite(path):
                 pass
     finally:
@@ -428,7 +428,7 @@ async def test_a_file_with_a_schema_that_is_not_ours_is_refused(
 
     refusal = await _refusal(path)
 
-    assert "its schema is not the one of this exporter" in refusal
+    assert "its schema is not that of this exporter" in refusal
     assert said in refusal
 
 
