@@ -51,3 +51,8 @@ class SystemClock:
         except TimeoutError:
             return False
         return True
+
+
+def to_unix_time(instant: float, clock: Clock) -> float:
+    """Return an instant of the monotonic clock as a Unix timestamp."""
+    return clock.time() + instant - clock.monotonic()

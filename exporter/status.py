@@ -5,15 +5,33 @@ Nothing here identifies a user. Instants are Unix timestamps in seconds.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum, StrEnum
+from enum import Enum, IntEnum, StrEnum
 
 from exporter.risk.model import RiskLevel
 
-SUMMARY = "summary"
-"""The resource that decides whether an account's data are up to date."""
-
 LATE_INTERVALS = 3
 """A summary older than this many poll intervals is overdue, even if no poll has failed."""
+
+
+class ResourceName(StrEnum):
+    """The polled resources of an account; the values of the label `resource`."""
+
+    SUMMARY = "summary"
+    USERS = "users"
+    BEHAVIORS = "behaviors"
+    INTEGRATIONS = "integrations"
+
+
+class PauseReason(IntEnum):
+    """Why requests are paused: the API rejected one with 429, or the quota budget is used up."""
+
+    RATE_LIMITED = 0
+    BUDGET = 1
+
+    @property
+    def label(self) -> str:
+        """Return the value of the label `reason` of `api_paused_seconds_total`."""
+        return self.name.lower()
 
 
 class Access(StrEnum):
@@ -43,7 +61,7 @@ class ResourceStatus:
     `reason` describe the current run of failures; both are None if the last poll succeeded.
     """
 
-    name: str
+    name: ResourceName
     permission: str
     access: Access = Access.UNKNOWN
     last_success: float | None = None
@@ -53,9 +71,12 @@ class ResourceStatus:
 
 @dataclass(frozen=True, slots=True)
 class FailureStatus:
-    """The failures of one resource for one reason; `message` is that of the latest."""
+    """The failures of one resource for one reason.
 
-    resource: str
+    `message` is that of the latest, without anything that may identify a user.
+    """
+
+    resource: ResourceName
     reason: str
     message: str
     count: int
@@ -75,12 +96,12 @@ class QuotaStatus:
 
 @dataclass(frozen=True, slots=True)
 class PauseStatus:
-    """A pause of all requests. `reason` is a label value of `api_paused_seconds_total`.
+    """A pause of all requests.
 
     `until` is None if requests resume with the API's next response.
     """
 
-    reason: str
+    reason: PauseReason
     until: float | None = None
 
 
@@ -128,7 +149,9 @@ class AccountStatus:
     @property
     def summary(self) -> ResourceStatus:
         """Return the summary resource."""
-        return next(resource for resource in self.resources if resource.name == SUMMARY)
+        return next(
+            resource for resource in self.resources if resource.name is ResourceName.SUMMARY
+        )
 
     def condition(self, now: float) -> Condition:
         """Return how current the account's data are at the instant `now`."""

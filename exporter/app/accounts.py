@@ -9,6 +9,7 @@ import structlog
 
 from exporter.app.runtime import Runtime
 from exporter.chunked import run_chunked
+from exporter.clock import to_unix_time
 from exporter.cloudflare.client import CloudflareClient, Exchange, TokenSource, exposure
 from exporter.cloudflare.wire import Operation
 from exporter.polling.account import AccountPoller
@@ -18,11 +19,11 @@ from exporter.polling.ledger_writer import Journal, Recorder
 from exporter.polling.planner import Planner
 from exporter.polling.publisher import Publisher
 from exporter.polling.quota import Quota
-from exporter.polling.quota_window import PauseReason
-from exporter.polling.resource import Resource, ResourceName
+from exporter.polling.resource import Resource
 from exporter.risk.model import RiskLevel
-from exporter.risk.projection import Disclosure, Identity
+from exporter.risk.projection import Disclosure
 from exporter.settings import AccountSettings, Settings
+from exporter.status import PauseReason, ResourceName
 
 _RESOURCE_OF = {
     Operation.LIST_SUMMARY: ResourceName.SUMMARY,
@@ -168,7 +169,7 @@ def build_disclosure(settings: Settings, pseudonym_key: bytes) -> Disclosure:
     return Disclosure(
         min_level=RiskLevel[settings.users_min_level.value.upper()],
         limit=settings.users_limit,
-        identity=Identity(settings.identity.value),
+        identity=settings.identity,
         pseudonym_key=pseudonym_key,
     )
 
@@ -271,7 +272,7 @@ def build_client(
         state = access.governor.state()
         # An exchange that ends after the token file was replaced says nothing of the new token.
         if state is not None and exchange.token == token:
-            resets_at = clock.time() + state.resets_at - clock.monotonic()
+            resets_at = to_unix_time(state.resets_at, clock)
             telemetry.api_quota_limit.labels(token).set(state.limit)
             telemetry.api_quota_remaining.labels(token).set(state.remaining)
             telemetry.api_quota_reset.labels(token).set(resets_at)

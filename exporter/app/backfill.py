@@ -13,7 +13,8 @@ from exporter.app.runtime import Runtime, open_runtime
 from exporter.backfill import AccountReading, AccountSource, Progress, Timeline, read_account
 from exporter.clock import Clock
 from exporter.errors import ConfigurationError
-from exporter.settings import Identity, MemoryState, Settings, UsersMinLevel
+from exporter.risk.model import Identity
+from exporter.settings import MemoryState, Settings, UsersMinLevel
 
 
 async def read_past(

@@ -97,7 +97,7 @@ def _wait_of(poller: AccountPoller) -> QuotaWait | None:
     if pause is None:
         return None
     users = context.planner.pending(RefreshReason.CHANGED)
-    return QuotaWait(poller.account, pause.reason, pause.until, users)
+    return QuotaWait(poller.account, pause.reason.label, pause.until, users)
 
 
 def _problem(resource: Resource) -> str | None:

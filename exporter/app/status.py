@@ -1,27 +1,28 @@
 """What the status page is told, read off the pollers. Nothing here lets an identity through."""
 
 import platform
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from math import isfinite
 
 from exporter import __version__
-from exporter.clock import Clock
+from exporter.clock import Clock, to_unix_time
 from exporter.errors import Scope
 from exporter.polling.account import AccountPoller
 from exporter.polling.context import AccountContext
 from exporter.polling.planner import Planner
 from exporter.polling.queues import RefreshReason
-from exporter.polling.quota_window import Pause, PauseReason
-from exporter.polling.resource import Failures, Resource, ResourceName
+from exporter.polling.quota_window import Pause
+from exporter.polling.resource import Resource
 from exporter.risk.model import RiskLevel
 from exporter.status import (
     Access,
     AccountStatus,
     BacklogStatus,
     FailureStatus,
+    PauseReason,
     PauseStatus,
     QuotaStatus,
+    ResourceName,
     ResourceStatus,
     StatusPage,
 )
@@ -37,15 +38,6 @@ PERMISSIONS: Mapping[ResourceName, str] = {
 LONGEST_PACING_SECONDS = 60.0
 """Waiting up to this long for the share of the quota is no pause: a poll interval by default, and
 twice the time over which details are spread in Cloudflare's window of five minutes."""
-
-LONGEST_MESSAGE = 160
-"""Characters of an error's message that are shown."""
-
-_IDENTITY = re.compile(
-    r"[^\s\"'<>()]+@[^\s\"'<>()]+"  # an address of mail
-    r"|[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}",  # a UUID, which is what user ids are
-    re.IGNORECASE,
-)
 
 
 def status_page(pollers: Iterable[AccountPoller]) -> StatusPage:
@@ -77,7 +69,7 @@ def _resources(poller: AccountPoller) -> Iterator[ResourceStatus]:
     state, clock = poller.context.state, poller.context.clock
     for name, resource in poller.resources.items():
         read_at = state.read_at if name is ResourceName.SUMMARY else None
-        known_since = None if read_at is None else _on_the_wall(read_at, clock)
+        known_since = None if read_at is None else to_unix_time(read_at, clock)
         yield _resource(resource, known_since=known_since)
 
 
@@ -86,7 +78,7 @@ def _resource(resource: Resource, *, known_since: float | None) -> ResourceStatu
     history, last = resource.history, resource.last_success_at
     is_failing = history.failing_since is not None
     return ResourceStatus(
-        name=resource.name.value,
+        name=resource.name,
         permission=PERMISSIONS[resource.name],
         access=_access(resource),
         last_success=known_since if last is None else last,
@@ -115,7 +107,7 @@ def _quota(context: AccountContext) -> QuotaStatus | None:
     return QuotaStatus(
         state.limit,
         state.remaining,
-        _on_the_wall(state.resets_at, context.clock),
+        to_unix_time(state.resets_at, context.clock),
         token=context.client.token_fingerprint,
     )
 
@@ -157,40 +149,10 @@ def quota_wait(context: AccountContext) -> PauseStatus | None:
 
 
 def _pause_status(pause: Pause, clock: Clock) -> PauseStatus:
-    until = _on_the_wall(pause.until, clock) if isfinite(pause.until) else None
-    return PauseStatus(pause.reason.label, until)
-
-
-def _on_the_wall(instant: float, clock: Clock) -> float:
-    """An instant of the monotonic clock in Unix seconds."""
-    return clock.time() + instant - clock.monotonic()
+    until = to_unix_time(pause.until, clock) if isfinite(pause.until) else None
+    return PauseStatus(pause.reason, until)
 
 
 def _failures(resources: Iterable[Resource]) -> tuple[FailureStatus, ...]:
-    found = (
-        FailureStatus(
-            resource=resource.name.value,
-            reason=failures.reason,
-            message=safe_message(resource.name, failures),
-            count=failures.count,
-            first_at=failures.first_at,
-            last_at=failures.last_at,
-        )
-        for resource in resources
-        for failures in resource.history.failures()
-    )
+    found = (failure for resource in resources for failure in resource.history.failures())
     return tuple(sorted(found, key=lambda one: -one.last_at))
-
-
-def safe_message(resource: ResourceName, failures: Failures) -> str:
-    """What may be shown of an error's message.
-
-    Where one user was asked about, whatever the API said may name them: only its numbers are
-    shown. Elsewhere addresses and user ids are blotted out.
-    """
-    if resource is ResourceName.USERS and failures.status is not None:
-        codes = "".join(f", code {code}" for code in failures.codes)
-        return f"HTTP {failures.status}{codes}"
-    message = _IDENTITY.sub("…", failures.message)
-    is_long = len(message) > LONGEST_MESSAGE
-    return message[: LONGEST_MESSAGE - 1] + "…" if is_long else message

@@ -17,8 +17,8 @@ from exporter.cli.printing import (
 )
 from exporter.cloudflare.client import CloudflareClient
 from exporter.errors import ConfigurationError, ExporterError
-from exporter.polling.resource import ResourceName
 from exporter.risk.model import LISTED_LEVELS, Behavior, BehaviorChange, RiskLevel
+from exporter.status import ResourceName
 
 
 class UnknownBehaviorError(ExporterError):

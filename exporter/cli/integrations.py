@@ -19,8 +19,8 @@ from exporter.cli.printing import (
 )
 from exporter.cloudflare.client import CloudflareClient
 from exporter.errors import ConfigurationError
-from exporter.polling.resource import ResourceName
 from exporter.risk.model import Integration
+from exporter.status import ResourceName
 
 _READ_PERMISSION = PERMISSIONS[ResourceName.INTEGRATIONS]
 _TYPES = ("Okta",)

@@ -19,8 +19,8 @@ from exporter.cli.printing import (
 )
 from exporter.cloudflare.client import CloudflareClient
 from exporter.errors import ExporterError
-from exporter.polling.resource import ResourceName
 from exporter.risk.model import LISTED_LEVELS, RiskEvent, RiskLevel, UserDetails, UserSummary
+from exporter.status import ResourceName
 
 _USER = "the user's id, or the email of a listed user"
 

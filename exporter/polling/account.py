@@ -9,8 +9,9 @@ from exporter.polling.backoff import repeat
 from exporter.polling.context import AccountContext, PollIntervals
 from exporter.polling.details import DetailsPoller
 from exporter.polling.pollers import BehaviorsPoller, IntegrationsPoller, SummaryPoller
-from exporter.polling.resource import Resource, ResourceName
+from exporter.polling.resource import Resource
 from exporter.risk.ledger import MARKS_KEPT_SECONDS
+from exporter.status import ResourceName
 
 FORGET_INTERVAL_SECONDS = 3600.0
 """How often marks of events long gone are dropped."""

@@ -14,7 +14,8 @@ from typing import Self
 from exporter.clock import Clock
 from exporter.cloudflare.client import Exchange
 from exporter.polling.quota import Quota
-from exporter.polling.quota_window import Pause, PauseReason, Priority, QuotaState
+from exporter.polling.quota_window import Pause, Priority, QuotaState
+from exporter.status import PauseReason
 
 TOLD_EVERY_SECONDS = 1.0
 """How often a pause for the budget is reported while it lasts."""

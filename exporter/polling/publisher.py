@@ -23,10 +23,11 @@ from exporter.risk.model import (
     AccountGauges,
     AccountSnapshot,
     EventCount,
+    Identity,
     RiskLevel,
     UserRow,
 )
-from exporter.risk.projection import Disclosure, Identity, user_row
+from exporter.risk.projection import Disclosure, user_row
 from exporter.risk.selection import Selection
 from exporter.telemetry import Telemetry
 

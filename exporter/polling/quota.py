@@ -12,13 +12,13 @@ from exporter.cloudflare.wire import QuotaHeaders, QuotaLeft, QuotaPolicy
 from exporter.polling.quota_window import (
     Pace,
     Pause,
-    PauseReason,
     Priority,
     QuotaState,
     RateLimitPause,
     RemainingQuota,
     RequestLog,
 )
+from exporter.status import PauseReason
 
 DEFAULT_POLICY = QuotaPolicy(name="default", limit=1200, window_seconds=300)
 """Cloudflare's documented quota per user or account token; used until the API tells its own.

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
+from exporter.status import PauseReason
+
 
 class Priority(IntEnum):
     """What a request is for; a lower number goes first."""
@@ -18,18 +20,6 @@ class Priority(IntEnum):
 
 DETAILS = (Priority.URGENT_DETAILS, Priority.CHANGED_DETAILS, Priority.RELAXED_DETAILS)
 """What details are asked for: users at high risk; others who changed; catching up."""
-
-
-class PauseReason(IntEnum):
-    """Why a request has to wait: the API refused us, or the budget is used up."""
-
-    RATE_LIMITED = 0
-    BUDGET = 1
-
-    @property
-    def label(self) -> str:
-        """The value of the `reason` label of `api_paused_seconds_total`."""
-        return self.name.lower()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
 """The state of one account and of its polled resources: successes, failures and their logging."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import TypeVar
 
 import structlog
@@ -11,24 +11,8 @@ import structlog
 from exporter.clock import Clock
 from exporter.errors import PollError, Scope, StatusError
 from exporter.risk.model import Behavior, Integration
+from exporter.status import FailureStatus, ResourceName
 from exporter.telemetry import Telemetry
-
-
-@dataclass(frozen=True, slots=True)
-class Failures:
-    """All failures for one reason: how many, when the first and the last were, in Unix seconds.
-
-    `message`, HTTP's `status` and the envelope's `codes` are the last one's. The message may
-    repeat what the API said; `status` is None where there was no answer with one.
-    """
-
-    reason: str
-    message: str
-    status: int | None
-    codes: tuple[int, ...]
-    count: int
-    first_at: float
-    last_at: float
 
 
 class PollHistory:
@@ -39,10 +23,11 @@ class PollHistory:
     last accepted the token or never answered. Other failures prove nothing about the token.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, resource: ResourceName) -> None:
         self.failing_since: float | None = None
         self.denied: Scope | None = None
-        self._by_reason: dict[str, Failures] = {}
+        self._resource = resource
+        self._by_reason: dict[str, FailureStatus] = {}
 
     def succeed(self) -> None:
         """Note a poll that went well."""
@@ -56,24 +41,42 @@ class PollHistory:
         if error.denies_access:
             self.denied = error.scope
         before = self._by_reason.pop(error.reason, None)
-        self._by_reason[error.reason] = _failures(error, before, now=now)
+        self._by_reason[error.reason] = FailureStatus(
+            resource=self._resource,
+            reason=error.reason,
+            message=safe_message(self._resource, error),
+            count=1 if before is None else before.count + 1,
+            first_at=now if before is None else before.first_at,
+            last_at=now,
+        )
 
-    def failures(self) -> Sequence[Failures]:
-        """All failures, an entry for each reason, the latest first."""
+    def failures(self) -> Sequence[FailureStatus]:
+        """Return the failures, one entry for each reason, latest first."""
         return tuple(reversed(self._by_reason.values()))
 
 
-def _failures(error: PollError, before: Failures | None, *, now: float) -> Failures:
-    status, codes = (error.status, error.codes) if isinstance(error, StatusError) else (None, ())
-    return Failures(
-        reason=error.reason,
-        message=str(error),
-        status=status,
-        codes=codes,
-        count=1 if before is None else before.count + 1,
-        first_at=now if before is None else before.first_at,
-        last_at=now,
-    )
+LONGEST_SHOWN_MESSAGE = 160
+"""The most characters of an error's message that are kept."""
+
+_IDENTITY = re.compile(
+    r"[^\s\"'<>()]+@[^\s\"'<>()]+"  # an email address
+    r"|[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}",  # a UUID, the form of user ids
+    re.IGNORECASE,
+)
+
+
+def safe_message(resource: ResourceName, error: PollError) -> str:
+    """Return an error's message without anything that may identify a user.
+
+    If the request was for one user, the API's explanation may name them in any form, so only the
+    status and the error codes are kept. Otherwise emails and user ids are replaced.
+    """
+    if resource is ResourceName.USERS and isinstance(error, StatusError):
+        codes = "".join(f", code {code}" for code in error.codes)
+        return f"HTTP {error.status}{codes}"
+    message = _IDENTITY.sub("…", str(error))
+    is_long = len(message) > LONGEST_SHOWN_MESSAGE
+    return message[: LONGEST_SHOWN_MESSAGE - 1] + "…" if is_long else message
 
 
 FROZEN_AFTER_POLLS = 3
@@ -123,15 +126,6 @@ T = TypeVar("T")
 _log = structlog.get_logger(__name__)
 
 
-class ResourceName(StrEnum):
-    """What is polled; the value of the `resource` label."""
-
-    SUMMARY = "summary"
-    USERS = "users"
-    BEHAVIORS = "behaviors"
-    INTEGRATIONS = "integrations"
-
-
 UNREADABLE_PART = 0.1
 """More unreadable rows than this part of all are more than a few odd rows: the API has changed."""
 
@@ -154,7 +148,7 @@ class Resource:
     ) -> None:
         self.name = name
         self.last_success_at: float | None = None
-        self.history = PollHistory()
+        self.history = PollHistory(name)
         self.rows = 0
         self.unreadable_rows = 0
         self._account = account

@@ -8,7 +8,7 @@ collection would hold the event loop for tens of milliseconds); the others are d
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 
 import msgspec
 
@@ -192,3 +192,11 @@ class AccountSnapshot:
     events: tuple[EventCount, ...] = ()
     level_changes: Mapping[tuple[RiskLevel, RiskLevel], int] = field(default_factory=dict)
     resets: int = 0
+
+
+class Identity(StrEnum):
+    """How much of a user's identity per-user series disclose."""
+
+    FULL = "full"
+    PSEUDONYM = "pseudonym"
+    NONE = "none"

@@ -2,21 +2,12 @@
 
 import hmac
 from dataclasses import dataclass
-from enum import StrEnum
 
 from exporter.risk.ledger import UserRecord
-from exporter.risk.model import EventCount, RiskLevel, UserRow
+from exporter.risk.model import EventCount, Identity, RiskLevel, UserRow
 
 PSEUDONYM_HEX_DIGITS = 32
 """Length of a pseudonym: 128 bits, so that no two users ever share one."""
-
-
-class Identity(StrEnum):
-    """How much of a user's identity per-user series give away."""
-
-    FULL = "full"
-    PSEUDONYM = "pseudonym"
-    NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)

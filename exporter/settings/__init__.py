@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from exporter.settings.model import AccountSettings, Settings
 from exporter.settings.options import OPTIONS, Option, settings_table
 from exporter.settings.values import (
-    Identity,
     ListenAddress,
     LogFormat,
     LogLevel,
@@ -18,7 +17,6 @@ from exporter.settings.values import (
 __all__ = [
     "OPTIONS",
     "AccountSettings",
-    "Identity",
     "ListenAddress",
     "LogFormat",
     "LogLevel",

@@ -20,8 +20,8 @@ from pydantic import (
     model_validator,
 )
 
+from exporter.risk.model import Identity
 from exporter.settings.values import (
-    Identity,
     ListenAddress,
     LogFormat,
     LogLevel,

@@ -38,14 +38,6 @@ class UsersMinLevel(StrEnum):
     HIGH = "high"
 
 
-class Identity(StrEnum):
-    """How users are identified in metrics and pages."""
-
-    FULL = "full"
-    PSEUDONYM = "pseudonym"
-    NONE = "none"
-
-
 class LogLevel(StrEnum):
     """The lowest severity of log events that are written."""
 

@@ -1,7 +1,7 @@
 """What the status page says of requests that wait: a pause, pacing, or nothing."""
 
 from exporter.app.status import status_page
-from exporter.status import AccountStatus, BacklogStatus
+from exporter.status import AccountStatus, BacklogStatus, PauseReason
 from tests.support.answers import row, summary
 from tests.support.clock import LoopClock, in_fake_time
 from tests.support.polling import Exporter, polling_in, runtime_of, settings_of
@@ -47,7 +47,7 @@ async def test_a_share_that_is_spent_for_minutes_is_a_pause() -> None:
             status = status_of(exporter)
 
             assert status.pause is not None
-            assert status.pause.reason == "budget"
+            assert status.pause.reason is PauseReason.BUDGET
             assert status.pause.until is not None
             assert status.pause.until > clock.time() + 60.0
             assert not status.is_paced

@@ -1,8 +1,8 @@
 """The laws of how answers become histories."""
 
 from exporter.backfill import AccountHistory, HistoryBuilder, Timeline
-from exporter.risk.model import RiskEvent, RiskLevel, SummaryReading, UserDetails
-from exporter.risk.projection import Disclosure, Identity
+from exporter.risk.model import Identity, RiskEvent, RiskLevel, SummaryReading, UserDetails
+from exporter.risk.projection import Disclosure
 from tests.support.ledgers import HIGH, LOW, behavior, event, row
 
 LINE = Timeline(0, 601, 60)

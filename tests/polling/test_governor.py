@@ -7,7 +7,8 @@ from exporter.cloudflare.client import Exchange
 from exporter.cloudflare.wire import QuotaHeaders, QuotaPolicy
 from exporter.polling.governor import Governor
 from exporter.polling.quota import Quota
-from exporter.polling.quota_window import PauseReason, Priority
+from exporter.polling.quota_window import Priority
+from exporter.status import PauseReason
 from tests.support.clock import LoopClock, in_fake_time
 
 TEN_A_MINUTE = QuotaHeaders(policies=(QuotaPolicy("default", limit=10, window_seconds=60.0),))

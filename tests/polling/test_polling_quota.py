@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from exporter.cloudflare.wire import QuotaHeaders, QuotaLeft, QuotaPolicy
 from exporter.polling.quota import LONGEST_WINDOW_SECONDS, Quota
-from exporter.polling.quota_window import PauseReason, Priority
+from exporter.polling.quota_window import Priority
+from exporter.status import PauseReason
 
 DEFAULT = QuotaPolicy("default", limit=1200, window_seconds=300.0)
 BURST = QuotaPolicy("burst", limit=50, window_seconds=1.0)

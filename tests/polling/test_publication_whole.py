@@ -13,8 +13,8 @@ from exporter.polling.planner import Planner
 from exporter.polling.publisher import Publisher
 from exporter.polling.resource import AccountState
 from exporter.risk.ledger import AccountRecord, Changes, Ledger, UserRecord
-from exporter.risk.model import EventCount, RiskLevel, UserSummary
-from exporter.risk.projection import Disclosure, Identity
+from exporter.risk.model import EventCount, Identity, RiskLevel, UserSummary
+from exporter.risk.projection import Disclosure
 from exporter.store import MemoryStore
 from exporter.telemetry import Telemetry
 

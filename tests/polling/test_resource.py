@@ -1,6 +1,7 @@
 from exporter.clock import SystemClock
 from exporter.errors import BadResponseError
-from exporter.polling.resource import Resource, ResourceName
+from exporter.polling.resource import Resource
+from exporter.status import ResourceName
 from exporter.telemetry import Telemetry
 
 

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.risk.ledger import AccountRecord, Changes, Ledger, UserRecord
-from exporter.risk.model import RiskLevel, UserSummary
-from exporter.risk.projection import Disclosure, Identity
+from exporter.risk.model import Identity, RiskLevel, UserSummary
+from exporter.risk.projection import Disclosure
 from exporter.risk.selection import HELD_SECONDS, Selection
 
 USERS = "abcdefghij"

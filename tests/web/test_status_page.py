@@ -14,8 +14,10 @@ from exporter.status import (
     BacklogStatus,
     Condition,
     FailureStatus,
+    PauseReason,
     PauseStatus,
     QuotaStatus,
+    ResourceName,
     ResourceStatus,
     StatusPage,
 )
@@ -27,7 +29,7 @@ NOBODY = BacklogStatus()
 
 
 def resource(
-    name: str = "summary",
+    name: str = ResourceName.SUMMARY,
     *,
     good: float | None = 12.0,
     failing: float | None = None,
@@ -35,7 +37,7 @@ def resource(
 ) -> ResourceStatus:
     """Return a resource by how many seconds ago it was good and began to fail."""
     return ResourceStatus(
-        name=name,
+        name=ResourceName(name),
         permission=f"to read {name}",
         access=access,
         last_success=None if good is None else NOW - good,
@@ -74,7 +76,7 @@ def failure(
     message: str = "HTTP 502", *, count: int = 1, reason: str = "server_error"
 ) -> FailureStatus:
     """Return a failure of the summary, a minute ago for the last time."""
-    return FailureStatus("summary", reason, message, count, NOW - 3600, NOW - 60)
+    return FailureStatus(ResourceName.SUMMARY, reason, message, count, NOW - 3600, NOW - 60)
 
 
 def render(*accounts: AccountStatus) -> str:
@@ -194,9 +196,18 @@ def test_the_quota_tells_what_is_left_and_until_when() -> None:
 @pytest.mark.parametrize(
     ("pause", "told"),
     [
-        (PauseStatus("rate_limited", NOW + 30), "(429 Too Many Requests); resumes in 30 s"),
-        (PauseStatus("rate_limited"), "(429 Too Many Requests); resumes after the next response"),
-        (PauseStatus("budget", NOW + 90), "little of the quota is left; resumes in 1 min"),
+        (
+            PauseStatus(PauseReason.RATE_LIMITED, NOW + 30),
+            "(429 Too Many Requests); resumes in 30 s",
+        ),
+        (
+            PauseStatus(PauseReason.RATE_LIMITED),
+            "(429 Too Many Requests); resumes after the next response",
+        ),
+        (
+            PauseStatus(PauseReason.BUDGET, NOW + 90),
+            "little of the quota is left; resumes in 1 min",
+        ),
     ],
 )
 def test_a_pause_tells_why_and_until_when(pause: PauseStatus, told: str) -> None:

@@ -16,9 +16,10 @@ from exporter.errors import (
     PollError,
     StatusError,
 )
-from exporter.polling.resource import UNREADABLE_PART, ResourceName
+from exporter.polling.resource import UNREADABLE_PART
 from exporter.risk.model import Behavior, Integration, SummaryReading, UserSummary
 from exporter.settings import AccountSettings, Settings
+from exporter.status import ResourceName
 
 _Value = TypeVar("_Value")
 

@@ -11,11 +11,12 @@ from exporter.risk.model import (
     AccountGauges,
     AccountSnapshot,
     EventCount,
+    Identity,
     RiskLevel,
     UserRow,
     UserSummary,
 )
-from exporter.risk.projection import Disclosure, Identity
+from exporter.risk.projection import Disclosure
 
 
 def series_finding(probe: Probe, disclosure: Disclosure) -> Finding | None:
