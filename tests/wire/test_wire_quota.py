@@ -9,7 +9,7 @@ from exporter.cloudflare.wire import (
     QuotaLeft,
     QuotaPolicy,
     read_quota,
-    retry_after_seconds,
+    read_retry_after,
 )
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
@@ -94,7 +94,7 @@ def test_an_answer_without_the_headers_says_nothing_of_the_quota() -> None:
 def test_no_header_whatever_is_an_error(text: str) -> None:
     """Headers come from outside too."""
     read_quota({"ratelimit": text, "ratelimit-policy": text})
-    retry_after_seconds({"retry-after": text}, now=NOW)
+    read_retry_after({"retry-after": text}, now=NOW)
 
 
 @pytest.mark.parametrize(
@@ -123,9 +123,10 @@ def test_no_header_whatever_is_an_error(text: str) -> None:
 )
 def test_retry_after_is_seconds_or_a_date(text: str, seconds: float | None) -> None:
     """HTTP allows both, and a date in three spellings (RFC 9110, 5.6.7)."""
-    assert retry_after_seconds({"retry-after": text}, now=NOW) == seconds
+    retry_after = read_retry_after({"retry-after": text}, now=NOW)
+    assert (None if retry_after is None else retry_after.seconds) == seconds
 
 
 def test_no_retry_after_is_none() -> None:
     """Only 429 carries it."""
-    assert retry_after_seconds({}, now=NOW) is None
+    assert read_retry_after({}, now=NOW) is None

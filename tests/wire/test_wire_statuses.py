@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.cloudflare.wire import Response, check_status
+from exporter.cloudflare.wire import Response, check_status, read_retry_after
 from exporter.errors import (
     BadResponseError,
     ForbiddenError,
@@ -30,15 +30,16 @@ def error_of(
 ) -> PollError:
     """Return what is raised for a status that is not a good one."""
     response = Response(status, {k.replace("_", "-"): v for k, v in headers.items()}, body)
+    retry_after = read_retry_after(response.headers, now=1000.0)
     with pytest.raises(PollError) as caught:
-        check_status(response, now=1000.0, quotes_api=quotes_api)
+        check_status(response, retry_after=retry_after, quotes_api=quotes_api)
     return caught.value
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204])
 def test_a_good_status_is_no_error(status: int) -> None:
     """What the body says is the reader's business."""
-    check_status(Response(status, {}, b""), now=0.0)
+    check_status(Response(status, {}, b""))
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from exporter.cloudflare.wire import (
     is_good,
     ray_id,
     read_quota,
-    retry_after_seconds,
+    read_retry_after,
 )
 from exporter.errors import ConfigurationError, ForbiddenError, PollError, UnauthorizedError
 
@@ -69,9 +69,11 @@ class Answer:
     past `longest` bytes, and for a body that is cut short or does not inflate.
     """
 
-    def __init__(self, response: ClientResponse, *, longest: int) -> None:
+    def __init__(self, response: ClientResponse, *, longest: int, now: float) -> None:
         self.status = response.status
         self.headers = _joined(response)
+        self.quota = read_quota(self.headers)
+        self.retry_after = read_retry_after(self.headers, now=now)
         self.rows = 0
         self.unreadable_rows = 0
         self._content = response.content
@@ -152,7 +154,7 @@ class Transport:
         try:
             with translated(self._route):
                 async with self._send(request, token) as response:
-                    answer = Answer(response, longest=longest)
+                    answer = Answer(response, longest=longest, now=self._clock.time())
                     await self._check(answer, request, token)
                     yield answer
         except PollError as error:
@@ -200,7 +202,7 @@ class Transport:
         try:
             check_status(
                 Response(answer.status, answer.headers, body),
-                now=self._clock.time(),
+                retry_after=answer.retry_after,
                 quotes_api=request.body is not None,
             )
         except (UnauthorizedError, ForbiddenError):
@@ -229,13 +231,14 @@ class Transport:
         """Describe what happened; without status and error the request was cancelled."""
         sent_with = fingerprint(token)
         if answer is not None:
-            now = self._clock.time()
             return Exchange(
                 request.operation,
                 str(answer.status),
                 seconds,
-                quota=read_quota(answer.headers),
-                retry_after_seconds=retry_after_seconds(answer.headers, now=now),
+                quota=answer.quota,
+                retry_after_seconds=None
+                if answer.retry_after is None
+                else answer.retry_after.seconds,
                 rows=answer.rows,
                 unreadable_rows=answer.unreadable_rows,
                 token=sent_with,

@@ -11,8 +11,9 @@ from exporter.cloudflare.wire.quota import (
     QuotaHeaders,
     QuotaLeft,
     QuotaPolicy,
+    RetryAfter,
     read_quota,
-    retry_after_seconds,
+    read_retry_after,
 )
 from exporter.cloudflare.wire.requests import OPERATIONS, Operation, Request
 from exporter.cloudflare.wire.resources import (
@@ -45,6 +46,7 @@ __all__ = [
     "QuotaPolicy",
     "Request",
     "Response",
+    "RetryAfter",
     "Rows",
     "SummarySlicer",
     "check_status",
@@ -58,8 +60,8 @@ __all__ = [
     "read_integration",
     "read_integrations",
     "read_quota",
+    "read_retry_after",
     "read_summary",
     "read_user",
     "read_whole_summary",
-    "retry_after_seconds",
 ]

@@ -1,8 +1,8 @@
-"""The quota headers every answer carries, and Retry-After.
+"""The quota headers of an answer, and Retry-After.
 
-`Ratelimit` and `Ratelimit-Policy` are structured fields (RFC 9651) as the IETF's httpapi draft
-has them: a list of quoted names, each with parameters. A malformed item is passed over, never
-an error: an answer is not worse for a quota we cannot read.
+`Ratelimit` and `Ratelimit-Policy` are structured fields (RFC 9651) as in the IETF's httpapi draft:
+a list of quoted names, each with parameters. A malformed item is skipped and is never an error,
+because the rest of the answer is still usable.
 """
 
 import re
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class QuotaPolicy:
-    """`limit` requests are allowed in any `window_seconds`."""
+    """A limit of `limit` requests in any `window_seconds`."""
 
     name: str
     limit: int
@@ -26,7 +26,7 @@ class QuotaPolicy:
 
 @dataclass(frozen=True, slots=True)
 class QuotaLeft:
-    """`remaining` requests are left; the window begins anew in `reset_seconds`."""
+    """The remaining quota: `remaining` requests until the window resets in `reset_seconds`."""
 
     name: str
     remaining: int
@@ -35,10 +35,18 @@ class QuotaLeft:
 
 @dataclass(frozen=True, slots=True)
 class QuotaHeaders:
-    """What one answer said of the quota; either may be empty, and names may appear in one only."""
+    """The quota headers of one answer. Either may be empty, and a name may be in only one."""
 
     policies: tuple[QuotaPolicy, ...] = ()
     left: tuple[QuotaLeft, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RetryAfter:
+    """The API refuses requests for `seconds`; `is_capped` if it asked for more than an hour."""
+
+    seconds: float
+    is_capped: bool = False
 
 
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
@@ -56,31 +64,30 @@ header would otherwise stop the exporter for years."""
 
 
 def read_quota(headers: Mapping[str, str]) -> QuotaHeaders | None:
-    """Read both headers, named in lower case; None where neither says anything."""
+    """Read both headers, whose names are in lower case; return None if both have no valid item."""
     policies = _read(headers.get("ratelimit-policy", ""), _policy)
     left = _read(headers.get("ratelimit", ""), _left)
     return QuotaHeaders(policies=policies, left=left) if policies or left else None
 
 
-def retry_after_seconds(headers: Mapping[str, str], *, now: float) -> float | None:
+def read_retry_after(headers: Mapping[str, str], *, now: float) -> RetryAfter | None:
     """Read Retry-After, written as seconds or as an HTTP date; a date in the past is 0.
 
-    At most `LONGEST_RETRY_AFTER_SECONDS`. None where there is none, or none that is readable.
+    `now` is in Unix seconds. Return None if the header is missing or malformed.
     """
-    seconds = requested_retry_seconds(headers, now=now)
-    return None if seconds is None else min(seconds, LONGEST_RETRY_AFTER_SECONDS)
-
-
-def requested_retry_seconds(headers: Mapping[str, str], *, now: float) -> float | None:
-    """Read Retry-After like `retry_after_seconds`, without the cap."""
     text = headers.get("retry-after", "").strip()
     if _SECONDS.fullmatch(text):
-        return float(text)
+        return _capped(float(text))
     try:
         moment = parsedate_to_datetime(text)
     except (ValueError, IndexError, OverflowError):
         return None
-    return max(0.0, moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() - now)
+    return _capped(max(0.0, moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() - now))
+
+
+def _capped(seconds: float) -> RetryAfter:
+    is_capped = seconds > LONGEST_RETRY_AFTER_SECONDS
+    return RetryAfter(min(seconds, LONGEST_RETRY_AFTER_SECONDS), is_capped=is_capped)
 
 
 def _read(header: str, read_item: Callable[[str, Mapping[str, float]], T | None]) -> tuple[T, ...]:

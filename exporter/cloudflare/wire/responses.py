@@ -7,11 +7,7 @@ from dataclasses import dataclass, field
 from isal import igzip_lib
 
 from exporter.cloudflare.wire.envelope import Explanation, explanations
-from exporter.cloudflare.wire.quota import (
-    LONGEST_RETRY_AFTER_SECONDS,
-    requested_retry_seconds,
-    retry_after_seconds,
-)
+from exporter.cloudflare.wire.quota import RetryAfter
 from exporter.errors import (
     BadResponseError,
     ForbiddenError,
@@ -28,7 +24,13 @@ _BAD_TOKEN = 9109
 _NO_ACCESS = "unauthorized to access"
 
 _GOOD = frozenset({200, 201, 202, 204})
-"""The other 2xx are answers to requests the exporter never makes; 206 is a part of a body."""
+"""The other 2xx answer requests that the exporter never makes; 206 is a part of a body."""
+
+PIECE_BYTES = 16 * 1024
+"""The largest piece of an inflated body: small enough not to hold the event loop."""
+
+_GZIP = frozenset({"gzip", "x-gzip"})
+_PLAIN = frozenset({"", "identity"})
 
 _RAY = re.compile(r"[0-9A-Za-z-]{1,64}")
 
@@ -41,9 +43,9 @@ _ERROR_OF_STATUS: Mapping[int, type[StatusError]] = {
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What came back: header names in lower case, the body inflated.
+    """An HTTP response: header names in lower case, the body inflated.
 
-    The body never shows in a repr: it holds names and emails.
+    The repr omits the body, which contains names and emails.
     """
 
     status: int
@@ -52,36 +54,40 @@ class Response:
 
 
 def is_good(status: int) -> bool:
-    """Whether a status promises an answer that a reader should read."""
+    """Return whether an answer with this status has a body for a reader."""
     return status in _GOOD
 
 
 def ray_id(headers: Mapping[str, str]) -> str | None:
-    """Read CF-RAY, the id of a request at Cloudflare; None where it is missing or malformed."""
+    """Read CF-RAY, the id of a request at Cloudflare; return None if it is missing or malformed."""
     text = headers.get("cf-ray", "")
     return text if _RAY.fullmatch(text) else None
 
 
-def check_status(response: Response, *, now: float, quotes_api: bool = False) -> None:
-    """Raise the typed error of a status that is not a good one; return for a good one.
+def check_status(
+    response: Response, *, retry_after: RetryAfter | None = None, quotes_api: bool = False
+) -> None:
+    """Raise the typed error of a status that is not a good one.
 
-    `now` is Unix seconds, for a Retry-After that is a date. The body is read for explanations
-    only, so any body will do: HTML, nothing, half an envelope. The error's message has the codes
-    of the envelope and what is known of them. `quotes_api` adds the API's own words, redacted; it
-    is for requests with a body, where they say which field is wrong.
+    The body is read for explanations only and may be anything. The error's message has the codes
+    of the envelope and their known meaning. `quotes_api` adds the API's own words, redacted, for
+    requests with a body: they say which field is wrong. `retry_after` is that of a 429.
     """
     if is_good(response.status):
         return
     if response.status < 300:  # noqa: PLR2004 - HTTP's own numbers
-        raise BadResponseError(f"HTTP {response.status} is not a whole answer", field="status")
+        raise BadResponseError(f"HTTP {response.status} is not a complete answer", field="status")
     if response.status < 400:  # noqa: PLR2004 - HTTP's own numbers
         raise BadResponseError(
-            f"HTTP {response.status} is no answer, and redirects are not followed", field="status"
+            f"HTTP {response.status} is not an answer, and redirects are not followed",
+            field="status",
         )
-    raise _status_error(response, now=now, quotes_api=quotes_api)
+    raise _status_error(response, retry_after=retry_after, quotes_api=quotes_api)
 
 
-def _status_error(response: Response, *, now: float, quotes_api: bool) -> StatusError:
+def _status_error(
+    response: Response, *, retry_after: RetryAfter | None, quotes_api: bool
+) -> StatusError:
     found = explanations(response.body)
     codes = tuple(item.code for item in found if item.code is not None)
     texts = [item.quoted() if quotes_api else item.known() for item in found]
@@ -91,9 +97,9 @@ def _status_error(response: Response, *, now: float, quotes_api: bool) -> Status
     message = f"HTTP {response.status}{': ' if message else ''}{message}"
     if response.status == 429:  # noqa: PLR2004 - HTTP's own numbers
         return ThrottledError(
-            f"{message}; {_refused_for(response.headers, now=now)}",
+            f"{message}; {_refusal(retry_after)}",
             codes=codes,
-            retry_after_seconds=retry_after_seconds(response.headers, now=now),
+            retry_after_seconds=None if retry_after is None else retry_after.seconds,
         )
     error = UnauthorizedError if _blames_token(response.status, found) else _of(response.status)
     return error(message, status=response.status, codes=codes)
@@ -106,7 +112,7 @@ def _of(status: int) -> type[StatusError]:
 
 
 def _blames_token(status: int, found: Iterable[Explanation]) -> bool:
-    """Whether the API means the token although the status is not 401.
+    """Return whether the error is about the token although the status is not 401.
 
     Seen in public bug reports: a token of the wrong form is 400 with code 6003 ("Invalid request
     headers"); one that does not exist is 403 with code 9109 ("Invalid access token"), a code that
@@ -119,31 +125,21 @@ def _blames_token(status: int, found: Iterable[Explanation]) -> bool:
     )
 
 
-def _refused_for(headers: Mapping[str, str], *, now: float) -> str:
-    seconds = requested_retry_seconds(headers, now=now)
-    if seconds is None:
+def _refusal(retry_after: RetryAfter | None) -> str:
+    if retry_after is None:
         return "the API refuses this token and does not say for how long"
-    if seconds > LONGEST_RETRY_AFTER_SECONDS:
-        return (
-            f"the API refuses this token for {LONGEST_RETRY_AFTER_SECONDS:.0f} s"
-            " (its Retry-After is longer and is capped at one hour)"
-        )
-    return f"the API refuses this token for {seconds:.0f} s"
-
-
-PIECE_BYTES = 16 * 1024
-"""No piece is larger: small enough that inflating and reading one holds nothing up."""
-
-_GZIP = frozenset({"gzip", "x-gzip"})
-_PLAIN = frozenset({"", "identity"})
+    refusal = f"the API refuses this token for {retry_after.seconds:.0f} s"
+    if retry_after.is_capped:
+        refusal += " (its Retry-After is longer and is capped at one hour)"
+    return refusal
 
 
 class Inflater:
     """Turns the chunks of one body into pieces of at most `PIECE_BYTES`.
 
-    `encoding` is the Content-Encoding header, "" where there is none. Raises BadResponseError
-    for an encoding we did not ask for, data that are not gzip, and as soon as more than
-    `limit` bytes would come out, however few went in.
+    `encoding` is the Content-Encoding header, "" if there is none. Raises BadResponseError for an
+    encoding that was not requested, for data that are not gzip, and for more than `limit` inflated
+    bytes.
     """
 
     def __init__(self, encoding: str, *, limit: int) -> None:
@@ -152,17 +148,17 @@ class Inflater:
         self._left = limit
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
-        """Inflate one chunk; every piece must be taken before the next chunk is fed."""
+        """Inflate one chunk. Take all pieces before feeding the next chunk."""
         for piece in self._pieces(chunk):
             self._left -= len(piece)
             if self._left < 0:
-                raise BadResponseError("longer than is allowed", field="body")
+                raise BadResponseError("longer than allowed", field="body")
             yield piece
 
     def finish(self) -> None:
-        """Believe that the body is whole; raises BadResponseError where gzip says it is not.
+        """Raise BadResponseError if the gzip body is incomplete.
 
-        A body of no bytes at all is whole in any encoding.
+        An empty body is complete in every encoding.
         """
         if self._member is not None and not self._member.eof:
             raise BadResponseError("cut short", field="body")
@@ -172,7 +168,7 @@ class Inflater:
             return self._inflated(chunk)
         if self._encoding in _PLAIN:
             return (chunk[at : at + PIECE_BYTES] for at in range(0, len(chunk), PIECE_BYTES))
-        raise BadResponseError("an encoding we did not ask for", field="content-encoding")
+        raise BadResponseError("an encoding that was not requested", field="content-encoding")
 
     def _inflated(self, chunk: bytes) -> Iterator[bytes]:
         """A gzip body may be several members one after the other (RFC 1952, 2.2)."""
