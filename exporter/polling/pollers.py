@@ -13,7 +13,7 @@ from exporter.polling.context import AccountContext
 from exporter.polling.quota_window import Priority
 from exporter.polling.resource import Resource
 from exporter.risk.ledger import SummaryFold, observe_behaviors
-from exporter.risk.model import LISTED_LEVELS, RiskLevel
+from exporter.risk.model import LISTED_LEVELS, KnownRows, RiskLevel
 
 _log = structlog.get_logger(__name__)
 
@@ -31,6 +31,7 @@ class SummaryPoller:
         self._resource = resource
         self._on_recorded = on_recorded
         self._was_read = asyncio.Event()
+        self._known_rows: KnownRows = {}
 
     async def poll(self) -> PollError | None:
         """Poll once. The error, if any, changes nothing but that `up` says 0."""
@@ -110,8 +111,10 @@ class SummaryPoller:
 
     async def _read(self) -> SummaryFold:
         context = self._context
-        fold = SummaryFold(context.journal.ledger, now=context.clock.time())
-        async with aclosing(context.client.stream_summary(context.account_id)) as readings:
+        known = self._known_rows
+        fold = SummaryFold(context.journal.ledger, now=context.clock.time(), known=known)
+        stream = context.client.stream_summary(context.account_id, known=known)
+        async with aclosing(stream) as readings:
             async for reading in readings:
                 fold.add(reading)
                 if context.scrape_priority.in_progress:

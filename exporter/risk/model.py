@@ -6,9 +6,10 @@ built in one poll, and because the garbage collector need not walk over them (`g
 collection would hold the event loop for tens of milliseconds); the others are dataclasses.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
+from typing import TypeAlias
 
 import msgspec
 
@@ -79,18 +80,31 @@ class UserDetails(msgspec.Struct, frozen=True):
     unreadable_events: int = 0
 
 
+KnownRows: TypeAlias = dict[int, UserSummary]
+"""Rows of earlier summaries by the fingerprint of their bytes, which is Python's hash of 64 bits."""
+
+
 @dataclass(frozen=True, slots=True)
 class SummaryReading:
-    """A whole summary, as one poll read it.
+    """A whole summary, or a slice of one.
 
-    `users` has at most one row a user. `unreadable` counts rows that could not be understood;
-    `kept` are the users among them who could at least be named. Where there are more unreadable
-    rows than named users, nobody's absence proves anything.
+    `users` has at most one row per user. `unreadable` counts the rows that could not be read;
+    `kept` are the users among them whose id could be read. If there are more unreadable rows than
+    such users, no user's absence proves a departure. `recalled` are rows that were not decoded,
+    because their bytes are those of a known row. `fingerprints` are those of `users`, row by row;
+    empty where rows were not read one by one.
     """
 
     users: tuple[UserSummary, ...]
     unreadable: int = 0
     kept: frozenset[str] = frozenset()
+    recalled: Sequence[UserSummary] = ()
+    fingerprints: Sequence[int] = ()
+
+    @property
+    def readable(self) -> int:
+        """How many rows could be read."""
+        return len(self.users) + len(self.recalled)
 
     @property
     def absence_is_proof(self) -> bool:

@@ -3,7 +3,7 @@
 import pytest
 
 from exporter.risk.ledger import Changes, SummaryFold, UserRecord
-from exporter.risk.model import RiskLevel, SummaryReading, UserSummary
+from exporter.risk.model import KnownRows, RiskLevel, SummaryReading, UserSummary
 from tests.support.ledgers import HIGH, LOW, MEDIUM, NONE, Account, row, started
 
 
@@ -307,3 +307,88 @@ def test_a_fold_given_up_half_way_leaves_no_trace() -> None:
     SummaryFold(account.ledger, now=1060.0).add(SummaryReading((row("ann", 1050.0),)))
 
     assert account.ledger.users == before
+
+
+def learnt(account: Account, *rows: UserSummary, known: KnownRows, now: float = 1060.0) -> Changes:
+    """Fold a summary of which each row was decoded and has its position as fingerprint."""
+    fold = SummaryFold(account.ledger, now=now, known=known)
+    fold.add(SummaryReading(rows, fingerprints=range(len(rows))))
+    return account.apply(fold.finish())
+
+
+def recalled(account: Account, *rows: UserSummary, known: KnownRows) -> Changes:
+    """Fold a summary of which each row was recalled."""
+    fold = SummaryFold(account.ledger, now=1120.0, known=known)
+    fold.add(SummaryReading((), recalled=rows))
+    return account.apply(fold.finish())
+
+
+def test_a_row_equal_to_the_ledgers_is_known_by_its_fingerprint() -> None:
+    """The ledger's own value is kept, so that known rows take no memory of their own."""
+    known: KnownRows = {}
+    account = started(row("ann", 900.0), row("bob", 900.0))
+
+    learnt(account, row("ann", 900.0), row("bob", 950.0), known=known)
+
+    assert known.keys() == {0}
+    assert known[0] is account.user("ann").summary
+
+
+def test_recalled_rows_change_nothing_and_keep_their_users_listed() -> None:
+    """They are exactly what the ledger has."""
+    known: KnownRows = {}
+    account = started(row("ann", 900.0), row("bob", 900.0))
+    learnt(account, row("ann", 900.0), row("bob", 900.0), known=known)
+
+    assert recalled(account, *known.values(), known=known) == Changes()
+    assert account.ledger.listed == {"ann", "bob"}
+
+
+def test_a_user_who_is_not_recalled_has_left() -> None:
+    """Only the rows of this summary count."""
+    known: KnownRows = {}
+    account = started(row("ann", 900.0), row("bob", 900.0))
+    learnt(account, row("ann", 900.0), row("bob", 900.0), known=known)
+
+    recalled(account, known[0], known=known)
+
+    assert account.ledger.listed == {"ann"}
+
+
+def test_a_recalled_row_of_an_earlier_state_is_a_change() -> None:
+    """A user may go back to a row they had before."""
+    known: KnownRows = {}
+    account = started(row("ann", 900.0, level=HIGH))
+    learnt(account, row("ann", 900.0, level=HIGH), known=known)
+    account.summary(row("ann", 900.0, level=LOW), now=1070.0)
+
+    recalled(account, known[0], known=known)
+
+    assert account.user("ann").level is HIGH
+    assert account.ledger.level_changes == {(HIGH, LOW): 1, (LOW, HIGH): 1}
+
+
+def test_a_recalled_row_beside_a_later_one_of_the_same_user_is_the_older() -> None:
+    """The later event wins whether a row was decoded or not, and in any order."""
+    known: KnownRows = {}
+    account = started(row("ann", 900.0))
+    learnt(account, row("ann", 900.0), known=known)
+    fold = SummaryFold(account.ledger, now=1120.0, known=known)
+
+    fold.add(SummaryReading((row("ann", 1050.0),), recalled=[known[0]]))
+    account.apply(fold.finish())
+
+    assert account.user("ann").summary == row("ann", 1050.0)
+
+
+def test_known_rows_are_forgotten_once_most_of_them_are_old() -> None:
+    """Rows that changed stay known, so their number has to be bounded."""
+    account = started(row("ann", 900.0))
+    known = dict.fromkeys(range(1003), row("old", 1.0))
+    few = dict.fromkeys(range(1002), row("old", 1.0))
+
+    for rows in (known, few):
+        SummaryFold(account.ledger, now=1060.0, known=rows).finish()
+
+    assert not known
+    assert len(few) == 1002

@@ -27,6 +27,7 @@ from exporter.risk.model import (
     Behavior,
     BehaviorChange,
     Integration,
+    KnownRows,
     SummaryReading,
     UserDetails,
 )
@@ -85,7 +86,9 @@ class CloudflareClient:
         """The fingerprint of the token that requests are sent with now."""
         return self._token.fingerprint
 
-    async def stream_summary(self, account_id: str) -> AsyncGenerator[SummaryReading, None]:
+    async def stream_summary(
+        self, account_id: str, *, known: KnownRows | None = None
+    ) -> AsyncGenerator[SummaryReading, None]:
         """Read every user's risk in slices, giving the loop back after each.
 
         Only an iteration that ends without an exception has shown a whole, good answer; until
@@ -97,7 +100,7 @@ class CloudflareClient:
         number = total = 1
         readable = unreadable = 0
         while number <= total:
-            slicer = SummarySlicer(page=number)
+            slicer = SummarySlicer(page=number, known=known)
             request = requests.list_summary(account_id, page=number)
             async with self._transport.exchange(request, longest=self._longest_summary) as answer:
                 async for piece in answer:
@@ -233,7 +236,7 @@ class CloudflareClient:
 
 
 def _note(reading: SummaryReading, answer: Answer) -> None:
-    answer.note_rows(readable=len(reading.users), unreadable=reading.unreadable)
+    answer.note_rows(readable=reading.readable, unreadable=reading.unreadable)
 
 
 def _require_readable(readable: int, unreadable: int, *, field: str) -> None:

@@ -6,9 +6,12 @@ from itertools import chain
 
 from msgspec.structs import replace
 
-from exporter.chunked import Chunked, in_chunks, run_sync
+from exporter.chunked import CHUNK_SIZE, Chunked, in_chunks, run_sync
 from exporter.risk.ledger.records import Changes, Ledger, UserRecord
-from exporter.risk.model import RiskLevel, SummaryReading, UserSummary
+from exporter.risk.model import KnownRows, RiskLevel, SummaryReading, UserSummary
+
+_FEW_KNOWN_ROWS = 1000
+"""So many rows of earlier summaries are not worth forgetting."""
 
 
 class SummaryFold:
@@ -28,9 +31,10 @@ class SummaryFold:
       whose it is leaves everybody listed who was: `absence_is_proof` is False then.
     """
 
-    def __init__(self, ledger: Ledger, *, now: float) -> None:
+    def __init__(self, ledger: Ledger, *, now: float, known: KnownRows | None = None) -> None:
         self._ledger = ledger
         self._now = now
+        self._known: KnownRows = {} if known is None else known
         self._unseen = set(ledger.listed)
         self._kept: set[str] = set()
         self.absence_is_proof = True
@@ -41,13 +45,17 @@ class SummaryFold:
         self._kept |= reading.kept
         self.absence_is_proof &= reading.absence_is_proof
         users, unseen = self._ledger.users, self._unseen
-        for row in reading.users:
-            if row.user_id in unseen:
+        for row in reading.recalled:
+            if row.user_id in unseen and users[row.user_id].summary is row:
                 unseen.remove(row.user_id)
-                if users[row.user_id].summary != row:
-                    self._note(row)
             else:
-                self._add_unexpected(row)
+                self._compare(row)
+        for row in reading.users:
+            self._compare(row)
+        for row, fingerprint in zip(reading.users, reading.fingerprints, strict=False):
+            summary = self._summary_of(row.user_id)
+            if summary == row:  # Of two equal values the ledger's own is kept.
+                self._known[fingerprint] = summary
 
     def finish(self) -> Changes:
         """What the whole summary changed.
@@ -59,9 +67,18 @@ class SummaryFold:
 
     def finish_in_steps(self) -> Chunked[Changes]:
         """Say likewise what it changed. The ledger must not move between the first and last step."""
+        yield from self._forget_rows()
         if self._ledger.account.baseline_at is None:
             return (yield from self._baseline())
         return (yield from self._changes())
+
+    def _compare(self, row: UserSummary) -> None:
+        if row.user_id in self._unseen:
+            self._unseen.remove(row.user_id)
+            if self._ledger.users[row.user_id].summary != row:
+                self._note(row)
+        else:
+            self._add_unexpected(row)
 
     def _note(self, row: UserSummary) -> None:
         """Remember a row that differs, under the id that is there already: one text a user."""
@@ -79,6 +96,15 @@ class SummaryFold:
     def _summary_of(self, user_id: str) -> UserSummary | None:
         record = self._ledger.users.get(user_id)
         return None if record is None else record.summary
+
+    def _forget_rows(self) -> Chunked[None]:
+        """Forget all known rows once most of them are of earlier summaries."""
+        if len(self._known) <= 2 * len(self._ledger.listed) + _FEW_KNOWN_ROWS:
+            return
+        while self._known:
+            for _ in range(min(len(self._known), CHUNK_SIZE)):
+                self._known.popitem()
+            yield
 
     def _baseline(self) -> Chunked[Changes]:
         users = {
