@@ -24,6 +24,9 @@ _DURATION = re.compile(
 _ACCOUNT_ID = re.compile(r"[0-9a-fA-F]{32}")
 _LONGEST_HOST, _LONGEST_LABEL = 253, 63  # of a DNS name, RFC 1035
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+LONGEST_TOKEN = 4096
+"""The most characters of a token; one in a file is read up to here."""
+
 _EXAMPLE_URL = "https://api.cloudflare.com/client/v4"
 _HIGHEST_PORT = 65_535
 _MIN_TOKEN_LENGTH = 30
@@ -189,8 +192,13 @@ def read_account_id(value: object) -> str:
 
 
 def read_token(value: object) -> str:
-    """Return a token: printable ASCII without spaces, as an HTTP header requires."""
+    """Return a token: printable ASCII without spaces, as an HTTP header requires.
+
+    White space around it is dropped.
+    """
     text = value.strip() if isinstance(value, str) else ""
+    if len(text) > LONGEST_TOKEN:
+        raise ValueError(f"not a token, because it is longer than {LONGEST_TOKEN} characters")
     if not text or not text.isascii() or not text.isprintable() or " " in text:
         raise ValueError("not a token, which is one word of printable ASCII characters")
     return text

@@ -7,12 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from exporter.clock import SystemClock
-from exporter.cloudflare.client import CloudflareClient, TokenSource, open_session
+from exporter.cloudflare.client import CloudflareClient, TokenSource
 from exporter.cloudflare.wire import OPERATIONS, QuotaLeft
 from exporter.errors import (
     BadResponseError,
-    ConfigurationError,
     ForbiddenError,
     PollError,
     ServerError,
@@ -293,21 +291,6 @@ async def test_a_refused_token_is_read_again(tmp_path: Path, status: str) -> Non
         "Bearer first",
         "Bearer other",
     ]
-
-
-@pytest.mark.parametrize("url", ["", "api.cloudflare.com", "ftp://x/", "https://", "http://[::1"])
-async def test_a_url_that_is_none_is_a_matter_of_configuration(url: str) -> None:
-    """Nothing can be asked there; better said at the start."""
-    async with open_session() as session:
-        with pytest.raises(ConfigurationError):
-            CloudflareClient(
-                session,
-                api_url=url,
-                token=TokenSource.from_literal(SECRET),
-                timeout_seconds=1.0,
-                on_exchange=print,
-                clock=SystemClock(),
-            )
 
 
 async def test_the_borrowed_session_stays_open() -> None:

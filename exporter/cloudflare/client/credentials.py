@@ -5,7 +5,6 @@ read, so that it cannot smuggle anything into a header.
 """
 
 import os
-import re
 import stat
 from hashlib import sha256
 from pathlib import Path
@@ -14,10 +13,7 @@ from typing import Self
 import structlog
 
 from exporter.errors import ConfigurationError
-
-_LONGEST_TOKEN = 4096
-_TOKEN = re.compile(r"[!-~]+")
-"""Visible ASCII: what a header's value can carry without any quoting."""
+from exporter.settings.values import LONGEST_TOKEN, read_token
 
 _FINGERPRINT_CONTEXT = b"cloudflare-risk-exporter: fingerprint of an API token\n"
 _FINGERPRINT_LENGTH = 12
@@ -126,7 +122,7 @@ def _read(path: Path) -> tuple[_Signature, str]:
     try:
         # Without O_NONBLOCK, a named pipe that replaces the file meanwhile blocks the event loop.
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
-            content = file.read(_LONGEST_TOKEN + 1)
+            content = file.read(LONGEST_TOKEN + 1)
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from error
     # Never "strict": a UnicodeDecodeError carries what it could not decode.
@@ -144,11 +140,7 @@ def _signature_of(path: Path) -> _Signature:
 
 
 def _checked(text: str, *, where: str) -> str:
-    token = text.strip()
-    if not token:
-        raise ConfigurationError(f"{where}: there is no token in it")
-    if len(token) > _LONGEST_TOKEN:
-        raise ConfigurationError(f"{where}: too long to be a token")
-    if not _TOKEN.fullmatch(token):
-        raise ConfigurationError(f"{where}: a token has no spaces and no special characters")
-    return token
+    try:
+        return read_token(text)
+    except ValueError as error:
+        raise ConfigurationError(f"{where}: {error}") from None

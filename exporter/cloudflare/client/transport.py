@@ -29,7 +29,7 @@ from exporter.cloudflare.wire import (
     read_quota,
     read_retry_after,
 )
-from exporter.errors import ConfigurationError, ForbiddenError, PollError, UnauthorizedError
+from exporter.errors import ForbiddenError, PollError, UnauthorizedError
 
 DEFAULT_MAX_BODY_BYTES = 256 * 1024 * 1024
 """The summary of a million users is about 200 MB; it is read in slices and never held whole."""
@@ -127,7 +127,7 @@ class Transport:
         clock: Clock,
     ) -> None:
         self._session = session
-        self._base = _base_url(api_url)
+        self._base = api_url
         self._token = token
         url = URL(self._base)
         connect_seconds = min(_CONNECT_SECONDS, timeout_seconds)
@@ -245,16 +245,6 @@ class Transport:
             )
         outcome = CANCELLED if failure is None else failure.reason
         return Exchange(request.operation, outcome, seconds, token=sent_with)
-
-
-def _base_url(api_url: str) -> str:
-    try:
-        url = URL(api_url)
-    except ValueError as error:
-        raise ConfigurationError("the API's URL is not a URL") from error
-    if url.scheme not in {"http", "https"} or not url.host:
-        raise ConfigurationError("the API's URL must begin with https:// (or http://) and a host")
-    return api_url.rstrip("/")
 
 
 def _headers(request: Request) -> dict[str, str]:
