@@ -1,4 +1,4 @@
-"""A real promtool and a real Prometheus take the past in: what they say is what happened."""
+"""The backfill in a real Prometheus, by way of promtool."""
 
 import asyncio
 import subprocess
@@ -44,7 +44,7 @@ Values = dict[tuple[str, ...], float]
 
 @dataclass(frozen=True)
 class Past:
-    """A document, from its first sample to its last, in Unix seconds."""
+    """A document, with the Unix seconds of its first and its last sample."""
 
     path: Path
     begin: int
@@ -53,14 +53,14 @@ class Past:
 
 @asynccontextmanager
 async def simulated(folder: Path) -> AsyncIterator[Cloudflare]:
-    """Run a simulated account of sixty people with nine hours behind them and a still present."""
+    """Run a simulated account of sixty users with nine hours of history and no new events."""
     path = write_yaml(folder / "scenario.yaml", {"accounts": [ACCOUNT]})
     async with run_simulation("--scenario", str(path)) as (_, cloudflare):
         yield cloudflare
 
 
 async def backfill(cloudflare: Cloudflare, folder: Path, *flags: str) -> Past:
-    """Write the past and turn it into blocks where `run_prometheus` will find them."""
+    """Write the document and create blocks where `run_prometheus` finds them."""
     path = folder / "past.om"
     environ = {**cloudflare.environ, "RISK_EXPORTER_STATE": "memory:"}
     ending = await run_command("backfill", "--output", str(path), *flags, **environ)
@@ -71,14 +71,14 @@ async def backfill(cloudflare: Cloudflare, folder: Path, *flags: str) -> Past:
 
 
 def create_blocks(document: Path, folder: Path) -> None:
-    """Let promtool do its work."""
+    """Run promtool."""
     words = ("tsdb", "create-blocks-from", "openmetrics", "--quiet")
     subprocess.run([require_program("promtool"), *words, document, folder], check=True)
 
 
 @asynccontextmanager
 async def run_past(folder: Path) -> AsyncIterator[tuple[Past, Prometheus, Truth]]:
-    """Run a Prometheus that knows an account's past and nothing else."""
+    """Run a Prometheus with the backfilled blocks only."""
     async with simulated(folder) as cloudflare:
         past = await backfill(cloudflare, folder)
         truth = await cloudflare.truth()
@@ -92,31 +92,31 @@ def values(samples: Iterable[Sample], *labels: str) -> Values:
 
 
 def initial_events(truth: Truth) -> Values:
-    """Return the events there were from the start, by behavior and level."""
+    """Return the number of events at the start, by behavior and level."""
     return {(one.behavior, one.risk_level): one.initial for one in truth.totals if one.initial}
 
 
 def instants(truth: Truth) -> list[float]:
-    """Return when each event happened."""
+    """Return the time of each event."""
     return [event.timestamp for user in truth.users or () for event in user.events]
 
 
 async def test_the_totals_at_the_end_are_all_events(tmp_path: Path) -> None:
-    """Nothing is lost on the way through promtool, which drops what it cannot place unasked."""
+    """Promtool drops samples that it cannot store without an error."""
     async with run_past(tmp_path) as (past, prometheus, truth):
         samples = await prometheus.query(EVENTS, at=past.end - 1)
     assert values(samples, "behavior", "risk_level") == initial_events(truth)
 
 
 async def test_the_growth_over_the_past_is_all_events(tmp_path: Path) -> None:
-    """What a panel shows: the fall to zero at the end takes nothing away."""
+    """This is what a panel shows; the final fall to zero takes nothing away."""
     async with run_past(tmp_path) as (past, prometheus, truth):
         samples = await prometheus.query(f"round(increase({EVENTS}[1d]))", at=past.end)
     assert values(samples, "behavior", "risk_level") == initial_events(truth)
 
 
 async def test_at_any_moment_the_totals_are_the_events_until_then(tmp_path: Path) -> None:
-    """Events stand where they happened, to the step."""
+    """Each event is counted at its time, rounded up to a step."""
     async with run_past(tmp_path) as (past, prometheus, truth):
         hours = [past.begin + 60 * STEP * hour for hour in range(1, 8)]
         told = [(await prometheus.query(f"sum({EVENTS})", at=at))[0].value for at in hours]
@@ -124,7 +124,7 @@ async def test_at_any_moment_the_totals_are_the_events_until_then(tmp_path: Path
 
 
 async def test_a_graph_of_the_totals_has_no_gap(tmp_path: Path) -> None:
-    """Prometheus forgets a series five minutes after a sample."""
+    """Prometheus ends a series five minutes after its last sample."""
     async with run_past(tmp_path) as (past, prometheus, truth):
         found = await prometheus.query_range(
             EVENTS, start=past.begin, end=past.end, step_seconds=STEP
@@ -135,7 +135,7 @@ async def test_a_graph_of_the_totals_has_no_gap(tmp_path: Path) -> None:
 
 
 async def test_every_users_counters_reach_their_events(tmp_path: Path) -> None:
-    """They have few samples, but one at every rise."""
+    """They have few samples, but one at every increment."""
     async with run_past(tmp_path) as (past, prometheus, truth):
         samples = await prometheus.query(f"max_over_time({USER_EVENTS}[1d])", at=past.end)
     expected = Counter(
@@ -146,8 +146,8 @@ async def test_every_users_counters_reach_their_events(tmp_path: Path) -> None:
     assert values(samples, "user_id", "behavior", "risk_level") == expected
 
 
-async def test_a_users_single_event_grows_their_counter_by_one(tmp_path: Path) -> None:
-    """`increase` extrapolates, and so would say two of a counter with only two samples."""
+async def test_a_users_single_event_increases_their_counter_by_one(tmp_path: Path) -> None:
+    """`increase` extrapolates, and would return two for a counter with only two samples."""
     async with run_past(tmp_path) as (past, prometheus, truth):
         (event,) = truth.user(ADA).events
         grown = f'round(increase({USER_EVENTS}{{user_id="{ADA}"}}[1h]))'

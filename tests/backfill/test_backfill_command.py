@@ -1,4 +1,4 @@
-"""The command as a user meets it: real processes, exit statuses, what is written where."""
+"""The backfill command in real processes: exit statuses and output."""
 
 import asyncio
 import os
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 @asynccontextmanager
 async def simulated(folder: Path, **keys: Json) -> AsyncIterator[Cloudflare]:
-    """Run a simulation in which only Ada is listed, with two events, and nothing happens."""
+    """Run a simulation in which only Ada is listed, with two events and no new ones."""
     scenario: Mapping[str, object] = {"accounts": [still_account()], **keys}
     path = write_yaml(folder / "scenario.yaml", scenario)  # type: ignore[arg-type]
     async with run_simulation("--scenario", str(path)) as (_, cloudflare):
@@ -36,14 +36,14 @@ async def backfill(cloudflare: Cloudflare, *flags: str, **environ: str) -> Endin
 
 
 def user_ids(text: str) -> set[str]:
-    """Return every user there is a series of."""
+    """Return the ids of all users that have a series."""
     return set(re.findall(r'user_id="([^"]+)"', text))
 
 
-async def test_the_document_goes_to_standard_output_and_words_to_the_other(
+async def test_the_document_goes_to_stdout_and_messages_to_stderr(
     tmp_path: Path,
 ) -> None:
-    """It can be piped as it is; nobody's email or name is in either."""
+    """The document can be piped; neither contains an email or a name."""
     async with simulated(tmp_path) as cloudflare:
         ending = await backfill(cloudflare)
     assert ending.status == 0, ending.err
@@ -55,8 +55,8 @@ async def test_the_document_goes_to_standard_output_and_words_to_the_other(
     assert not any(word in ending.out + ending.err for word in ("@", "Ada", "Lovelace"))
 
 
-async def test_a_past_that_ends_early_enough_has_no_warning(tmp_path: Path) -> None:
-    """Ada's events are one and two hours old: neither is in there, and that is said, too."""
+async def test_a_document_that_ends_early_enough_has_no_warning(tmp_path: Path) -> None:
+    """Ada's events are one and two hours old, so the document has none, which is reported."""
     async with simulated(tmp_path) as cloudflare:
         ending = await backfill(cloudflare, "--until", "3h")
     assert ending.status == 0
@@ -64,8 +64,8 @@ async def test_a_past_that_ends_early_enough_has_no_warning(tmp_path: Path) -> N
     assert ": 0 events, " in ending.err
 
 
-async def test_what_could_be_read_is_written_and_the_rest_is_told(tmp_path: Path) -> None:
-    """One user whom the API cannot answer must not cost the past of all others, nor go unseen."""
+async def test_what_was_read_is_written_and_the_rest_is_reported(tmp_path: Path) -> None:
+    """A user whom the API cannot return must not cost the history of the others."""
     fault: Json = {"kind": "error", "status": 403, "operation": "user"}
     path = tmp_path / "past.om"
     async with simulated(tmp_path, faults=[fault]) as cloudflare:
@@ -76,8 +76,8 @@ async def test_what_could_be_read_is_written_and_the_rest_is_told(tmp_path: Path
     assert path.read_text().endswith("# EOF\n")
 
 
-async def test_where_nothing_could_be_read_nothing_is_written(tmp_path: Path) -> None:
-    """An empty past would say that nothing happened."""
+async def test_nothing_is_written_if_nothing_was_read(tmp_path: Path) -> None:
+    """An empty document would mean that there were no events."""
     path = tmp_path / "past.om"
     path.write_text("old")
     async with simulated(tmp_path) as cloudflare:
@@ -87,8 +87,8 @@ async def test_where_nothing_could_be_read_nothing_is_written(tmp_path: Path) ->
     assert path.read_text() == "old"
 
 
-async def test_the_state_is_left_alone(tmp_path: Path) -> None:
-    """An exporter may be running with it, and a past is no baseline."""
+async def test_the_state_is_not_opened(tmp_path: Path) -> None:
+    """An exporter may be using it."""
     state = tmp_path / "state.db"
     async with simulated(tmp_path) as cloudflare:
         await backfill(cloudflare, RISK_EXPORTER_STATE=f"sqlite:{state}")
@@ -96,7 +96,7 @@ async def test_the_state_is_left_alone(tmp_path: Path) -> None:
 
 
 async def test_pseudonyms_are_those_of_the_metrics(tmp_path: Path) -> None:
-    """Made with the key of the same state; otherwise everybody's past would be a stranger's."""
+    """They are made with the key in the state of the exporter."""
     settings = {
         "RISK_EXPORTER_STATE": f"sqlite:{tmp_path / 'state.db'}",
         "RISK_EXPORTER_IDENTITY": "pseudonym",
@@ -108,8 +108,8 @@ async def test_pseudonyms_are_those_of_the_metrics(tmp_path: Path) -> None:
     assert len(user_ids(past.out) - {ADA}) == 1
 
 
-async def test_on_a_terminal_it_shows_how_far_it_is(tmp_path: Path) -> None:
-    """Half an hour of silence looks like a hang; a log file wants no bars."""
+async def test_a_terminal_shows_progress(tmp_path: Path) -> None:
+    """Reading takes long; a log file gets no progress bar."""
     terminal, its_end = pty.openpty()
     async with simulated(tmp_path) as cloudflare:
         command = (sys.executable, "-m", "exporter", "backfill")
@@ -129,8 +129,8 @@ async def test_on_a_terminal_it_shows_how_far_it_is(tmp_path: Path) -> None:
     assert "/1" not in written_to_a_file.err
 
 
-async def test_a_reader_may_leave_early(tmp_path: Path) -> None:
-    """`backfill | head` is how people look at it first."""
+async def test_the_reader_may_close_the_pipe_early(tmp_path: Path) -> None:
+    """`backfill | head` is a common first use."""
     async with simulated(tmp_path) as cloudflare:
         pipe = await asyncio.create_subprocess_shell(
             f"set -o pipefail; {sys.executable} -m exporter backfill --step 1s | head -n 1",
@@ -147,8 +147,8 @@ async def test_a_reader_may_leave_early(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("words", ["> /dev/full", "--output /dev/full"])
-async def test_a_full_disk_does_not_cost_what_was_read(words: str, tmp_path: Path) -> None:
-    """Reading takes hours where an account is large."""
+async def test_a_full_disk_does_not_lose_what_was_read(words: str, tmp_path: Path) -> None:
+    """Reading a large account takes hours."""
     (tmp_path / "temporary").mkdir()
     async with simulated(tmp_path) as cloudflare:
         ending = await run_in_shell(

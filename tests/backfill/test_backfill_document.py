@@ -1,4 +1,4 @@
-"""The laws of the document, with prometheus-client's own parser for a judge."""
+"""The OpenMetrics document, checked with prometheus-client's parser."""
 
 from collections.abc import Callable, Iterable
 from itertools import groupby
@@ -30,7 +30,7 @@ def document(*histories: AccountHistory, **labels: str) -> str:
 
 
 def series(text: str) -> dict[tuple[str, Labels], list[tuple[int, float]]]:
-    """Return what a strict reader of OpenMetrics finds: seconds since the start, and values."""
+    """Return what a strict parser finds: seconds since the start, and values."""
     found: dict[tuple[str, Labels], list[tuple[int, float]]] = {}
     for family in parse(text):
         for sample in family.samples:
@@ -40,8 +40,8 @@ def series(text: str) -> dict[tuple[str, Labels], list[tuple[int, float]]]:
     return found
 
 
-def test_a_strict_reader_finds_every_counter_with_its_labels() -> None:
-    """OpenMetrics wants families in one piece, series in one piece and time going on."""
+def test_a_strict_parser_finds_every_counter_with_its_labels() -> None:
+    """OpenMetrics requires families and series in one block and ascending timestamps."""
     found = series(document(ACME, GLOBEX, QUIET))
     assert {(name, *labels) for name, labels in found} == {
         (
@@ -67,7 +67,7 @@ def test_a_strict_reader_finds_every_counter_with_its_labels() -> None:
 
 
 def test_all_totals_of_an_account_begin_just_before_its_first_event() -> None:
-    """Before that nothing is known, and after it a counter that did not grow yet is at zero."""
+    """Nothing is known before; afterwards a counter that has not grown is at zero."""
     begins = {
         dict(labels)["account"] + dict(labels)["risk_level"]: points[0]
         for (name, labels), points in series(document(ACME, GLOBEX)).items()
@@ -76,14 +76,14 @@ def test_all_totals_of_an_account_begin_just_before_its_first_event() -> None:
     assert begins == {"acmehigh": (240, 0.0), "acmelow": (240, 0.0), "globexhigh": (0, 0.0)}
 
 
-def test_the_labels_asked_for_stand_on_every_series() -> None:
-    """Nothing else adds any, and without the target's own the live series would be others."""
+def test_every_series_has_the_given_labels() -> None:
+    """Without the target's labels the series would differ from those of the exporter."""
     found = series(document(ACME, job="risk", instance='"x"'))
     assert all({("job", "risk"), ("instance", '"x"')} <= set(labels) for _, labels in found)
 
 
-def test_each_series_is_in_one_piece_and_in_the_order_of_time() -> None:
-    """Storage drops what comes out of order, and promtool does not say so."""
+def test_each_series_is_one_block_with_ascending_timestamps() -> None:
+    """Prometheus drops samples out of order, and promtool does not report it."""
     lines = [line for line in document(ACME, GLOBEX).splitlines() if not line.startswith("#")]
     pieces = [
         (name, [int(line.rpartition(" ")[2]) for line in group])
@@ -94,12 +94,12 @@ def test_each_series_is_in_one_piece_and_in_the_order_of_time() -> None:
 
 
 def test_the_help_is_that_of_the_metrics() -> None:
-    """One declaration, wherever a metric is written."""
+    """Each metric is declared once."""
     assert document(ACME).startswith("# HELP cloudflare_zt_risk_events Risk events seen")
 
 
-def test_a_past_without_events_is_a_whole_document() -> None:
-    """To promtool that is no error: it makes no block of it."""
+def test_a_document_without_events_is_valid() -> None:
+    """Promtool accepts it and creates no block."""
     text = document(QUIET)
     assert series(text) == {}
     assert text.endswith("# EOF\n")

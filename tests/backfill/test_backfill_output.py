@@ -1,4 +1,4 @@
-"""The laws of a file that appears whole or not at all."""
+"""A file that is written completely or not at all."""
 
 import os
 import stat
@@ -11,8 +11,8 @@ from exporter.backfill import open_output, write_elsewhere
 from exporter.errors import ConfigurationError, ExporterError, OutputError
 
 
-def test_a_file_is_there_once_it_is_whole(tmp_path: Path) -> None:
-    """Somebody may be waiting for it to appear."""
+def test_a_file_appears_once_it_is_complete(tmp_path: Path) -> None:
+    """Another program may be waiting for it."""
     path = tmp_path / "past.om"
 
     def pieces() -> Iterator[bytes]:
@@ -26,8 +26,8 @@ def test_a_file_is_there_once_it_is_whole(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_what_is_never_written_leaves_the_old_file_alone(tmp_path: Path) -> None:
-    """A night's failure must not cost yesterday's file."""
+def test_an_old_file_stays_if_nothing_is_written(tmp_path: Path) -> None:
+    """A failure must not lose the previous file."""
     path = tmp_path / "past.om"
     path.write_bytes(b"old")
     with open_output(path):
@@ -36,8 +36,8 @@ def test_what_is_never_written_leaves_the_old_file_alone(tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_failure_on_the_way_leaves_nothing_behind(tmp_path: Path) -> None:
-    """Half a document ends without EOF, and promtool refuses it."""
+def test_a_failure_leaves_no_file_behind(tmp_path: Path) -> None:
+    """Promtool rejects a partial document, which has no EOF."""
 
     def pieces() -> Iterator[bytes]:
         yield b"one\n"
@@ -52,14 +52,14 @@ def test_a_failure_on_the_way_leaves_nothing_behind(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["none/past.om", ""])
-def test_a_place_that_cannot_be_written_is_refused_at_once(tmp_path: Path, name: str) -> None:
-    """Reading a large account takes an hour and more: too late to learn of a typing mistake."""
+def test_a_path_that_cannot_be_written_is_rejected_at_once(tmp_path: Path, name: str) -> None:
+    """Reading a large account takes more than an hour."""
     with pytest.raises(ConfigurationError, match="--output"), open_output(tmp_path / name):
         pytest.fail("entered")
 
 
-def test_a_link_goes_on_pointing_at_the_file(tmp_path: Path) -> None:
-    """Whoever made the link wants the file behind it to be new."""
+def test_a_link_stays_and_its_target_is_replaced(tmp_path: Path) -> None:
+    """Users of the link expect the new file behind it."""
     (tmp_path / "link.om").symlink_to(tmp_path / "past.om")
     with open_output(tmp_path / "link.om") as write:
         write([b"new"])
@@ -68,7 +68,7 @@ def test_a_link_goes_on_pointing_at_the_file(tmp_path: Path) -> None:
 
 
 def test_a_pipe_is_written_to_and_stays_a_pipe(tmp_path: Path) -> None:
-    """Process substitution of a shell is no file to be replaced."""
+    """A shell's process substitution is a pipe."""
     path = tmp_path / "pipe"
     os.mkfifo(path)
     reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
@@ -82,7 +82,7 @@ def test_a_pipe_is_written_to_and_stays_a_pipe(tmp_path: Path) -> None:
 
 
 def test_a_file_is_created_for_its_owner_alone(tmp_path: Path) -> None:
-    """It holds who is at risk; from its first byte on, whatever the umask."""
+    """It lists users at risk, so its mode is 0600 from the start, whatever the umask."""
     previous = os.umask(0)
     try:
         with open_output(tmp_path / "past.om") as write:
@@ -94,8 +94,8 @@ def test_a_file_is_created_for_its_owner_alone(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "past.om").stat().st_mode) == 0o600
 
 
-def test_a_full_device_is_an_error_of_the_output(tmp_path: Path) -> None:
-    """More than a buffer of it, and less, which fails only when it is flushed."""
+def test_a_full_device_is_an_output_error(tmp_path: Path) -> None:
+    """Content larger than a buffer, and smaller content, which fails when it is flushed."""
     link = tmp_path / "full"
     link.symlink_to("/dev/full")
     for size in (10, 1_000_000):
@@ -103,10 +103,10 @@ def test_a_full_device_is_an_error_of_the_output(tmp_path: Path) -> None:
             write([bytes(size)])
 
 
-def test_a_document_is_kept_where_there_is_room(
+def test_the_document_is_written_where_there_is_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The folder for temporary files may be the one that is full."""
+    """The folder for temporary files may be full."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
     monkeypatch.setenv("HOME", str(tmp_path))
     path = write_elsewhere(lambda: [b"one\n"])

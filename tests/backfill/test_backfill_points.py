@@ -1,4 +1,4 @@
-"""The laws of how a counter's growth becomes samples."""
+"""The samples of a counter."""
 
 from collections.abc import Iterable
 from itertools import pairwise
@@ -14,24 +14,24 @@ RISES = st.dictionaries(st.integers(1, 20), st.integers(1, 5), min_size=1)
 
 
 def values(points: Iterable[Point]) -> dict[int, int]:
-    """Return the values by minute, the end's left out."""
+    """Return the values by minute, without the final zero."""
     return {point.at // 60: point.value for point in points if point.at != LINE.end}
 
 
 def growth(points: Iterable[Point]) -> int:
-    """Return what Prometheus takes a counter to have grown, which a fall is a new beginning to."""
+    """Return the growth that Prometheus computes, for which a fall is a reset."""
     samples = [point.value for point in points]
     return sum(after if after < before else after - before for before, after in pairwise(samples))
 
 
-def test_a_dense_counter_has_every_position_from_its_beginning() -> None:
-    """A graph of it must have no gap."""
+def test_a_dense_counter_has_a_sample_at_every_position() -> None:
+    """A graph of it has no gap."""
     points = dense_points({3: 2, 5: 1}, LINE, begin=2)
     assert values(points) == {2: 0, 3: 2, 4: 2, **dict.fromkeys(range(5, 21), 3)}
 
 
-def test_a_sparse_counter_is_said_before_and_for_five_minutes_after_each_rise() -> None:
-    """The sample before is what makes a rise visible; those after keep `increase` honest."""
+def test_a_sparse_counter_has_samples_before_and_after_each_increment() -> None:
+    """The sample before makes an increment visible; those after keep `increase` accurate."""
     points = sparse_points({3: 2, 15: 1}, LINE)
     assert values(points) == {
         2: 0,
@@ -41,29 +41,29 @@ def test_a_sparse_counter_is_said_before_and_for_five_minutes_after_each_rise() 
     }
 
 
-def test_a_rise_at_the_last_position_is_said() -> None:
-    """What happened just before the end is what people look for first."""
+def test_an_increment_at_the_last_position_has_samples() -> None:
+    """The latest events matter most."""
     assert values(sparse_points({20: 1}, LINE)) == {19: 0, 20: 1}
 
 
 @given(RISES)
 def test_every_counter_ends_at_zero(rises: dict[int, int]) -> None:
-    """The exporter's own begin there; otherwise one that begins higher would hide events."""
+    """The live exporter starts at zero; one that starts higher would hide events."""
     for points in (dense_points(rises, LINE, begin=0), sparse_points(rises, LINE)):
         assert list(points)[-1] == Point(LINE.end, 0)
 
 
 @given(RISES)
-def test_a_counter_grows_by_its_events_and_by_nothing_else(rises: dict[int, int]) -> None:
-    """The fall at the end is a reset to Prometheus: it loses nothing and adds nothing."""
+def test_a_counter_grows_by_its_events_only(rises: dict[int, int]) -> None:
+    """The final fall is a reset to Prometheus, and neither adds nor removes anything."""
     expected = sum(rises.values())
     assert growth(dense_points(rises, LINE, begin=0)) == expected
     assert growth(sparse_points(rises, LINE)) == expected
 
 
 @given(RISES)
-def test_samples_are_in_the_order_of_time(rises: dict[int, int]) -> None:
-    """Prometheus's storage drops what comes out of order, and promtool does not say so."""
+def test_timestamps_ascend(rises: dict[int, int]) -> None:
+    """Prometheus drops samples out of order, and promtool does not report it."""
     for points in (dense_points(rises, LINE, begin=0), sparse_points(rises, LINE)):
         instants = [point.at for point in points]
         assert instants == sorted(set(instants))

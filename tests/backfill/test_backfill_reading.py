@@ -1,4 +1,4 @@
-"""The laws of asking the API for an account's past, in time that only the tests let pass."""
+"""Reading an account from the API, with a clock that the tests advance."""
 
 import pytest
 
@@ -19,21 +19,21 @@ BOTH = {("imp_travel", "high"): 1, ("high_dlp", "low"): 1}
 
 
 def crowd(users: int, **keys: object) -> Scenario:
-    """Return a scenario of so many users, all of them listed."""
+    """Return a scenario with that many users, all of them listed."""
     levels = {"low": 1.0, "medium": 0.0, "high": 0.0}
     account = still_account(users=users, named_users=[], levels=levels)
     return still_scenario(accounts=[account], **keys)
 
 
 async def true_totals(talk: Talk) -> dict[tuple[str, ...], int]:
-    """Return the events there were from the start, by behavior and level."""
+    """Return the number of events at the start, by behavior and level."""
     truth = await talk.truth()
     return {(one.behavior, one.risk_level): one.initial for one in truth.totals if one.initial}
 
 
 @in_fake_time
 async def test_the_totals_are_the_events_the_api_holds() -> None:
-    """Of every listed user, whichever their events' spelling."""
+    """Events of every listed user count, however their fields are spelled."""
     clock = LoopClock()
     async with talk_to_simulator(crowd(50), clock=clock) as talk:
         past = await read_simulated_past(talk, clock=clock)
@@ -42,17 +42,17 @@ async def test_the_totals_are_the_events_the_api_holds() -> None:
 
 
 @in_fake_time
-async def test_whoever_watches_hears_of_every_user() -> None:
-    """An hour of silence looks like a hang."""
+async def test_progress_is_reported_for_every_user() -> None:
+    """Reading may take an hour."""
     clock = LoopClock()
     async with talk_to_simulator(crowd(50), clock=clock) as talk:
         past = await read_simulated_past(talk, clock=clock)
-    assert past.told.users == past.told.asked != {}
+    assert past.progress.users == past.progress.asked != {}
 
 
 @in_fake_time
-async def test_no_more_is_asked_than_the_share_of_the_quota() -> None:
-    """People and their tools share it, and an exporter may be running beside."""
+async def test_requests_stay_within_the_share_of_the_quota() -> None:
+    """People, tools and an exporter use the same quota."""
     clock = LoopClock()
     scenario = crowd(120, quota={"requests": 40, "window": 60.0})
     async with talk_to_simulator(scenario, clock=clock) as talk:
@@ -64,8 +64,8 @@ async def test_no_more_is_asked_than_the_share_of_the_quota() -> None:
 
 
 @in_fake_time
-async def test_a_429_is_waited_out_and_nobody_is_missed() -> None:
-    """Somebody else may use the quota up at any time."""
+async def test_a_429_is_waited_out_and_no_user_is_missing() -> None:
+    """Other clients may use up the quota at any time."""
     clock = LoopClock()
     async with talk_to_simulator(crowd(20), clock=clock) as talk:
         await talk.order("faults", kind="throttle", retry_after=120, count=3)
@@ -77,8 +77,8 @@ async def test_a_429_is_waited_out_and_nobody_is_missed() -> None:
 
 @pytest.mark.parametrize("kind", ["error", "html", "drop", "truncate", "malformed"])
 @in_fake_time
-async def test_a_failure_that_passes_costs_nobody(kind: str) -> None:
-    """Whatever is asked is asked again, twice."""
+async def test_a_transient_failure_is_retried(kind: str) -> None:
+    """Each request is sent up to three times."""
     clock = LoopClock()
     async with talk_to_simulator(clock=clock) as talk:
         await talk.order("faults", kind=kind, count=2)
@@ -88,8 +88,8 @@ async def test_a_failure_that_passes_costs_nobody(kind: str) -> None:
 
 
 @in_fake_time
-async def test_users_who_cannot_be_read_are_told_and_the_others_are_there() -> None:
-    """Hours of asking must not be thrown away for one user whom the API cannot answer."""
+async def test_unreadable_users_are_reported_and_the_others_are_read() -> None:
+    """One user whom the API cannot return must not cost hours of reading."""
     clock = LoopClock()
     async with talk_to_simulator(crowd(6), clock=clock) as talk:
         await talk.order("faults", kind="error", operation="user", status=400, count=2)
@@ -100,21 +100,21 @@ async def test_users_who_cannot_be_read_are_told_and_the_others_are_there() -> N
 
 
 @in_fake_time
-async def test_an_outage_is_not_asked_about_for_every_user() -> None:
-    """After ten users in a row in vain the others are missing, too, and nobody is bothered."""
+async def test_an_outage_stops_the_reading() -> None:
+    """After ten consecutive failures the remaining users are skipped."""
     clock = LoopClock()
     async with talk_to_simulator(crowd(200), clock=clock) as talk:
         await talk.order("faults", kind="error", operation="user")
         past = await read_simulated_past(talk, clock=clock)
         log = await talk.log()
     assert past.reading.problems == ("200 users not read (server_error)",)
-    assert past.told.asked.total() == 200
+    assert past.progress.asked.total() == 200
     assert log.count(operation="user") < 40
 
 
 @in_fake_time
-async def test_a_token_that_is_refused_is_not_shown_again() -> None:
-    """It could have been revoked on the way, and each try is a line in somebody's audit log."""
+async def test_a_rejected_token_is_not_sent_again() -> None:
+    """It may have been revoked meanwhile, and each attempt is a line in an audit log."""
     clock = LoopClock()
     async with talk_to_simulator(crowd(200), clock=clock) as talk:
         await talk.order("faults", kind="error", operation="user", status=401)
@@ -125,8 +125,8 @@ async def test_a_token_that_is_refused_is_not_shown_again() -> None:
 
 
 @in_fake_time
-async def test_an_account_whose_users_cannot_be_listed_has_no_past() -> None:
-    """An empty one would say that nothing happened."""
+async def test_an_account_whose_users_cannot_be_listed_has_no_history() -> None:
+    """An empty history would mean that there were no events."""
     clock = LoopClock()
     async with talk_to_simulator(clock=clock) as talk:
         await talk.order("faults", kind="error", operation="summary")
@@ -136,8 +136,8 @@ async def test_an_account_whose_users_cannot_be_listed_has_no_past() -> None:
 
 
 @in_fake_time
-async def test_behaviors_that_fail_cost_the_account() -> None:
-    """Without them a behavior would have another name than in the live series."""
+async def test_without_behaviors_the_account_is_not_read() -> None:
+    """The names of behaviors could differ from those of the live series."""
     clock = LoopClock()
     async with talk_to_simulator(clock=clock) as talk:
         await talk.order("faults", kind="error", operation="behaviors")
@@ -146,8 +146,8 @@ async def test_behaviors_that_fail_cost_the_account() -> None:
 
 
 @in_fake_time
-async def test_behaviors_that_may_not_be_read_leave_events_their_own_names() -> None:
-    """So does /metrics with that token; it is told all the same."""
+async def test_without_permission_for_behaviors_events_keep_their_names() -> None:
+    """/metrics has the same names with that token; the problem is reported."""
     clock = LoopClock()
     token = {"name": "half", "permissions": ["Zero Trust: PII Read"]}
     async with talk_to_simulator(still_scenario(tokens=[token]), clock=clock) as talk:
@@ -157,8 +157,8 @@ async def test_behaviors_that_may_not_be_read_leave_events_their_own_names() -> 
 
 
 @in_fake_time
-async def test_a_user_who_is_gone_is_no_failure() -> None:
-    """Somebody may be deleted between the summary and the question about them."""
+async def test_a_deleted_user_is_not_a_failure() -> None:
+    """A user may be deleted between the summary and the request for details."""
     clock = LoopClock()
     async with talk_to_simulator(clock=clock) as talk:
         await talk.order("faults", kind="error", operation="user", status=404)
@@ -168,8 +168,8 @@ async def test_a_user_who_is_gone_is_no_failure() -> None:
 
 
 @in_fake_time
-async def test_who_is_not_listed_has_no_past() -> None:
-    """Whoever was reset is not listed, and no answer names them: their events cannot be had."""
+async def test_unlisted_users_have_no_history() -> None:
+    """No response names users whose risk was reset."""
     clock = LoopClock()
     async with talk_to_simulator(clock=clock) as talk:
         await talk.order("events", user=BOB, behavior="high_dlp")
@@ -180,8 +180,8 @@ async def test_who_is_not_listed_has_no_past() -> None:
 
 
 @in_fake_time
-async def test_pseudonyms_without_a_state_are_refused_before_anything_is_asked() -> None:
-    """Their key would be another one than the exporter's, and nobody would be recognised."""
+async def test_pseudonyms_without_a_state_are_rejected_before_any_request() -> None:
+    """Their key would differ from the exporter's."""
     clock = LoopClock()
     async with talk_to_simulator(clock=clock) as talk:
         with pytest.raises(ConfigurationError, match="pseudonyms"):

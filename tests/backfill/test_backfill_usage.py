@@ -1,4 +1,4 @@
-"""The laws of the command's own flags, which are checked before anything is asked."""
+"""The flags of the command, which are checked before any request."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ NOBODY = "http://127.0.0.1:9"
 
 @pytest.fixture(autouse=True)
 def _some_account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """An account nobody answers for."""
+    """Set an account and a token that no server knows."""
     for option in OPTIONS:
         monkeypatch.delenv(option.variable, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -41,10 +41,10 @@ def _some_account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         (["--identity", "pseudonym", "--state", "memory:"], "pseudonyms are made with a key"),
     ],
 )
-def test_what_cannot_be_meant_is_refused_with_status_2(
+def test_invalid_flags_are_rejected_with_status_2(
     flags: list[str], problem: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Reading a large account takes an hour: a slip must show before."""
+    """Reading a large account takes an hour, so mistakes are reported before."""
     assert main(["backfill", *flags]) == 2
     streams = capsys.readouterr()
     assert problem in streams.err
@@ -52,10 +52,10 @@ def test_what_cannot_be_meant_is_refused_with_status_2(
 
 
 @pytest.mark.parametrize("flag", ["--listen", "--poll-interval", "--data-max-age"])
-def test_settings_of_what_goes_on_for_ever_are_no_flags_here(
+def test_settings_of_serve_alone_have_no_flags_here(
     flag: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A flag without any effect would be a promise."""
+    """A flag without an effect would be misleading."""
     with pytest.raises(SystemExit) as ending:
         main(["backfill", flag, "1m"])
     assert ending.value.code == 2

@@ -1,4 +1,4 @@
-"""The laws of log output: one shape for all, and never a secret in it."""
+"""Log output: one format for all events, without secrets."""
 
 import io
 import json
@@ -16,7 +16,7 @@ TOKEN = "Sn3lZJTBX6kkg7OdcBUAxOO963GEIyGQqnFTOFYY"
 
 
 class Terminal(io.StringIO):
-    """A stream that says it is a terminal."""
+    """A stream that reports to be a terminal."""
 
     def isatty(self) -> bool:
         """Return True, as a terminal does."""
@@ -25,7 +25,7 @@ class Terminal(io.StringIO):
 
 @pytest.fixture(autouse=True)
 def _logging_restored() -> Iterator[None]:
-    """Leave the process's logging as it was found."""
+    """Restore the logging configuration of the process."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield
@@ -35,7 +35,7 @@ def _logging_restored() -> Iterator[None]:
 
 
 def logged(write: Callable[[], None], *, log_format: str = "json", level: str = "info") -> str:
-    """Return what reaches the stream when `write` logs."""
+    """Return what is written to the stream when `write` logs."""
     stream = io.StringIO()
     configure_logging(level=level, log_format=log_format, stream=stream)
     write()
@@ -43,7 +43,7 @@ def logged(write: Callable[[], None], *, log_format: str = "json", level: str = 
 
 
 def test_an_event_is_one_json_object_with_its_fields_level_logger_and_time() -> None:
-    """Log collectors read a line as a value; numbers stay numbers, times are in UTC."""
+    """Log collectors parse each line; numbers stay numbers, and times are UTC."""
     event = json.loads(
         logged(lambda: structlog.get_logger("exporter.x").warning("poll.failed", failures=3))
     )
@@ -56,15 +56,15 @@ def test_an_event_is_one_json_object_with_its_fields_level_logger_and_time() -> 
     }
 
 
-def test_a_librarys_records_take_the_same_road() -> None:
-    """Libraries such as aiohttp log through the standard library; a second format breaks collectors."""
+def test_records_of_libraries_have_the_same_format() -> None:
+    """Libraries such as aiohttp use the standard library's logging."""
     line = logged(lambda: logging.getLogger("aiohttp.server").error("Error %s", "handling"))
     assert json.loads(line)["event"] == "Error handling"
 
 
 @pytest.mark.parametrize("log", ["structlog", "stdlib"])
 def test_events_below_the_level_are_not_written(log: str) -> None:
-    """The level is the operator's."""
+    """The level is configurable."""
     logger = structlog.get_logger("x") if log == "structlog" else logging.getLogger("x")
     assert logged(lambda: logger.info("poll.succeeded"), level="warning") == ""
 
@@ -78,8 +78,8 @@ def test_auto_is_console_on_a_terminal_and_json_elsewhere() -> None:
     assert logged(lambda: structlog.get_logger("x").info("a.b"), log_format="auto")[0] == "{"
 
 
-def test_the_last_configuration_counts_alone() -> None:
-    """A reload may change level and format; an event must not be written twice."""
+def test_the_last_configuration_replaces_earlier_ones() -> None:
+    """A reload may change level and format, and an event must not be written twice."""
     first = io.StringIO()
     configure_logging(level="info", log_format="json", stream=first)
     line = logged(lambda: structlog.get_logger("x").info("config.reloaded"))
@@ -106,7 +106,7 @@ def test_the_last_configuration_counts_alone() -> None:
     ids=str,
 )
 def test_no_field_shows_a_token_or_an_email(fields: dict[str, object], log_format: str) -> None:
-    """Logs go to more people than the token or the users' names may."""
+    """More people can read logs than may see tokens and emails."""
     line = logged(
         lambda: structlog.get_logger("x").info("client.failed", **fields), log_format=log_format
     )
@@ -115,8 +115,8 @@ def test_no_field_shows_a_token_or_an_email(fields: dict[str, object], log_forma
     assert "short" not in line
 
 
-def test_what_is_harmless_stays_readable() -> None:
-    """A defence that takes out ids, paths and URLs would be switched off by the first reader."""
+def test_harmless_values_are_not_redacted() -> None:
+    """Redacted ids, paths and URLs would make logs useless."""
     fields: dict[str, object] = {
         "account_id": "023e105f4ecef8ad9ca31a8372d0c353",
         "user_id": "0b4a0b7d-2f0a-4e6e-9a53-0a9d4a4f6a11",
@@ -133,7 +133,7 @@ def test_what_is_harmless_stays_readable() -> None:
 @pytest.mark.parametrize("log_format", ["json", "console"])
 @pytest.mark.parametrize("log", ["structlog", "stdlib"])
 def test_a_traceback_is_written_without_secrets(log: str, log_format: str) -> None:
-    """The message of a library's exception, or a local variable, may hold a header."""
+    """The message of a library's exception or a local variable may contain a header."""
 
     def fail() -> None:
         headers: dict[str, str] = {}
@@ -159,13 +159,13 @@ def test_a_traceback_is_written_without_secrets(log: str, log_format: str) -> No
         ("TERM", "xterm", True),
     ],
 )
-def test_a_console_is_coloured_unless_that_is_unwanted(
+def test_a_terminal_gets_colors_unless_no_color_is_set(
     variable: str,
     value: str,
     is_coloured: bool,  # noqa: FBT001 - a case
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """https://no-color.org: set to anything but nothing."""
+    """https://no-color.org: any value except the empty one disables colors."""
     for name in ("NO_COLOR", "TERM"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv(variable, value)

@@ -1,4 +1,4 @@
-"""The laws of where settings come from, and of what is said when they are wrong."""
+"""Where settings come from, and the errors in them."""
 
 import os
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ def load(
     *,
     base: Mapping[str, str] = ACCOUNT,
 ) -> Settings:
-    """Load with one good account in the environment, unless `base` says otherwise."""
+    """Load with a valid account in the environment, unless `base` replaces it."""
     return load_settings(flags=flags or {}, environ={"HOME": "/home/op", **base, **(environ or {})})
 
 
@@ -31,22 +31,22 @@ def load_file(path: str, *, base: Mapping[str, str] = ACCOUNT) -> Settings:
     return load({"RISK_EXPORTER_CONFIG": path}, base=base)
 
 
-def refusal(
+def rejection(
     environ: Mapping[str, str] | None = None,
     flags: Mapping[str, str] | None = None,
     *,
     base: Mapping[str, str] = ACCOUNT,
 ) -> str:
-    """Return what a user reads when loading is refused; never the token."""
+    """Return the error of loading, which never contains the token."""
     with pytest.raises(ConfigurationError) as error:
         load(environ, flags, base=base)
     assert TOKEN not in str(error.value)
     return str(error.value)
 
 
-def refusal_of_file(path: str, *, base: Mapping[str, str] = ACCOUNT) -> str:
-    """Return what a user of the configuration file at `path` reads when it is refused."""
-    return refusal({"RISK_EXPORTER_CONFIG": path}, base=base)
+def rejection_of_file(path: str, *, base: Mapping[str, str] = ACCOUNT) -> str:
+    """Return the error of loading the configuration file at `path`."""
+    return rejection({"RISK_EXPORTER_CONFIG": path}, base=base)
 
 
 def written(folder: Path, text: str) -> str:
@@ -56,8 +56,8 @@ def written(folder: Path, text: str) -> str:
     return str(path)
 
 
-def test_an_account_and_a_token_are_all_that_must_be_given() -> None:
-    """Everything else has a default that suits most."""
+def test_only_an_account_and_a_token_are_required() -> None:
+    """All other settings have defaults."""
     settings = load()
     assert [account.name for account in settings.accounts] == [ID]
     assert settings.api_url == "https://api.cloudflare.com/client/v4"
@@ -73,8 +73,8 @@ def test_an_account_and_a_token_are_all_that_must_be_given() -> None:
     assert (settings.log_level, settings.log_format) == ("info", "auto")
 
 
-def test_flags_win_over_environment_over_file_over_defaults(tmp_path: Path) -> None:
-    """The nearer to the moment of starting, the more deliberate."""
+def test_flags_override_environment_overrides_file_overrides_defaults(tmp_path: Path) -> None:
+    """A flag concerns one run, a variable one service, a file possibly many."""
     config = written(
         tmp_path, "poll_interval: 11s\nconfig_interval: 12s\nusers_limit: 13\nstate: memory\n"
     )
@@ -93,30 +93,30 @@ def test_flags_win_over_environment_over_file_over_defaults(tmp_path: Path) -> N
     assert settings.api_timeout == 30.0
 
 
-def test_the_flag_for_the_file_wins_over_the_variable(tmp_path: Path) -> None:
-    """One file is read, never two."""
+def test_the_config_flag_overrides_the_variable(tmp_path: Path) -> None:
+    """Only one file is read."""
     config = written(tmp_path, "users_limit: 1")
     settings = load({"RISK_EXPORTER_CONFIG": "/nowhere"}, {"config": config})
     assert settings.users_limit == 1
 
 
 @pytest.mark.parametrize("option", [each for each in OPTIONS if each.default], ids=str)
-def test_each_default_may_be_written_in_every_place(option: Option, tmp_path: Path) -> None:
-    """What the table shows as a default is what a user may write, whatever the place."""
+def test_each_default_is_valid_in_every_source(option: Option, tmp_path: Path) -> None:
+    """The documented defaults can be copied to any source."""
     config = written(tmp_path, f"{option.name}: '{option.default}'")
     assert load({option.variable: option.default}) == load()
     assert load({}, {option.name: option.default}) == load()
     assert load_file(config) == load()
 
 
-def test_a_variable_set_to_nothing_counts_as_not_set() -> None:
-    """Compose files and unit files pass variables on whether or not they have a value."""
+def test_an_empty_variable_counts_as_not_set() -> None:
+    """Compose files and unit files pass variables on even if they have no value."""
     empty = {option.variable: "" for option in OPTIONS if option.variable not in ACCOUNT}
     assert load({**empty, "RISK_EXPORTER_WHATEVER": ""}) == load()
 
 
 def test_only_the_environment_that_is_passed_in_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests and reloads pass an environment of their own."""
+    """Tests and reloads pass their own environment."""
     monkeypatch.setenv("RISK_EXPORTER_USERS_LIMIT", "7")
     assert load().users_limit == 10_000
 
@@ -132,7 +132,7 @@ def test_only_the_token_has_no_flag() -> None:
 
 
 def test_no_text_form_of_settings_shows_a_token() -> None:
-    """Settings end up in tracebacks and debug logs."""
+    """Settings may appear in tracebacks and debug logs."""
     settings = load()
     for text in (repr(settings), str(settings), settings.model_dump_json()):
         assert TOKEN not in text
@@ -141,8 +141,8 @@ def test_no_text_form_of_settings_shows_a_token() -> None:
     assert token.get_secret_value() == TOKEN
 
 
-def test_settings_cannot_be_changed() -> None:
-    """A reload makes new settings; nobody's copy changes under them."""
+def test_settings_are_immutable() -> None:
+    """A reload creates new settings, and the old ones stay valid where they are in use."""
     with pytest.raises(ValueError, match="frozen"):
         load().users_limit = 1
 
@@ -150,10 +150,10 @@ def test_settings_cannot_be_changed() -> None:
 # Wrong values ---------------------------------------------------------------------------------
 
 
-def test_every_problem_is_listed_under_the_name_its_writer_knows(tmp_path: Path) -> None:
-    """An operator who must start ten times to find ten mistakes gives up at the third."""
+def test_every_problem_is_listed_with_its_flag_variable_or_key(tmp_path: Path) -> None:
+    """One start reveals all mistakes."""
     config = written(tmp_path, "users_limit: some\nidentity: partly\n")
-    message = refusal(
+    message = rejection(
         {"RISK_EXPORTER_POLL_INTERVAL": "0s", "RISK_EXPORTER_PIL": "x"},
         {"config": config, "api_share": "7"},
     )
@@ -175,19 +175,19 @@ def test_every_problem_is_listed_under_the_name_its_writer_knows(tmp_path: Path)
         ("api_timeout", "99ms"),
     ],
 )
-def test_durations_have_sensible_minimums(name: str, value: str) -> None:
-    """A poll every ten milliseconds would spend a shared quota in seconds."""
-    assert "must be at least" in refusal({}, {name: value})
+def test_durations_have_minimums(name: str, value: str) -> None:
+    """A poll every ten milliseconds would use up a shared quota in seconds."""
+    assert "must be at least" in rejection({}, {name: value})
 
 
-def test_data_must_be_allowed_to_outlive_one_poll() -> None:
-    """Otherwise every gauge would vanish shortly before each poll."""
-    message = refusal({}, {"poll_interval": "15m"})
+def test_data_max_age_must_exceed_the_poll_interval() -> None:
+    """Otherwise every gauge would be withdrawn shortly before each poll."""
+    message = rejection({}, {"poll_interval": "15m"})
     assert "RISK_EXPORTER_DATA_MAX_AGE: must be longer than poll_interval, which is 900s" in message
 
 
-def test_levels_and_formats_are_read_in_any_case() -> None:
-    """INFO is how half the world spells it."""
+def test_keywords_may_be_in_any_case() -> None:
+    """INFO is a common spelling."""
     settings = load({"RISK_EXPORTER_LOG_LEVEL": "DEBUG"}, {"users_min_level": "None"})
     assert settings.log_level == "debug"
     assert settings.users_min_level == "none"
@@ -196,10 +196,10 @@ def test_levels_and_formats_are_read_in_any_case() -> None:
 @pytest.mark.parametrize(
     "variable", [option.variable for option in OPTIONS if not option.variable.endswith("CONFIG")]
 )
-def test_a_token_in_the_wrong_place_is_not_shown(variable: str) -> None:
-    """Pasting the token into the neighbouring variable is the likeliest of all mistakes."""
+def test_a_token_in_the_wrong_variable_is_not_shown(variable: str) -> None:
+    """A token is easily pasted into a neighbouring variable."""
     wrong = {variable: TOKEN, "RISK_EXPORTER_API_SHARE": "x"}
-    assert "API_SHARE" in refusal(wrong, base={})
+    assert "API_SHARE" in rejection(wrong, base={})
 
 
 # Unknown names --------------------------------------------------------------------------------
@@ -218,13 +218,13 @@ def test_a_token_in_the_wrong_place_is_not_shown(variable: str) -> None:
         ("RISK_EXPORTER_", "RISK_EXPORTER_"),
     ],
 )
-def test_an_unknown_variable_is_refused_with_the_nearest(variable: str, nearest: str) -> None:
-    """A misspelt setting that is silently ignored is found weeks later."""
-    assert f"{variable}: unknown; the nearest known name is {nearest}" in refusal({variable: "1"})
+def test_an_unknown_variable_is_rejected_with_the_nearest_name(variable: str, nearest: str) -> None:
+    """A misspelt setting must not be ignored."""
+    assert f"{variable}: unknown; the nearest known name is {nearest}" in rejection({variable: "1"})
 
 
-def test_variables_of_others_are_none_of_our_business() -> None:
-    """Cloudflare's other tools read variables of the same family."""
+def test_variables_of_other_programs_are_ignored() -> None:
+    """Cloudflare's other tools read variables with similar names."""
     assert load({"CLOUDFLARE_EMAIL": "x@example.com", "RISK": "1"}) == load()
 
 
@@ -240,8 +240,8 @@ def test_variables_of_others_are_none_of_our_business() -> None:
         ("RISK_EXPORTER_METRICS_PORT_10876_TCP_ADDR", "10.0.0.11"),
     ],
 )
-def test_what_kubernetes_sets_for_a_service_is_ignored(variable: str, value: str) -> None:
-    """A Service named risk-exporter must not keep the exporter from starting."""
+def test_service_links_of_kubernetes_are_ignored(variable: str, value: str) -> None:
+    """A Service named risk-exporter must not prevent the start."""
     assert load({variable: value}) == load()
 
 
@@ -258,12 +258,12 @@ def test_what_kubernetes_sets_for_a_service_is_ignored(variable: str, value: str
         ),
     ],
 )
-def test_an_unknown_key_is_refused_at_any_depth(
+def test_an_unknown_key_is_rejected_at_any_depth(
     text: str, place: str, nearest: str, tmp_path: Path
 ) -> None:
-    """The file is searched for mistakes as thoroughly as the environment."""
+    """Keys of the file are checked like variables."""
     config = written(tmp_path, text)
-    message = refusal_of_file(config, base={})
+    message = rejection_of_file(config, base={})
     assert f"{place} in {config}, line 1: unknown; the nearest known name is {nearest}" in message
 
 
@@ -280,23 +280,23 @@ def test_an_unknown_key_is_refused_at_any_depth(
         ("state: memory: x", "is not YAML: line 1"),
     ],
 )
-def test_a_file_that_is_not_yaml_is_refused_without_quoting_it(
+def test_a_file_that_is_not_yaml_is_rejected_without_quoting_it(
     text: str, complaint: str, tmp_path: Path
 ) -> None:
-    """The wrong line may be the one with the token."""
+    """The invalid line may contain the token."""
     config = written(tmp_path, text)
-    assert f"{config}: {complaint}" in refusal_of_file(config)
+    assert f"{config}: {complaint}" in rejection_of_file(config)
 
 
-def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
-    """A wrong path must not mean: defaults."""
-    assert "No such file" in refusal({"RISK_EXPORTER_CONFIG": str(tmp_path / "none.yaml")})
+def test_a_file_that_cannot_be_read_is_rejected(tmp_path: Path) -> None:
+    """A wrong path must not silently select the defaults."""
+    assert "No such file" in rejection({"RISK_EXPORTER_CONFIG": str(tmp_path / "none.yaml")})
     (tmp_path / "binary").write_bytes(b"\xff\xfe\xfd")
-    assert "is not UTF-8" in refusal_of_file(str(tmp_path / "binary"))
+    assert "is not UTF-8" in rejection_of_file(str(tmp_path / "binary"))
 
 
 def test_the_file_may_be_a_pipe(tmp_path: Path) -> None:
-    """A shell's `--config <(sops -d exporter.yaml)` keeps a decrypted file off the disk."""
+    """With a shell's `--config <(sops -d exporter.yaml)` no decrypted file is on disk."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     with ThreadPoolExecutor(1) as pool:
@@ -311,8 +311,8 @@ def test_an_empty_file_or_key_changes_nothing(text: str, tmp_path: Path) -> None
     assert load_file(written(tmp_path, text)) == load()
 
 
-def test_files_named_in_the_file_are_looked_for_beside_it(tmp_path: Path) -> None:
-    """A configuration folder can be moved, or mounted elsewhere."""
+def test_paths_in_the_file_are_relative_to_its_folder(tmp_path: Path) -> None:
+    """A configuration folder can be moved or mounted elsewhere."""
     config = written(
         tmp_path,
         f"web_config_file: web.yaml\naccounts: [{{account_id: {ID}, api_token_file: token}}]",
@@ -325,8 +325,8 @@ def test_files_named_in_the_file_are_looked_for_beside_it(tmp_path: Path) -> Non
 # Accounts -------------------------------------------------------------------------------------
 
 
-def test_several_accounts_stand_in_the_file(tmp_path: Path) -> None:
-    """Each with a name for people and a token of its own."""
+def test_the_file_may_list_several_accounts(tmp_path: Path) -> None:
+    """Each account has its own name and token."""
     config = written(
         tmp_path,
         f"""
@@ -344,8 +344,8 @@ def test_several_accounts_stand_in_the_file(tmp_path: Path) -> None:
     assert (other.name, other.account_id, other.api_token_file) == (OTHER_ID, OTHER_ID, None)
 
 
-def test_an_account_without_a_token_takes_the_one_given_outside_the_list(tmp_path: Path) -> None:
-    """One token often sees several accounts, and secrets belong in the environment."""
+def test_an_account_without_a_token_uses_the_shared_one(tmp_path: Path) -> None:
+    """One token often has access to several accounts, and secrets belong in the environment."""
     config = written(
         tmp_path,
         f"accounts: [{{account_id: {ID}}}, {{account_id: {OTHER_ID}, api_token_file: /own}}]",
@@ -354,38 +354,38 @@ def test_an_account_without_a_token_takes_the_one_given_outside_the_list(tmp_pat
     assert (one.api_token_file, other.api_token_file) == (Path("/common"), Path("/own"))
 
 
-def test_a_token_no_account_would_use_is_refused(tmp_path: Path) -> None:
-    """Whoever sets it expects it to matter."""
+def test_a_token_that_no_account_uses_is_rejected(tmp_path: Path) -> None:
+    """It must be a mistake."""
     config = written(tmp_path, f"accounts: [{{account_id: {ID}, api_token_file: /own}}]")
-    message = refusal_of_file(config, base={"CLOUDFLARE_API_TOKEN": TOKEN})
+    message = rejection_of_file(config, base={"CLOUDFLARE_API_TOKEN": TOKEN})
     assert (
         message == "CLOUDFLARE_API_TOKEN: not used: every account has a token of its own "
         f"(accounts in {config}, line 1)"
     )
 
 
-def test_a_list_of_accounts_cannot_stand_beside_a_single_one(tmp_path: Path) -> None:
-    """Which of them was meant is not ours to guess."""
+def test_a_list_of_accounts_excludes_a_single_account(tmp_path: Path) -> None:
+    """It would be unclear which of them to poll."""
     config = written(tmp_path, f"accounts: [{{account_id: {OTHER_ID}}}]")
-    assert f"CLOUDFLARE_ACCOUNT_ID: cannot stand beside accounts in {config}" in refusal_of_file(
+    assert f"CLOUDFLARE_ACCOUNT_ID: cannot stand beside accounts in {config}" in rejection_of_file(
         config
     )
 
 
-def test_a_token_and_a_token_file_in_one_place_are_refused(tmp_path: Path) -> None:
-    """One of them is stale, and only their writer knows which."""
-    message = refusal({"CLOUDFLARE_API_TOKEN_FILE": "/t"})
+def test_a_token_and_a_token_file_in_one_source_are_rejected(tmp_path: Path) -> None:
+    """One of them is probably outdated."""
+    message = rejection({"CLOUDFLARE_API_TOKEN_FILE": "/t"})
     assert message == (
         "CLOUDFLARE_API_TOKEN: cannot stand beside CLOUDFLARE_API_TOKEN_FILE; keep one of them"
     )
     config = written(
         tmp_path, f"accounts: [{{account_id: {ID}, api_token: {TOKEN}, api_token_file: /t}}]"
     )
-    assert "accounts[0]" in refusal_of_file(config, base={})
+    assert "accounts[0]" in rejection_of_file(config, base={})
 
 
-def test_a_token_file_given_nearer_replaces_a_token_given_farther() -> None:
-    """Token and token file are one setting written in two ways."""
+def test_a_token_file_in_a_higher_source_replaces_a_token() -> None:
+    """Token and token file are two forms of one setting."""
     account = load({}, {"api_token_file": "/near"}).accounts[0]
     assert (account.api_token, account.api_token_file) == (None, Path("/near"))
 
@@ -397,30 +397,32 @@ def test_a_token_file_given_nearer_replaces_a_token_given_farther() -> None:
         (f"{{name: b, account_id: {ID.upper()}}}", "two accounts have the same account_id"),
     ],
 )
-def test_accounts_must_be_told_apart(second: str, complaint: str, tmp_path: Path) -> None:
-    """Two with one name would write to the same series; two with one id would count twice."""
+def test_names_and_ids_of_accounts_are_unique(second: str, complaint: str, tmp_path: Path) -> None:
+    """Two accounts with one name would share series; two with one id would count events twice."""
     config = written(tmp_path, f"accounts: [{{name: acme, account_id: {ID}}}, {second}]")
-    message = refusal_of_file(config, base={"CLOUDFLARE_API_TOKEN": TOKEN})
+    message = rejection_of_file(config, base={"CLOUDFLARE_API_TOKEN": TOKEN})
     assert message == f"accounts in {config}, line 1: {complaint}"
 
 
 @pytest.mark.parametrize("accounts", ["[]", "acme", "{name: acme}", "[acme]", "[[]]"])
-def test_accounts_that_are_no_list_of_accounts_are_refused(accounts: str, tmp_path: Path) -> None:
-    """An empty list would poll nothing and look healthy."""
+def test_anything_but_a_list_of_accounts_is_rejected(accounts: str, tmp_path: Path) -> None:
+    """With an empty list the exporter would poll nothing and appear healthy."""
     config = written(tmp_path, f"accounts: {accounts}")
-    assert "accounts" in refusal_of_file(config, base={"CLOUDFLARE_API_TOKEN": TOKEN})
+    assert "accounts" in rejection_of_file(config, base={"CLOUDFLARE_API_TOKEN": TOKEN})
 
 
-def test_a_wrong_account_or_token_is_told_by_the_variable_it_came_from() -> None:
-    """The user never wrote `accounts[0]`."""
-    message = refusal({"CLOUDFLARE_ACCOUNT_ID": "acme", "CLOUDFLARE_API_TOKEN": f"{TOKEN} {TOKEN}"})
+def test_an_invalid_account_or_token_is_reported_by_its_variable() -> None:
+    """The user did not write `accounts[0]`."""
+    message = rejection(
+        {"CLOUDFLARE_ACCOUNT_ID": "acme", "CLOUDFLARE_API_TOKEN": f"{TOKEN} {TOKEN}"}
+    )
     assert "CLOUDFLARE_ACCOUNT_ID: not an account id, which is 32 hexadecimal digits" in message
     assert "CLOUDFLARE_API_TOKEN: not a token" in message
 
 
-def test_nothing_given_says_what_to_set_and_that_demo_needs_nothing() -> None:
-    """The first error a newcomer meets must be a signpost."""
-    message = refusal(base={})
+def test_the_error_without_settings_says_what_to_set() -> None:
+    """It is the first error that new users see."""
+    message = rejection(base={})
     assert message.splitlines()[0] == "2 problems:"
     for word in ("CLOUDFLARE_ACCOUNT_ID", "CLOUDFLARE_API_TOKEN", "demo"):
         assert word in message
@@ -439,10 +441,10 @@ def test_nothing_given_says_what_to_set_and_that_demo_needs_nothing() -> None:
         ),
     ],
 )
-def test_a_key_given_twice_is_refused_with_both_lines(text: str, said: str, tmp_path: Path) -> None:
-    """YAML keeps the last one silently: an account of the first list would never be polled."""
+def test_a_duplicate_key_is_rejected_with_both_lines(text: str, said: str, tmp_path: Path) -> None:
+    """YAML keeps the last one, so that accounts of the first list would not be polled."""
     config = written(tmp_path, text)
-    assert f"{config}: {said}" in refusal_of_file(config, base={"CLOUDFLARE_API_TOKEN": TOKEN})
+    assert f"{config}: {said}" in rejection_of_file(config, base={"CLOUDFLARE_API_TOKEN": TOKEN})
 
 
 @pytest.mark.parametrize(
@@ -455,43 +457,45 @@ def test_a_key_given_twice_is_refused_with_both_lines(text: str, said: str, tmp_
         "a: &a [*a, *a]\na: 1",
     ],
 )
-def test_odd_yaml_is_an_error_and_no_traceback(text: str, tmp_path: Path) -> None:
-    """Any text may stand in a file."""
-    assert "exporter.yaml" in refusal_of_file(written(tmp_path, text))
+def test_unusual_yaml_is_an_error_without_a_traceback(text: str, tmp_path: Path) -> None:
+    """A file may contain any text."""
+    assert "exporter.yaml" in rejection_of_file(written(tmp_path, text))
 
 
-def test_aliases_that_multiply_are_read_in_no_time(tmp_path: Path) -> None:
-    """Ten lines of aliases stand for a billion nodes, each of which is looked at once."""
+def test_nested_aliases_are_not_expanded(tmp_path: Path) -> None:
+    """Ten lines of aliases can stand for a billion nodes; each node is visited once."""
     lines = [f"k{n}: &k{n} [{', '.join([f'*k{n - 1}'] * 9)}]" for n in range(1, 12)]
     text = "\n".join(["k0: &k0 [x]", *lines])
-    assert "k11 in " in refusal_of_file(written(tmp_path, text))
+    assert "k11 in " in rejection_of_file(written(tmp_path, text))
 
 
 @pytest.mark.parametrize("text", ["accounts: [1]", "accounts: [null]", "accounts: [acme]"])
-def test_an_account_that_is_no_mapping_is_explained(text: str, tmp_path: Path) -> None:
-    """In words of the file, with no word on tokens, which are not the problem."""
+def test_an_account_that_is_not_a_mapping_is_reported_in_plain_words(
+    text: str, tmp_path: Path
+) -> None:
+    """The message does not mention tokens, which are not the problem."""
     config = written(tmp_path, text)
-    message = refusal_of_file(config, base={"CLOUDFLARE_API_TOKEN": TOKEN})
+    message = rejection_of_file(config, base={"CLOUDFLARE_API_TOKEN": TOKEN})
     assert (
         message == f"accounts[0] in {config}, line 1: must hold keys and values, such as account_id"
     )
 
 
-def test_a_missing_account_id_is_explained(tmp_path: Path) -> None:
-    """In words of the file, too."""
+def test_a_missing_account_id_is_reported_in_plain_words(tmp_path: Path) -> None:
+    """The message is not pydantic's."""
     config = written(tmp_path, "accounts: [{name: acme}]")
-    message = refusal_of_file(config, base={"CLOUDFLARE_API_TOKEN": TOKEN})
+    message = rejection_of_file(config, base={"CLOUDFLARE_API_TOKEN": TOKEN})
     assert message == f"accounts[0].account_id in {config}, line 1: is missing"
 
 
-def test_a_path_that_is_none_is_explained(tmp_path: Path) -> None:
-    """Without words of Python."""
+def test_an_invalid_path_is_reported_in_plain_words(tmp_path: Path) -> None:
+    """The message names no Python types."""
     config = written(tmp_path, "web_config_file: [5]")
-    assert refusal_of_file(config) == f"web_config_file in {config}, line 1: must be a path"
+    assert rejection_of_file(config) == f"web_config_file in {config}, line 1: must be a path"
 
 
 def test_each_error_names_the_line_of_its_value(tmp_path: Path) -> None:
-    """A file may be long, and hold many accounts that look alike."""
+    """A file may be long and hold many similar accounts."""
     config = written(
         tmp_path,
         f"""
@@ -504,7 +508,7 @@ accounts:
     name: ''
 """,
     )
-    message = refusal_of_file(config, base={"CLOUDFLARE_API_TOKEN": TOKEN})
+    message = rejection_of_file(config, base={"CLOUDFLARE_API_TOKEN": TOKEN})
     for expected in (
         f"poll_interval in {config}, line 2: must be at least 1s",
         f"accounts[1].account_id in {config}, line 7: not an account id",

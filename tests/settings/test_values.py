@@ -1,4 +1,4 @@
-"""The laws of how settings' values are written."""
+"""The accepted forms of settings' values."""
 
 from pathlib import Path
 
@@ -43,7 +43,7 @@ from exporter.settings.values import (
 def test_a_duration_is_numbers_with_units_or_a_number_of_seconds(
     written: object, seconds: float
 ) -> None:
-    """Operators bring the spelling of Prometheus; YAML brings numbers."""
+    """Prometheus's notation and numbers of YAML are accepted."""
     assert read_duration(written) == seconds
 
 
@@ -68,8 +68,8 @@ def test_a_duration_is_numbers_with_units_or_a_number_of_seconds(
         *(0, -1, True, None, [60], float("inf"), float("nan")),
     ],
 )
-def test_what_is_no_positive_duration_is_refused(written: object) -> None:
-    """A poll every zero, minus five or infinitely many seconds is a mistake."""
+def test_other_durations_are_rejected(written: object) -> None:
+    """An interval of zero, minus five or infinitely many seconds is a mistake."""
     with pytest.raises(ValueError, match=r"duration|longer than 0s"):
         read_duration(written)
 
@@ -86,7 +86,7 @@ def test_what_is_no_positive_duration_is_refused(written: object) -> None:
     ],
 )
 def test_a_listen_address_is_a_host_and_a_port(written: str, host: str, port: int) -> None:
-    """No host is every interface, as everywhere around Prometheus."""
+    """An empty host means every interface, as in Prometheus."""
     address = read_listen_address(written)
     assert address == ListenAddress(host, port)
     assert str(address) == written
@@ -99,8 +99,8 @@ def test_a_listen_address_is_a_host_and_a_port(written: str, host: str, port: in
         *("h:-1", "a..b:1", f"{'a' * 64}:1", f"{'a.' * 127}a:1"),
     ],
 )
-def test_what_is_no_listen_address_is_refused(written: object) -> None:
-    """A wrong address must fail before the first poll, not when the socket is bound."""
+def test_other_listen_addresses_are_rejected(written: object) -> None:
+    """An invalid address fails before the first poll."""
     with pytest.raises(ValueError, match=r"address|brackets"):
         read_listen_address(written)
 
@@ -112,15 +112,15 @@ def test_a_share_is_above_zero_and_at_most_one(written: object) -> None:
 
 
 @pytest.mark.parametrize("written", ["0", "1.01", "50%", "", -1, True, float("nan"), None])
-def test_what_is_no_share_is_refused(written: object) -> None:
-    """A share of nothing would never poll; more than all does not exist."""
+def test_other_shares_are_rejected(written: object) -> None:
+    """With a share of 0 the exporter would never poll."""
     with pytest.raises(ValueError, match="share"):
         read_share(written)
 
 
 @pytest.mark.parametrize("written", ["-1", "1.5", "many", 1.0, True, None])
-def test_what_is_no_whole_number_is_refused(written: object) -> None:
-    """Half a user has no series."""
+def test_other_counts_are_rejected(written: object) -> None:
+    """A limit is a whole number."""
     with pytest.raises(ValueError, match="whole number"):
         read_count(written)
 
@@ -128,13 +128,13 @@ def test_what_is_no_whole_number_is_refused(written: object) -> None:
 @pytest.mark.parametrize(
     "written", ["http://[::1]:8080", "https://exämple.com", "https://api.example.com."]
 )
-def test_any_host_that_can_be_looked_up_may_be_in_a_url(written: str) -> None:
-    """International names and the root's dot, too."""
+def test_a_url_may_have_any_host_that_can_be_looked_up(written: str) -> None:
+    """International names and a final dot are valid."""
     assert read_api_url(written) == written
 
 
-def test_a_url_loses_its_trailing_slash() -> None:
-    """Paths are put behind it, each with its own slash."""
+def test_the_trailing_slash_of_a_url_is_removed() -> None:
+    """Paths that are appended begin with a slash."""
     assert read_api_url("http://127.0.0.1:8080/client/v4/") == "http://127.0.0.1:8080/client/v4"
 
 
@@ -145,47 +145,47 @@ def test_a_url_loses_its_trailing_slash() -> None:
         *("http://a..b/", f"http://{'a' * 64}/", "http://a b/", f"http://{'a.' * 127}a/"),
     ],
 )
-def test_what_is_no_url_is_refused(written: object) -> None:
-    """A URL without scheme or host would fail at every poll instead of once."""
+def test_other_urls_are_rejected(written: object) -> None:
+    """A URL without scheme or host would fail at every poll."""
     with pytest.raises(ValueError, match="not a URL"):
         read_api_url(written)
 
 
 @pytest.mark.parametrize("written", ["https://me:pw@host/", "https://host/?a=b", "https://host/#a"])
-def test_a_url_with_more_than_a_place_is_refused(written: str) -> None:
-    """A password in a URL would show in logs; a query would swallow the paths put behind it."""
+def test_a_url_with_a_password_query_or_fragment_is_rejected(written: str) -> None:
+    """A password in a URL would appear in logs, and paths are appended to the URL."""
     with pytest.raises(ValueError, match="must hold no user"):
         read_api_url(written)
 
 
-def test_an_account_id_is_kept_in_lower_case() -> None:
-    """One account written in two ways is still one account."""
+def test_an_account_id_is_returned_in_lower_case() -> None:
+    """Both spellings are the same account."""
     assert read_account_id("023E105F4ECEF8AD9CA31A8372D0C353").islower()
 
 
 @pytest.mark.parametrize("written", ["", "acme", "0" * 31, "0" * 33, "g" * 32, None])
-def test_what_is_no_account_id_is_refused(written: object) -> None:
-    """An account's name or a zone's domain in its place would only earn 404s."""
+def test_other_account_ids_are_rejected(written: object) -> None:
+    """The name of an account would lead to status 404 at every poll."""
     with pytest.raises(ValueError, match="32 hexadecimal digits"):
         read_account_id(written)
 
 
-def test_an_account_id_that_yaml_read_as_a_number_is_explained() -> None:
-    """An id of digits alone loses its leading zeros in YAML unless quoted."""
+def test_an_account_id_that_yaml_reads_as_a_number_is_explained() -> None:
+    """An id of digits loses its leading zeros in YAML unless it is quoted."""
     with pytest.raises(ValueError, match="quotes"):
         read_account_id(23105044)
 
 
 @pytest.mark.parametrize("written", ["", "two words", "tab\tbed", "line\nbreak", "naïve", 12, None])
-def test_what_is_no_token_is_refused_without_showing_it(written: object) -> None:
-    """A token travels in a header, where a line break would start another header."""
+def test_other_tokens_are_rejected_without_showing_them(written: object) -> None:
+    """A token is sent in a header, where a line break would start another header."""
     with pytest.raises(ValueError, match="not a token") as refusal:
         read_token(written)
     assert "break" not in str(refusal.value)
 
 
-def test_white_space_around_a_token_is_dropped() -> None:
-    """A file or a variable often ends with a line break nobody meant."""
+def test_white_space_around_a_token_is_removed() -> None:
+    """Files and variables often end with a line break."""
     assert read_token(" abc\n") == "abc"
 
 
@@ -202,19 +202,19 @@ def test_white_space_around_a_token_is_dropped() -> None:
     ],
 )
 def test_state_is_a_file_or_memory(written: str, state: SqliteState | MemoryState) -> None:
-    """A bare `memory:` at the end of a YAML line is not valid YAML, so the colon may go."""
+    """A bare `memory:` at the end of a YAML line is not valid YAML, so the colon is optional."""
     assert read_state(written, {"STATE_DIRECTORY": "/s", "HOME": "/home/op"}) == state
 
 
 @pytest.mark.parametrize("written", ["", "disk:", "memory:x", "/var/lib/risk.db", 5])
-def test_what_is_no_state_is_refused(written: object) -> None:
-    """Guessing where counters are kept would lose them."""
+def test_other_states_are_rejected(written: object) -> None:
+    """A guess could lose the counters."""
     with pytest.raises(ValueError, match="state"):
         read_state(written, {})
 
 
 def test_valkey_is_rejected_as_not_supported_yet() -> None:
-    """It is announced, so a refusal should not read like a typing mistake."""
+    """The message differs from that for a typing mistake, because Valkey is announced."""
     with pytest.raises(ValueError, match="not supported yet"):
         read_state("valkey://127.0.0.1:6379/0", {})
 
@@ -231,13 +231,15 @@ def test_valkey_is_rejected_as_not_supported_yet() -> None:
         ),
     ],
 )
-def test_the_default_state_is_systemds_then_xdgs(environ: dict[str, str], path: str) -> None:
-    """A service keeps state where systemd made room, a person where their desktop keeps it."""
+def test_the_default_state_is_in_systemds_or_the_xdg_directory(
+    environ: dict[str, str], path: str
+) -> None:
+    """Services and desktops have different directories for state."""
     assert default_state_path(environ) == Path(path)
 
 
-def test_without_any_home_the_state_must_be_named() -> None:
-    """Writing into whatever folder the process runs in would scatter counters."""
+def test_without_a_home_folder_the_state_needs_a_path() -> None:
+    """A file in the working directory would be lost at a start elsewhere."""
     with pytest.raises(ValueError, match="sqlite:PATH"):
         default_state_path({})
 
@@ -245,14 +247,14 @@ def test_without_any_home_the_state_must_be_named() -> None:
 @pytest.mark.parametrize(
     ("written", "switch"), [("true", True), (" False ", False), (True, True), (False, False)]
 )
-def test_a_switch_is_true_or_false(written: object, switch: object) -> None:
-    """Variables bring words, YAML brings booleans."""
+def test_a_boolean_is_true_or_false(written: object, switch: object) -> None:
+    """Variables hold words, YAML has booleans."""
     assert read_switch(written) is switch
 
 
 @pytest.mark.parametrize("written", ["", "maybe", 1, None])
-def test_what_is_neither_true_nor_false_is_refused(written: object) -> None:
-    """A typing error must not enable or disable anything."""
+def test_other_booleans_are_rejected(written: object) -> None:
+    """A typing mistake must not enable or disable anything."""
     with pytest.raises(ValueError, match="true or false"):
         read_switch(written)
 
@@ -267,12 +269,12 @@ def test_what_is_neither_true_nor_false_is_refused(written: object) -> None:
     ],
 )
 def test_hosts_are_a_list_or_separated_by_commas(written: object, hosts: object) -> None:
-    """A variable cannot hold a list; host names have no case."""
+    """A variable cannot hold a list, and host names are case-insensitive."""
     assert read_hosts(written) == hosts
 
 
 @pytest.mark.parametrize("written", ["a.example:80", "http://a.example", "*", ["a", 5], 5, "a b"])
-def test_what_is_no_host_is_refused(written: object) -> None:
-    """A port or a pattern would never match a Host header's name."""
+def test_other_hosts_are_rejected(written: object) -> None:
+    """A port or a pattern would never match the name in a Host header."""
     with pytest.raises(ValueError, match="host name"):
         read_hosts(written)

@@ -1,4 +1,4 @@
-"""A process that is killed at any instant."""
+"""Processes that are killed at any time."""
 
 import random
 import subprocess
@@ -40,7 +40,7 @@ asyncio.run(write())
 
 
 def _run_and_kill(path: Path, *, after_commits: int, after_seconds: float) -> int:
-    """Run the writer and kill it; return the number of the last commit it was told of, or 0.
+    """Run the writer and kill it; return the number of the last commit it reported, or 0.
 
     It is killed `after_seconds` after its `after_commits`th commit, or after its start.
     """
@@ -55,13 +55,13 @@ def _run_and_kill(path: Path, *, after_commits: int, after_seconds: float) -> in
 
 
 @pytest.mark.slow
-async def test_a_killed_process_leaves_whole_commits_and_all_it_was_told_of(
+async def test_a_killed_process_leaves_complete_commits_and_all_reported_ones(
     tmp_path: Path,
 ) -> None:
-    """All or nothing, and durable before the caller hears of it: the ground of every counter.
+    """A commit is atomic, and durable before it returns.
 
-    The first kills fall into the creation of the file, the others into commits, of which there are
-    enough however slow the machine is.
+    The first kills interrupt the creation of the file, the others commits, of which there are
+    enough on a machine of any speed.
     """
     path = tmp_path / "state.db"
     dice = random.Random(3)

@@ -1,4 +1,4 @@
-"""A disk that is full, or fails, for a while."""
+"""Disks that are full or fail temporarily."""
 
 import resource
 import signal
@@ -21,7 +21,7 @@ SMALL_DISK_BYTES = 512 * 1024
 
 
 def _many_users(event_count: int, *, size: int = 4_000) -> Changes:
-    """Too much for what room is left on a small disk."""
+    """Return changes too large for the free space of a small disk."""
     users = {
         f"user {number}": user_record(f"user {number}", event_count=event_count)
         for number in range(size)
@@ -38,10 +38,10 @@ def _execute(connection: sqlite3.Connection, statement: str) -> None:
     connection.execute(statement).fetchall()
 
 
-async def _prove_recovery(
+async def _check_recovery(
     path: Path, *, break_disk: Callable[[], None], mend_disk: Callable[[], None]
 ) -> None:
-    """A commit fails while the disk is broken, changes nothing, and succeeds afterwards."""
+    """Check that a commit fails while the disk is broken, changes nothing, and succeeds afterwards."""
     first, second = changes_of_every_kind(), _many_users(7)
     ledger = Ledger(AccountRecord(created=1.0))
     async with open_sqlite(path) as store:
@@ -67,7 +67,7 @@ async def _prove_recovery(
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of our own, of half a megabyte, in memory, where this machine lets us mount one."""
+    """Mount a disk of half a megabyte in memory, if this machine permits it."""
     folder = tmp_path / "disk"
     folder.mkdir()
     options = f"size={SMALL_DISK_BYTES},mode=0700"
@@ -81,13 +81,13 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 async def test_after_a_full_disk_nothing_is_lost(small_disk: Path) -> None:
-    """The failed changes are rolled back, and the same changes succeed once there is room."""
+    """The failed changes are rolled back, and succeed once there is room."""
 
     def remount(size: int) -> None:
         options = f"remount,size={size}"
         subprocess.run(["mount", "-o", options, small_disk], check=True)
 
-    await _prove_recovery(
+    await _check_recovery(
         small_disk / "state.db",
         break_disk=lambda: None,
         mend_disk=partial(remount, 64 * SMALL_DISK_BYTES),
@@ -95,11 +95,11 @@ async def test_after_a_full_disk_nothing_is_lost(small_disk: Path) -> None:
 
 
 async def test_after_write_errors_nothing_is_lost(tmp_path: Path) -> None:
-    """A limit on the size of files makes the kernel refuse our writes, as a failing disk does."""
+    """With a limit on file sizes the kernel rejects writes, as a failing disk does."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:
-        await _prove_recovery(
+        await _check_recovery(
             tmp_path / "state.db",
             break_disk=partial(resource.setrlimit, resource.RLIMIT_FSIZE, (200_000, hard)),
             mend_disk=partial(resource.setrlimit, resource.RLIMIT_FSIZE, (soft, hard)),
@@ -108,8 +108,8 @@ async def test_after_write_errors_nothing_is_lost(tmp_path: Path) -> None:
         signal.signal(signal.SIGXFSZ, before)
 
 
-async def test_a_full_disk_is_told_as_such(tmp_path: Path) -> None:
-    """The warning in the log has to say what to do."""
+async def test_a_full_disk_is_named_in_the_error(tmp_path: Path) -> None:
+    """The warning in the log says what to do."""
     async with open_sqlite(tmp_path / "state.db") as store:
         await store.load(ACCOUNT, now=1.0)
         await _on_sqlites_thread(store, "PRAGMA max_page_count = 30")
@@ -118,8 +118,8 @@ async def test_a_full_disk_is_told_as_such(tmp_path: Path) -> None:
             await store.commit(ACCOUNT, _many_users(7))
 
 
-async def test_forgetting_that_fails_is_a_commit_that_failed(tmp_path: Path) -> None:
-    """It writes, too."""
+async def test_a_failure_to_delete_marks_is_a_commit_error(tmp_path: Path) -> None:
+    """Deleting writes to the file, too."""
     async with open_sqlite(tmp_path / "state.db") as store:
         await store.load(ACCOUNT, now=1.0)
         await store.commit(ACCOUNT, Changes(marks={"ann": {b"k": EventMark(1, gone_at=5.0)}}))
@@ -129,8 +129,8 @@ async def test_forgetting_that_fails_is_a_commit_that_failed(tmp_path: Path) -> 
             await store.forget_marks(ACCOUNT, gone_before=9.0)
 
 
-async def test_a_pseudonym_key_that_cannot_be_kept_is_not_given_out(tmp_path: Path) -> None:
-    """Labels made with it would be others after a restart."""
+async def test_a_pseudonym_key_that_cannot_be_stored_is_not_returned(tmp_path: Path) -> None:
+    """Labels made with it would change at a restart."""
     async with open_sqlite(tmp_path / "state.db") as store:
         await _on_sqlites_thread(store, "PRAGMA query_only = ON")
 
@@ -138,7 +138,7 @@ async def test_a_pseudonym_key_that_cannot_be_kept_is_not_given_out(tmp_path: Pa
             await store.pseudonym_key()
 
 
-async def test_reading_that_fails_says_so(tmp_path: Path) -> None:
+async def test_a_failure_to_read_is_reported(tmp_path: Path) -> None:
     """A disk may fail long after the check at the start."""
     async with open_sqlite(tmp_path / "state.db") as store:
         await store.load(ACCOUNT, now=1.0)
@@ -152,7 +152,7 @@ async def test_reading_that_fails_says_so(tmp_path: Path) -> None:
 async def test_a_file_moved_away_takes_no_commits(
     tmp_path: Path, replacement: bytes | None
 ) -> None:
-    """It would take them all, and nobody would ever find them again."""
+    """SQLite would go on writing to the moved file, which no process opens again."""
     path = tmp_path / "state.db"
     async with open_sqlite(path) as store:
         await store.load(ACCOUNT, now=1.0)
@@ -170,10 +170,10 @@ def _move(source: Path, target: Path, replacement: bytes | None) -> None:
         source.write_bytes(replacement)
 
 
-async def test_a_commit_that_another_program_keeps_out_fails_and_can_be_repeated(
+async def test_a_commit_blocked_by_another_program_fails_and_can_be_repeated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Somebody's forgotten transaction must not stop the exporter."""
+    """A transaction left open elsewhere must not stop the exporter."""
     monkeypatch.setattr("exporter.store.opening.BUSY_SECONDS", 0.1)
     path = tmp_path / "state.db"
     async with open_sqlite(path) as store:
@@ -192,7 +192,7 @@ def _size(path: Path) -> int:
 
 
 async def test_the_size_is_that_of_the_file_and_its_log(tmp_path: Path) -> None:
-    """What `du` shows; a log that grows is the first sign of a forgotten reader."""
+    """It is what `du` shows; a growing log is the first sign of a reader that never ends."""
     path = tmp_path / "state.db"
     async with open_sqlite(path) as store:
         await store.load(ACCOUNT, now=1.0)
@@ -204,8 +204,8 @@ async def test_the_size_is_that_of_the_file_and_its_log(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-async def test_a_log_that_has_grown_is_folded_into_the_file(tmp_path: Path) -> None:
-    """Its length is bounded by the largest commit, not by how long the process runs."""
+async def test_a_large_log_is_moved_into_the_file(tmp_path: Path) -> None:
+    """Its size depends on the largest commit, not on the uptime."""
     path = tmp_path / "state.db"
     lengths = []
     async with open_sqlite(path) as store:
@@ -221,10 +221,10 @@ async def test_a_log_that_has_grown_is_folded_into_the_file(tmp_path: Path) -> N
 
 
 @pytest.mark.slow
-async def test_a_reader_that_keeps_the_log_from_being_folded_harms_no_commit(
+async def test_a_reader_that_blocks_checkpoints_does_not_block_commits(
     tmp_path: Path,
 ) -> None:
-    """A backup that takes its time makes the log grow, and that is all."""
+    """A slow backup only makes the log grow."""
     path = tmp_path / "state.db"
     async with open_sqlite(path) as store:
         await store.load(ACCOUNT, now=1.0)

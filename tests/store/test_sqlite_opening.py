@@ -1,4 +1,4 @@
-"""Which files are opened, which are refused, and that a refused one is left as it was."""
+"""Files that are opened and files that are rejected, which stay unchanged."""
 
 import os
 import sqlite3
@@ -47,10 +47,10 @@ async def _create(path: Path, *, users: int = 1) -> None:
         )
 
 
-async def _refusal(path: Path) -> str:
-    """What is said when `path` is refused, and that nothing in its folder was changed.
+async def _rejection(path: Path) -> str:
+    """Return the error for `path`, after checking that nothing in its folder changed.
 
-    The lock beside it may have been, and the index of its log, which holds no data.
+    The lock file may have changed, and the index of the log, which holds no data.
     """
     before = _files(path.parent)
     with pytest.raises(StateError) as refusal:
@@ -64,7 +64,7 @@ async def _refusal(path: Path) -> str:
 
 
 def _files(folder: Path) -> dict[str, tuple[bytes, int, int]]:
-    """Bytes, mode and time of change of every file in the folder; nothing where it is missing."""
+    """Return content, mode and modification time of every file in the folder, which may be missing."""
     if not folder.is_dir():
         return {}
     found = {}
@@ -77,7 +77,7 @@ def _files(folder: Path) -> dict[str, tuple[bytes, int, int]]:
 
 @contextmanager
 def _unprivileged() -> Iterator[None]:
-    """Where the tests run as root, to whom no permission is denied, be nobody for a while."""
+    """Become an unprivileged user if the tests run as root, who has all permissions."""
     was_root = os.geteuid() == 0
     if was_root:
         os.seteuid(NOBODY)
@@ -90,7 +90,7 @@ def _unprivileged() -> Iterator[None]:
 
 @pytest.fixture
 def public_folder() -> Iterator[Path]:
-    """A folder anybody can look into; pytest's own are for their owner alone."""
+    """A folder that every user can read; those of pytest are readable by their owner alone."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         yield Path(folder)
@@ -98,7 +98,7 @@ def public_folder() -> Iterator[Path]:
 
 @pytest.fixture
 def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """Another process that holds the state at `state.db`, and has committed to it."""
+    """Another process that holds the state at `state.db` and has committed to it."""
     command = [sys.executable, "-c", HOLDER, str(tmp_path / "state.db")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -110,8 +110,8 @@ def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 # Opened -------------------------------------------------------------------------------------
 
 
-async def test_a_missing_file_is_created_for_our_eyes_only(tmp_path: Path) -> None:
-    """It tells who is risky: folders 0700, files 0600, whatever the umask."""
+async def test_a_missing_file_is_created_for_its_owner_alone(tmp_path: Path) -> None:
+    """It lists users at risk: folders have mode 0700 and files 0600, whatever the umask."""
     path = tmp_path / "a" / "b" / "state.db"
     previous = os.umask(0)
     try:
@@ -131,8 +131,8 @@ async def test_a_missing_file_is_created_for_our_eyes_only(tmp_path: Path) -> No
     assert {_mode(tmp_path / "a"), _mode(tmp_path / "a" / "b")} == {0o700}
 
 
-async def test_a_file_that_others_could_read_is_taken_from_them(tmp_path: Path) -> None:
-    """As `touch` and a restored backup leave it, with the log of a killed process beside it."""
+async def test_a_readable_file_becomes_private(tmp_path: Path) -> None:
+    """`touch` and restored backups leave such files, possibly with a log beside them."""
     path = tmp_path / "state.db"
     await _create(path)
     _change_and_crash(path, "UPDATE accounts SET resets = 99")
@@ -155,8 +155,8 @@ def _modes(folder: Path) -> dict[str, int]:
     return {one.name: _mode(one) for one in folder.iterdir()}
 
 
-async def test_an_empty_file_is_taken_for_a_missing_one(tmp_path: Path) -> None:
-    """Packagers and operators `touch` a file to give it an owner."""
+async def test_an_empty_file_is_created_like_a_missing_one(tmp_path: Path) -> None:
+    """Packages and operators use `touch` to give a file an owner."""
     path = tmp_path / "state.db"
     path.touch()
 
@@ -165,18 +165,18 @@ async def test_an_empty_file_is_taken_for_a_missing_one(tmp_path: Path) -> None:
     assert path.stat().st_size > 0
 
 
-async def test_a_file_whose_creation_was_cut_short_is_created_anew(tmp_path: Path) -> None:
-    """A kill between the tables and the end of their transaction leaves a journal to undo it."""
+async def test_an_interrupted_creation_is_repeated(tmp_path: Path) -> None:
+    """A kill during the creation leaves a journal to roll back."""
     path = tmp_path / "state.db"
-    _cut_creation_short(path)
+    _interrupt_creation(path)
 
     await _create(path)
 
     assert set(_files(tmp_path)) == {"state.db", "state.db.lock"}
 
 
-def _cut_creation_short(path: Path) -> None:
-    """The tables, and the journal of a file that had no pages before them.
+def _interrupt_creation(path: Path) -> None:
+    """Leave the tables, and the journal of a file that had no pages before.
 
     Its format: https://www.sqlite.org/fileformat.html#the_rollback_journal
     """
@@ -191,17 +191,17 @@ def _cut_creation_short(path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a b?c#d%20e.db", "zürich-☃.db", "'quoted\".db"])
 async def test_a_path_may_have_any_characters(tmp_path: Path, name: str) -> None:
-    """Also those that mean something in a URI."""
+    """This includes characters that are special in a URI."""
     for _ in range(2):
         await _create(tmp_path / name)
 
     assert (tmp_path / name).is_file()
 
 
-async def test_a_relative_path_is_taken_from_the_working_directory(
+async def test_a_relative_path_is_relative_to_the_working_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As every program does."""
+    """Other programs do the same."""
     monkeypatch.chdir(tmp_path)
 
     await _create(Path("state.db"))
@@ -209,8 +209,8 @@ async def test_a_relative_path_is_taken_from_the_working_directory(
     assert (tmp_path / "state.db").is_file()
 
 
-async def test_our_files_are_marked_as_ours(tmp_path: Path) -> None:
-    """`file` and other programs recognise it, and so do we."""
+async def test_a_state_file_has_an_application_id(tmp_path: Path) -> None:
+    """`file` and other programs recognize it."""
     await _create(tmp_path / "state.db")
     connection = sqlite3.connect(tmp_path / "state.db")
     found = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in _MARKS]
@@ -222,8 +222,8 @@ async def test_our_files_are_marked_as_ours(tmp_path: Path) -> None:
 _MARKS = ("application_id", "user_version", "journal_mode")
 
 
-async def test_nothing_but_the_file_and_its_lock_is_left_behind(tmp_path: Path) -> None:
-    """The write-ahead log is folded in at a clean end, so that one file is the state."""
+async def test_only_the_file_and_its_lock_remain(tmp_path: Path) -> None:
+    """The log is moved into the file when it is closed, so that one file is the state."""
     await _create(tmp_path / "state.db")
 
     assert set(_files(tmp_path)) == {"state.db", "state.db.lock"}
@@ -237,88 +237,88 @@ async def test_nothing_but_the_file_and_its_lock_is_left_behind(tmp_path: Path) 
     [b"x", b"root:x:0:0:\n" * 100, b"SQLite format 3\0", bytes(4096)],
     ids=["one byte", "text", "cut short", "zeros"],
 )
-async def test_a_file_that_is_no_database_is_refused(tmp_path: Path, content: bytes) -> None:
-    """A mistyped path must not cost somebody's file, nor litter its folder."""
+async def test_a_file_that_is_not_a_database_is_rejected(tmp_path: Path, content: bytes) -> None:
+    """A mistyped path must not damage a file or leave files in its folder."""
     path = tmp_path / "notes.txt"
     path.write_bytes(content)
 
-    assert "not a state file of this exporter" in await _refusal(path)
+    assert "not a state file of this exporter" in await _rejection(path)
     assert set(_files(tmp_path)) == {"notes.txt"}
 
 
 @pytest.mark.parametrize("journal_mode", ["delete", "wal"])
-async def test_somebody_elses_database_is_refused(tmp_path: Path, journal_mode: str) -> None:
-    """Even one with a write-ahead log that opening it would fold in."""
+async def test_a_database_of_another_program_is_rejected(tmp_path: Path, journal_mode: str) -> None:
+    """It stays unchanged even with a write-ahead log, which opening would move into the file."""
     path = tmp_path / "grafana.db"
     connection = sqlite3.connect(path)
     connection.execute(f"PRAGMA journal_mode = {journal_mode}")
     connection.execute("CREATE TABLE dashboards (id INTEGER)")
     connection.commit()
 
-    refusal = await _refusal(path)
+    refusal = await _rejection(path)
     connection.close()
 
     assert "not a state file of this exporter" in refusal
     assert set(_files(tmp_path)) == {"grafana.db"}
 
 
-async def test_a_file_of_a_newer_version_is_refused(tmp_path: Path) -> None:
-    """What a newer exporter meant is not ours to guess."""
+async def test_a_file_of_a_newer_version_is_rejected(tmp_path: Path) -> None:
+    """This version cannot know its meaning."""
     path = tmp_path / "state.db"
     await _create(path)
     connection = sqlite3.connect(path)
     connection.execute(f"PRAGMA user_version = {VERSION + 1}")
     connection.close()
 
-    assert "upgrade this exporter" in await _refusal(path)
+    assert "upgrade this exporter" in await _rejection(path)
 
 
-async def test_a_newer_version_only_told_in_the_log_is_refused(tmp_path: Path) -> None:
-    """A newer exporter that was killed after migrating leaves the version there."""
+async def test_a_newer_version_that_is_only_in_the_log_is_rejected(tmp_path: Path) -> None:
+    """A newer exporter that was killed after its migration leaves such a file."""
     path = tmp_path / "state.db"
     await _create(path)
     _change_and_crash(path, f"PRAGMA user_version = {VERSION + 1}")
 
-    assert "upgrade this exporter" in await _refusal(path)
+    assert "upgrade this exporter" in await _rejection(path)
 
 
 @pytest.mark.parametrize("has_log", [False, True])
-async def test_a_damaged_file_is_refused(tmp_path: Path, *, has_log: bool) -> None:
-    """Counting on from damaged counters would be worse than stopping."""
+async def test_a_damaged_file_is_rejected(tmp_path: Path, *, has_log: bool) -> None:
+    """Wrong counters would be worse than no start."""
     path = tmp_path / "state.db"
     await _create(path, users=500)
     if has_log:
         _change_and_crash(path, "UPDATE accounts SET resets = 99")
     _overwrite(path, at=3 * 4096, data=b"\xff" * 4096)
 
-    assert "damaged" in await _refusal(path)
+    assert "damaged" in await _rejection(path)
 
 
-async def test_a_file_cut_short_is_refused(tmp_path: Path) -> None:
-    """As a copy that ran out of disk leaves it."""
+async def test_a_truncated_file_is_rejected(tmp_path: Path) -> None:
+    """A copy to a full disk leaves such a file."""
     path = tmp_path / "state.db"
     await _create(path, users=500)
     os.truncate(path, path.stat().st_size // 2)
 
-    assert "damaged" in await _refusal(path)
+    assert "damaged" in await _rejection(path)
 
 
-async def test_a_folder_is_refused(tmp_path: Path) -> None:
+async def test_a_folder_is_rejected(tmp_path: Path) -> None:
     """The setting names a file."""
     (tmp_path / "state").mkdir()
 
-    assert "not a file" in await _refusal(tmp_path / "state")
+    assert "not a file" in await _rejection(tmp_path / "state")
 
 
-async def test_a_pipe_is_refused_without_waiting_for_its_other_end(tmp_path: Path) -> None:
-    """Opening it would block the start for ever."""
+async def test_a_pipe_is_rejected_without_opening_it(tmp_path: Path) -> None:
+    """Opening it would block."""
     os.mkfifo(tmp_path / "pipe")
 
-    assert "not a file" in await _refusal(tmp_path / "pipe")
+    assert "not a file" in await _rejection(tmp_path / "pipe")
 
 
-async def test_a_link_to_itself_is_refused(tmp_path: Path) -> None:
-    """Symbolic links can go in circles."""
+async def test_a_link_to_itself_is_rejected(tmp_path: Path) -> None:
+    """Symbolic links can form loops."""
     (tmp_path / "state.db").symlink_to(tmp_path / "state.db")
 
     with pytest.raises(StateError, match="symbolic links"):
@@ -326,38 +326,38 @@ async def test_a_link_to_itself_is_refused(tmp_path: Path) -> None:
             pass
 
 
-async def test_a_path_through_a_file_is_refused(tmp_path: Path) -> None:
-    """A folder cannot be made there."""
+async def test_a_path_through_a_file_is_rejected(tmp_path: Path) -> None:
+    """No folder can be created there."""
     (tmp_path / "file").touch()
 
-    assert "Not a directory" in await _refusal(tmp_path / "file" / "state.db")
+    assert "Not a directory" in await _rejection(tmp_path / "file" / "state.db")
 
 
 @pytest.mark.parametrize("mode", [0o000, 0o444], ids=["unreadable", "not writable"])
-async def test_a_file_without_permission_is_refused(public_folder: Path, mode: int) -> None:
-    """Better at the start than at the first event. The usual cause: a file of another user's."""
+async def test_a_file_without_permission_is_rejected(public_folder: Path, mode: int) -> None:
+    """The usual cause is a file of another user."""
     path = public_folder / "state.db"
     await _create(path)
     _set_modes({public_folder: 0o777, public_folder / "state.db.lock": 0o666, path: mode})
 
-    await _permission_refusal(path, "Permission denied; let the exporter read and write it")
+    await _check_permission_error(path, "Permission denied; let the exporter read and write it")
 
 
-async def test_a_folder_that_cannot_be_written_is_refused(public_folder: Path) -> None:
-    """The lock and the log stand beside the file."""
+async def test_a_folder_that_cannot_be_written_is_rejected(public_folder: Path) -> None:
+    """The lock and the log are beside the file."""
     path = public_folder / "state.db"
     await _create(path)
     (public_folder / "state.db.lock").unlink()
     _set_modes({path: 0o666, public_folder: 0o555})
 
-    await _permission_refusal(path, "let the exporter write to this folder")
+    await _check_permission_error(path, "let the exporter write to this folder")
 
 
-async def test_a_new_folder_that_cannot_be_made_is_refused(public_folder: Path) -> None:
-    """As for a service without a state directory of its own."""
+async def test_a_folder_that_cannot_be_created_is_rejected(public_folder: Path) -> None:
+    """A service without a state directory has this error."""
     _set_modes({public_folder: 0o555})
 
-    await _permission_refusal(public_folder / "new" / "state.db", "Permission denied")
+    await _check_permission_error(public_folder / "new" / "state.db", "Permission denied")
 
 
 def _set_modes(modes: dict[Path, int]) -> None:
@@ -365,7 +365,7 @@ def _set_modes(modes: dict[Path, int]) -> None:
         path.chmod(mode)
 
 
-async def _permission_refusal(path: Path, said: str) -> None:
+async def _check_permission_error(path: Path, said: str) -> None:
     before = _status(path)
     with _unprivileged(), pytest.raises(StateError, match=said):
         async with open_sqlite(path):
@@ -374,17 +374,17 @@ async def _permission_refusal(path: Path, said: str) -> None:
 
 
 def _status(path: Path) -> tuple[int, int, int, int] | None:
-    """Return what shows a change of a file that its owner may not even read."""
+    """Return values that change when the file does, also if its owner may not read it."""
     if not path.exists():
         return None
     status = path.stat()
     return status.st_ino, status.st_mode, status.st_size, status.st_mtime_ns
 
 
-async def test_a_file_another_program_keeps_locked_is_refused(
+async def test_a_file_locked_by_another_program_is_rejected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Such as somebody's open transaction in the SQLite shell."""
+    """An example is an open transaction in the SQLite shell."""
     monkeypatch.setattr("exporter.store.opening.BUSY_SECONDS", 0.1)
     path = tmp_path / "state.db"
     await _create(path)
@@ -413,10 +413,10 @@ async def test_a_file_another_program_keeps_locked_is_refused(
     ],
 )
 @pytest.mark.parametrize("is_in_log", [False, True])
-async def test_a_file_with_a_schema_that_is_not_ours_is_refused(
+async def test_a_file_with_another_schema_is_rejected(
     tmp_path: Path, statement: str, said: str, *, is_in_log: bool
 ) -> None:
-    """A trigger in a file from elsewhere would run with our statements."""
+    """A foreign trigger would run with the exporter's statements."""
     path = tmp_path / "state.db"
     await _create(path)
     if is_in_log:
@@ -426,14 +426,14 @@ async def test_a_file_with_a_schema_that_is_not_ours_is_refused(
         connection.execute(statement)
         connection.close()
 
-    refusal = await _refusal(path)
+    refusal = await _rejection(path)
 
     assert "its schema is not that of this exporter" in refusal
     assert said in refusal
 
 
-async def test_tables_in_a_file_of_no_version_are_refused(tmp_path: Path) -> None:
-    """Anybody can write our mark into the header of a file of theirs."""
+async def test_tables_in_a_file_of_version_0_are_rejected(tmp_path: Path) -> None:
+    """Any program can write the application id."""
     path = tmp_path / "state.db"
     connection = sqlite3.connect(path)
     connection.execute("CREATE TABLE accounts (id INTEGER)")
@@ -450,10 +450,10 @@ async def test_tables_in_a_file_of_no_version_are_refused(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("value", [7, b"\xff"])
-async def test_a_text_that_is_none_is_an_error_that_says_what_to_do(
+async def test_a_text_column_without_text_is_an_error_that_says_what_to_do(
     tmp_path: Path, value: int | bytes
 ) -> None:
-    """The columns of texts take any type, because texts may be bytes."""
+    """The columns accept any type, because texts may be stored as bytes."""
     path = tmp_path / "state.db"
     await _create(path)
     connection = sqlite3.connect(path, isolation_level=None)
@@ -466,8 +466,8 @@ async def test_a_text_that_is_none_is_an_error_that_says_what_to_do(
 
 
 @pytest.mark.parametrize("target", ["notes.txt", "missing.txt"])
-async def test_a_lock_that_is_a_link_is_refused(tmp_path: Path, target: str) -> None:
-    """In a folder that others write to it may lead to any file of ours."""
+async def test_a_lock_that_is_a_link_is_rejected(tmp_path: Path, target: str) -> None:
+    """In a folder that others can write, it may point to any file."""
     (tmp_path / "notes.txt").write_text("precious")
     (tmp_path / "state.db.lock").symlink_to(tmp_path / target)
 
@@ -479,8 +479,8 @@ async def test_a_lock_that_is_a_link_is_refused(tmp_path: Path, target: str) -> 
     assert not (tmp_path / "missing.txt").exists()
 
 
-async def test_a_lock_that_is_a_second_name_of_a_file_is_refused(tmp_path: Path) -> None:
-    """A hard link cannot be told from the file, but counted."""
+async def test_a_lock_that_is_a_hard_link_is_rejected(tmp_path: Path) -> None:
+    """It may be another name of any file."""
     (tmp_path / "empty.txt").touch()
     (tmp_path / "state.db.lock").hardlink_to(tmp_path / "empty.txt")
 
@@ -492,10 +492,8 @@ async def test_a_lock_that_is_a_second_name_of_a_file_is_refused(tmp_path: Path)
 
 
 @pytest.mark.parametrize("content", ["notes\n", "1234\nnotes", "9" * 20, "x" * 100])
-async def test_a_lock_with_something_else_in_it_is_left_as_it_is(
-    tmp_path: Path, content: str
-) -> None:
-    """Somebody's file of that name must not be cut to nothing."""
+async def test_a_lock_with_other_content_stays_unchanged(tmp_path: Path, content: str) -> None:
+    """A file of another program must not be truncated."""
     (tmp_path / "state.db.lock").write_text(content)
 
     with pytest.raises(StateError, match="did not write"):
@@ -505,8 +503,8 @@ async def test_a_lock_with_something_else_in_it_is_left_as_it_is(
     assert (tmp_path / "state.db.lock").read_text() == content
 
 
-async def test_a_lock_that_is_a_pipe_is_refused_without_waiting(tmp_path: Path) -> None:
-    """Opening it would block the start."""
+async def test_a_lock_that_is_a_pipe_is_rejected_without_blocking(tmp_path: Path) -> None:
+    """Opening a pipe may block."""
     os.mkfifo(tmp_path / "state.db.lock")
 
     with pytest.raises(StateError, match="did not write"):
@@ -517,23 +515,23 @@ async def test_a_lock_that_is_a_pipe_is_refused_without_waiting(tmp_path: Path) 
 # Alone --------------------------------------------------------------------------------------
 
 
-async def test_a_second_exporter_is_refused_and_told_who_the_first_is(
+async def test_a_second_exporter_is_rejected_with_the_process_id_of_the_first(
     tmp_path: Path, holder: subprocess.Popen[str]
 ) -> None:
-    """Two would count every event once each."""
-    refusal = await _refusal(tmp_path / "state.db")
+    """Two exporters would count each event twice."""
+    refusal = await _rejection(tmp_path / "state.db")
 
     assert f"in use by another exporter (process {holder.pid})" in refusal
 
 
-async def test_a_second_store_of_the_same_process_is_refused(tmp_path: Path) -> None:
+async def test_a_second_store_of_the_same_process_is_rejected(tmp_path: Path) -> None:
     """A reload must not open the state a second time."""
     async with open_sqlite(tmp_path / "state.db"):
-        assert f"process {os.getpid()}" in await _refusal(tmp_path / "state.db")
+        assert f"process {os.getpid()}" in await _rejection(tmp_path / "state.db")
 
 
 async def test_a_symbolic_link_leads_to_the_same_lock(tmp_path: Path) -> None:
-    """Another name makes it no other state."""
+    """Both paths are the same state."""
     (tmp_path / "elsewhere").mkdir()
     link = tmp_path / "elsewhere" / "link.db"
     link.symlink_to(tmp_path / "state.db")
@@ -543,10 +541,10 @@ async def test_a_symbolic_link_leads_to_the_same_lock(tmp_path: Path) -> None:
                 pass
 
 
-async def test_the_lock_ends_with_a_killed_process(
+async def test_the_lock_is_released_when_a_process_is_killed(
     tmp_path: Path, holder: subprocess.Popen[str]
 ) -> None:
-    """A supervisor starts the next one at once, and no file has to be removed by hand."""
+    """A supervisor can start the next process at once."""
     holder.kill()
     holder.wait()
 
@@ -556,13 +554,13 @@ async def test_the_lock_ends_with_a_killed_process(
     assert ledger.account == changes_of_every_kind().account
 
 
-async def test_the_lock_is_free_after_a_refusal(tmp_path: Path) -> None:
-    """Whoever mends what was wrong can start again, in this process too."""
+async def test_the_lock_is_released_after_an_error(tmp_path: Path) -> None:
+    """The same process can try again once the cause is removed."""
     path = tmp_path / "state.db"
     await _create(path, users=500)
     whole = path.read_bytes()
     _overwrite(path, at=3 * 4096, data=b"\xff" * 4096)
-    await _refusal(path)
+    await _rejection(path)
 
     path.write_bytes(whole)
     await _create(path)
@@ -575,7 +573,7 @@ def _overwrite(path: Path, *, at: int, data: bytes) -> None:
 
 
 def _change_and_crash(path: Path, statement: str) -> None:
-    """Run a statement in a process that ends without closing, so that the log stays."""
+    """Run a statement in a process that ends without closing, so that the log remains."""
     script = (
         "import os, sqlite3, sys\n"
         "connection = sqlite3.connect(sys.argv[1], isolation_level=None)\n"

@@ -1,4 +1,4 @@
-"""What a state file gives back of what was committed to it."""
+"""What is loaded from a state file after commits."""
 
 import asyncio
 import sqlite3
@@ -28,7 +28,7 @@ LOW = RiskLevel.LOW
 
 
 async def _reloaded(path: Path, *commits: Changes) -> Ledger:
-    """The ledger of a second process, after a first one committed these."""
+    """Return the ledger that a second process loads after a first one committed these changes."""
     async with open_sqlite(path) as store:
         await store.load(ACCOUNT, now=1.0)
         for changes in commits:
@@ -49,7 +49,7 @@ def _applied(*commits: Changes) -> Ledger:
 
 
 async def test_all_that_was_committed_is_loaded_again(tmp_path: Path) -> None:
-    """Restarting with state continues."""
+    """A restart with state continues."""
     changes = changes_of_every_kind()
 
     ledger = await _reloaded(tmp_path / "state.db", changes)
@@ -67,7 +67,7 @@ async def test_marks_outlive_the_process(tmp_path: Path) -> None:
 
 
 async def test_the_pseudonym_key_outlives_the_process(tmp_path: Path) -> None:
-    """Pseudonyms are labels: a new key would be new series for everybody."""
+    """Pseudonyms are labels, and a new key would start new series for every user."""
     async with open_sqlite(tmp_path / "state.db") as store:
         key = await store.pseudonym_key()
 
@@ -75,15 +75,15 @@ async def test_the_pseudonym_key_outlives_the_process(tmp_path: Path) -> None:
         assert await store.pseudonym_key() == key
 
 
-async def test_counting_began_at_the_first_load_even_if_no_record_said_so(tmp_path: Path) -> None:
+async def test_an_account_without_a_record_was_created_at_its_first_load(tmp_path: Path) -> None:
     """The behaviors may be committed before the first summary."""
     ledger = await _reloaded(tmp_path / "state.db", Changes(names={"A": NameRecord("a", "A")}))
 
     assert ledger.account == AccountRecord(created=1.0)
 
 
-async def test_an_account_record_stays_where_changes_have_none(tmp_path: Path) -> None:
-    """Only what changed is written."""
+async def test_an_account_record_stays_if_changes_have_none(tmp_path: Path) -> None:
+    """Only changes are written."""
     ledger = await _reloaded(
         tmp_path / "state.db",
         Changes(account=AccountRecord(created=1.0, baseline_at=2.0, resets=3)),
@@ -93,8 +93,8 @@ async def test_an_account_record_stays_where_changes_have_none(tmp_path: Path) -
     assert ledger.account == AccountRecord(created=1.0, baseline_at=2.0, resets=3)
 
 
-async def test_counters_that_grew_replace_those_before(tmp_path: Path) -> None:
-    """The account's and the user's, each in its place."""
+async def test_new_counter_values_replace_old_ones(tmp_path: Path) -> None:
+    """This holds for counters of the account and of users."""
     commits = []
     for count in (1, 2):
         entries = (EventCount("a", LOW, 1, 1.0), EventCount("b", LOW, count, 1.0))
@@ -108,8 +108,8 @@ async def test_counters_that_grew_replace_those_before(tmp_path: Path) -> None:
     assert contents(ledger) == contents(_applied(*commits))
 
 
-async def test_a_user_no_longer_listed_comes_back_without_a_summary(tmp_path: Path) -> None:
-    """Their other columns stay."""
+async def test_a_user_no_longer_listed_is_loaded_without_a_summary(tmp_path: Path) -> None:
+    """The other columns are unchanged."""
     listed = user_record("ann")
     gone = UserRecord(details_at=5.0, events=listed.events)
 
@@ -121,7 +121,7 @@ async def test_a_user_no_longer_listed_comes_back_without_a_summary(tmp_path: Pa
 
 
 async def test_neither_email_nor_name_reaches_the_disk(tmp_path: Path) -> None:
-    """A lost disk must not give people away."""
+    """A stolen disk must not identify users."""
     path = tmp_path / "state.db"
     renamed = {"ann": user_record("ann")}
     async with open_sqlite(path) as store:
@@ -136,16 +136,16 @@ async def test_neither_email_nor_name_reaches_the_disk(tmp_path: Path) -> None:
 
 
 async def test_a_change_of_name_alone_writes_nothing(tmp_path: Path) -> None:
-    """It is shown, and never stored."""
+    """Names are exposed but not stored."""
     ledger = await _reloaded(tmp_path / "state.db", Changes(renamed={"ann": user_record("ann")}))
 
     assert ledger.users == {}
 
 
-async def test_an_event_count_beyond_sqlites_integers_is_kept_as_the_largest(
+async def test_a_huge_event_count_is_stored_as_the_largest_integer(
     tmp_path: Path,
 ) -> None:
-    """A nonsensical number must not stop the commits; it only looks changed at the next poll."""
+    """It must not fail the commit; the next poll sees a change."""
     record = user_record("ann", event_count=10**30)
 
     ledger = await _reloaded(tmp_path / "state.db", Changes(users={"ann": record}))
@@ -156,7 +156,7 @@ async def test_an_event_count_beyond_sqlites_integers_is_kept_as_the_largest(
 
 
 async def test_only_the_rows_of_changed_users_are_written(tmp_path: Path) -> None:
-    """Cost must grow with what changed: the log holds a few pages, not the table."""
+    """The cost depends on what changed: the log holds a few pages, not the table."""
     path = tmp_path / "state.db"
     everybody = {f"user {number}": user_record(f"user {number}") for number in range(5_000)}
     await _reloaded(path, Changes(users=everybody))
@@ -170,8 +170,8 @@ async def test_only_the_rows_of_changed_users_are_written(tmp_path: Path) -> Non
     assert log_bytes <= 5 * 4_200
 
 
-async def test_a_file_can_be_read_by_others_while_it_is_in_use(tmp_path: Path) -> None:
-    """An operator backs it up, or looks into it, without stopping the exporter."""
+async def test_other_programs_can_read_a_file_in_use(tmp_path: Path) -> None:
+    """Operators back it up without stopping the exporter."""
     path = tmp_path / "state.db"
     async with open_sqlite(path) as store:
         await store.load(ACCOUNT, now=1.0)
@@ -186,8 +186,8 @@ async def test_a_file_can_be_read_by_others_while_it_is_in_use(tmp_path: Path) -
     assert contents(ledger) == contents(_applied(changes_of_every_kind()), as_kept=True)
 
 
-async def test_forgetting_walks_over_the_events_that_are_gone_alone(tmp_path: Path) -> None:
-    """A million living events must not be read to find the few that are not."""
+async def test_deleting_marks_reads_only_absent_events(tmp_path: Path) -> None:
+    """A million present events are not read."""
     async with open_sqlite(tmp_path / "state.db"):
         connection = sqlite3.connect(tmp_path / "state.db")
         plan = connection.execute(
@@ -253,8 +253,8 @@ _changes = st.builds(
 
 @settings(deadline=None, max_examples=30)
 @given(st.lists(_changes, min_size=1, max_size=4))
-def test_any_values_come_back_exactly(commits: list[Changes]) -> None:
-    """Whatever the API sends is kept as it is: ids are any text, instants exact to the bit."""
+def test_any_values_are_loaded_exactly(commits: list[Changes]) -> None:
+    """Ids may be any text, and times are exact to the bit."""
     with tempfile.TemporaryDirectory() as folder:
         ledger = asyncio.run(_reloaded(Path(folder) / "state.db", *commits))
 
@@ -270,10 +270,10 @@ _marks = st.dictionaries(
 
 @settings(deadline=None, max_examples=25)
 @given(st.lists(st.dictionaries(_texts, _marks, max_size=3), min_size=1, max_size=4))
-def test_any_marks_come_back_exactly(
+def test_any_marks_are_loaded_exactly(
     commits: list[dict[str, dict[bytes, EventMark | None]]],
 ) -> None:
-    """The last move of each key is what holds."""
+    """The last change of each key counts."""
     expected: dict[str, dict[bytes, EventMark | None]] = {}
     for users in commits:
         for who, marks in users.items():
@@ -300,7 +300,7 @@ async def _reloaded_marks(
 async def test_a_stored_level_that_is_not_known_is_loaded_as_unknown(
     tmp_path: Path, number: int
 ) -> None:
-    """An older version wrote -1 for an unknown level; a newer one may know more levels."""
+    """Older versions wrote -1 for an unknown level; newer ones may know more levels."""
     path = tmp_path / "state.db"
     entry = EventCount("a", RiskLevel.HIGH, 3, 1.0)
     user = UserSummary("ann", "", "", 3, 50.0, RiskLevel.HIGH)
@@ -341,7 +341,7 @@ async def test_a_stored_level_that_is_not_known_is_loaded_as_unknown(
 
 
 def _renumber(path: Path, level: RiskLevel, number: int) -> None:
-    """Give every row of a level another number, as another version would have written it."""
+    """Replace the number of a level in every row, as another version would have written it."""
     with closing(sqlite3.connect(path)) as connection, connection:
         for statement in (
             "UPDATE users SET level = ? WHERE level = ?",

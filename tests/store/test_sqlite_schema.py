@@ -1,4 +1,4 @@
-"""How a state file is led from one version of the schema to the next."""
+"""Migrations of a state file."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ NEXT = ("ALTER TABLE accounts ADD COLUMN note TEXT", "UPDATE accounts SET note =
 
 @pytest.fixture
 def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
-    """An empty database."""
+    """Open an empty database."""
     with closing(sqlite3.connect(tmp_path / "state.db", isolation_level=None)) as opened:
         yield opened
 
@@ -27,15 +27,15 @@ def _version(connection: sqlite3.Connection) -> int:
     return version
 
 
-def test_an_empty_file_is_led_to_the_current_version(connection: sqlite3.Connection) -> None:
-    """Creation is the migration from nothing, so that there is one way only."""
+def test_an_empty_file_is_migrated_to_the_current_version(connection: sqlite3.Connection) -> None:
+    """Creation is a migration, too."""
     migrate(connection)
 
     assert _version(connection) == VERSION == len(MIGRATIONS)
 
 
-def test_a_file_of_the_current_version_is_left_alone(connection: sqlite3.Connection) -> None:
-    """The usual start must not write."""
+def test_a_file_of_the_current_version_is_not_written(connection: sqlite3.Connection) -> None:
+    """An ordinary start writes nothing."""
     migrate(connection)
     before = connection.total_changes
 
@@ -44,8 +44,8 @@ def test_a_file_of_the_current_version_is_left_alone(connection: sqlite3.Connect
     assert connection.total_changes == before
 
 
-def test_an_older_file_keeps_its_data_through_a_step(connection: sqlite3.Connection) -> None:
-    """An upgrade is no new beginning."""
+def test_an_older_file_keeps_its_data_through_a_migration(connection: sqlite3.Connection) -> None:
+    """An upgrade loses nothing."""
     migrate(connection)
     connection.execute("INSERT INTO accounts (account_id, created) VALUES ('acme', 1.0)")
 
@@ -56,8 +56,8 @@ def test_an_older_file_keeps_its_data_through_a_step(connection: sqlite3.Connect
     assert rows == [("acme", "kept")]
 
 
-def test_a_step_that_fails_leaves_the_file_at_its_version(connection: sqlite3.Connection) -> None:
-    """An upgrade that went wrong can be taken back with the older program."""
+def test_a_failed_migration_leaves_the_file_at_its_version(connection: sqlite3.Connection) -> None:
+    """The older program can still open the file."""
     migrate(connection)
 
     with pytest.raises(sqlite3.OperationalError):
@@ -68,27 +68,27 @@ def test_a_step_that_fails_leaves_the_file_at_its_version(connection: sqlite3.Co
     assert "note" not in columns
 
 
-def test_a_transaction_given_up_leaves_the_connection_usable(
+def test_an_aborted_transaction_leaves_the_connection_usable(
     connection: sqlite3.Connection,
 ) -> None:
-    """Whatever the exception, the next one begins afresh."""
+    """The next transaction starts as usual, whatever the exception."""
     migrate(connection)
     with pytest.raises(KeyboardInterrupt):
-        _insert_and_give_up(connection)
+        _insert_and_abort(connection)
 
     with transaction(connection) as cursor:
         found = cursor.execute("SELECT count(*) FROM accounts").fetchone()
     assert found == (0,)
 
 
-def _insert_and_give_up(connection: sqlite3.Connection) -> None:
+def _insert_and_abort(connection: sqlite3.Connection) -> None:
     with transaction(connection) as cursor:
         cursor.execute("INSERT INTO accounts (account_id, created) VALUES ('acme', 1.0)")
         raise KeyboardInterrupt
 
 
 async def test_a_file_written_by_version_1_is_read(tmp_path: Path) -> None:
-    """Chunked that were released stay as they are: this is what the first one made."""
+    """Released migrations stay as they are; this is the file that the first one created."""
     path = tmp_path / "state.db"
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.executescript(VERSION_1)

@@ -1,4 +1,4 @@
-"""The thread behind a state file: order, cancellation and the end."""
+"""The thread of a store: order, cancellation and end."""
 
 import asyncio
 import threading
@@ -14,7 +14,7 @@ from tests.support.states import ACCOUNT, changes_of_every_kind
 
 
 class Pause:
-    """Holds up a store's thread until `end`."""
+    """Blocks the thread of a store until `end`."""
 
     def __init__(self, store: SqliteStore) -> None:
         self._over = threading.Event()
@@ -27,25 +27,25 @@ class Pause:
         self._over.wait()
 
     async def began(self) -> None:
-        """Return once the thread is held up."""
+        """Return once the thread is blocked."""
         await self._began.wait()
 
     async def end(self) -> None:
-        """Let the thread go on."""
+        """Unblock the thread."""
         self._over.set()
         await self._task
 
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
-    """A state file that has heard of the account."""
+    """Open a state file in which the account was loaded."""
     async with open_sqlite(tmp_path / "state.db") as opened:
         await opened.load(ACCOUNT, now=1.0)
         yield opened
 
 
 async def _cancelled_commit(store: SqliteStore) -> None:
-    """Begin a commit while the thread is held up, and cancel the task that awaits it."""
+    """Start a commit while the thread is blocked, and cancel the task that awaits it."""
     pause = Pause(store)
     await pause.began()
     commit = asyncio.ensure_future(store.commit(ACCOUNT, changes_of_every_kind()))
@@ -56,7 +56,7 @@ async def _cancelled_commit(store: SqliteStore) -> None:
     await pause.end()
 
 
-async def test_the_loop_goes_on_while_the_disk_does_not(store: SqliteStore) -> None:
+async def test_a_slow_disk_does_not_block_the_event_loop(store: SqliteStore) -> None:
     """A scrape never waits for a disk."""
     pause = Pause(store)
     await pause.began()
@@ -69,8 +69,8 @@ async def test_the_loop_goes_on_while_the_disk_does_not(store: SqliteStore) -> N
     await commit
 
 
-async def test_a_commit_does_not_wait_for_the_loops_own_threads(store: SqliteStore) -> None:
-    """Name lookups and compression share those, and may fill them."""
+async def test_a_commit_does_not_use_the_default_executor(store: SqliteStore) -> None:
+    """Name lookups and compression may use all of its threads."""
     busy = threading.Event()
     with ThreadPoolExecutor(1) as pool:
         asyncio.get_running_loop().set_default_executor(pool)
@@ -82,8 +82,8 @@ async def test_a_commit_does_not_wait_for_the_loops_own_threads(store: SqliteSto
         await blocker
 
 
-async def test_a_cancelled_commit_is_done_all_the_same(store: SqliteStore) -> None:
-    """At a shutdown the poll is cancelled in the middle; what it had counted is kept."""
+async def test_a_cancelled_commit_is_completed(store: SqliteStore) -> None:
+    """A shutdown cancels polls, and what they counted is stored."""
     await _cancelled_commit(store)
 
     ledger = await store.load(ACCOUNT, now=1.0)
@@ -93,7 +93,7 @@ async def test_a_cancelled_commit_is_done_all_the_same(store: SqliteStore) -> No
 
 
 async def test_a_cancelled_commit_can_be_committed_again(store: SqliteStore) -> None:
-    """Whoever goes on after a cancellation does not know how it ended."""
+    """After a cancellation the result is unknown."""
     await _cancelled_commit(store)
     once = await store.load(ACCOUNT, now=1.0)
     await store.commit(ACCOUNT, changes_of_every_kind())
@@ -101,8 +101,8 @@ async def test_a_cancelled_commit_can_be_committed_again(store: SqliteStore) -> 
     assert vars(await store.load(ACCOUNT, now=1.0)) == vars(once)
 
 
-async def test_the_failure_of_a_cancelled_commit_is_nobodys(tmp_path: Path) -> None:
-    """Asyncio must not report an error as forgotten that nobody was left to hear."""
+async def test_the_error_of_a_cancelled_commit_is_retrieved(tmp_path: Path) -> None:
+    """Asyncio must not log it as never retrieved."""
     reported: list[dict[str, object]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
     async with open_sqlite(tmp_path / "state.db") as store:
@@ -116,7 +116,7 @@ async def test_the_failure_of_a_cancelled_commit_is_nobodys(tmp_path: Path) -> N
 
 
 async def test_closing_lets_a_commit_in_flight_finish(tmp_path: Path) -> None:
-    """What was handed over before the end is on disk after it."""
+    """Submitted commits are on disk after closing."""
     async with open_sqlite(tmp_path / "state.db") as store:
         await store.load(ACCOUNT, now=1.0)
         pause = Pause(store)
@@ -134,7 +134,7 @@ async def test_closing_lets_a_commit_in_flight_finish(tmp_path: Path) -> None:
     assert ledger.account == changes_of_every_kind().account
 
 
-async def test_a_cancelled_closing_closes_all_the_same(tmp_path: Path) -> None:
+async def test_a_cancelled_close_is_completed(tmp_path: Path) -> None:
     """A second signal during the shutdown must not leave the state locked."""
     async with open_sqlite(tmp_path / "state.db") as store:
         pause = Pause(store)
@@ -152,7 +152,7 @@ async def test_a_cancelled_closing_closes_all_the_same(tmp_path: Path) -> None:
 
 
 async def test_a_cancelled_opening_leaves_nothing_open(tmp_path: Path) -> None:
-    """The start may be given up at any instant."""
+    """The start may be cancelled at any time."""
 
     async def open_and_close() -> None:
         async with open_sqlite(tmp_path / "state.db"):
@@ -169,8 +169,8 @@ async def test_a_cancelled_opening_leaves_nothing_open(tmp_path: Path) -> None:
     await open_and_close()
 
 
-async def test_a_closed_store_takes_no_commits(store: SqliteStore) -> None:
-    """Using it then is a bug, and must not pass in silence."""
+async def test_a_closed_store_rejects_commits(store: SqliteStore) -> None:
+    """Using it is a bug, which must be visible."""
     await store.close()
 
     with pytest.raises(RuntimeError):
@@ -178,7 +178,7 @@ async def test_a_closed_store_takes_no_commits(store: SqliteStore) -> None:
 
 
 async def test_the_thread_ends_with_the_store(tmp_path: Path) -> None:
-    """A reload must not gather threads."""
+    """Reloads must not accumulate threads."""
     async with open_sqlite(tmp_path / "state.db") as store:
         executor = store._worker._executor
     executor.shutdown(wait=True)

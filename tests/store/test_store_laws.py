@@ -1,4 +1,4 @@
-"""What every store promises, whatever its medium."""
+"""The behavior that every store has."""
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
@@ -19,14 +19,14 @@ def _open(medium: str, folder: Path) -> AbstractAsyncContextManager[Store]:
 
 @pytest.fixture(params=["memory", "sqlite"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    """A store of each kind, which has heard of the account."""
+    """Open a store of each kind in which the account was loaded."""
     async with _open(request.param, tmp_path) as opened:
         await opened.load(ACCOUNT, now=1.0)
         yield opened
 
 
-async def test_an_account_unheard_of_begins_now(store: Store) -> None:
-    """The counters' creation is when counting began."""
+async def test_an_unknown_account_is_created_now(store: Store) -> None:
+    """The creation of counters is when counting began."""
     ledger = await store.load("another account", now=7.5)
 
     assert ledger.account.created == 7.5
@@ -34,13 +34,13 @@ async def test_an_account_unheard_of_begins_now(store: Store) -> None:
     assert contents(ledger)["users"] == {}
 
 
-async def test_a_user_unheard_of_has_no_marks(store: Store) -> None:
-    """Then every event is new."""
+async def test_an_unknown_user_has_no_marks(store: Store) -> None:
+    """All their events are new."""
     assert await store.load_marks(ACCOUNT, "nobody") == {}
 
 
-async def test_marks_are_remembered_by_account_and_user(store: Store) -> None:
-    """The same event may be told of two users, and two accounts may have the same user."""
+async def test_marks_are_stored_by_account_and_user(store: Store) -> None:
+    """Two users may have the same event, and two accounts the same user."""
     await store.load("globex", now=1.0)
     await store.commit(ACCOUNT, Changes(marks={"ann": {KEY: EventMark(2, gone_at=3.5)}}))
     await store.commit("globex", Changes(marks={"ann": {OTHER: EventMark(1)}}))
@@ -50,7 +50,7 @@ async def test_marks_are_remembered_by_account_and_user(store: Store) -> None:
     assert await store.load_marks(ACCOUNT, "bob") == {}
 
 
-async def test_a_mark_committed_again_replaces_the_one_before(store: Store) -> None:
+async def test_a_mark_replaces_the_previous_one(store: Store) -> None:
     """Changes hold new values, not differences."""
     await store.commit(ACCOUNT, Changes(marks={"ann": {KEY: EventMark(2, gone_at=3.5)}}))
     await store.commit(ACCOUNT, Changes(marks={"ann": {KEY: EventMark(3)}}))
@@ -58,8 +58,8 @@ async def test_a_mark_committed_again_replaces_the_one_before(store: Store) -> N
     assert await store.load_marks(ACCOUNT, "ann") == {KEY: EventMark(3)}
 
 
-async def test_a_mark_committed_as_none_is_forgotten(store: Store) -> None:
-    """Also one that was never there: a repeated commit forgets twice."""
+async def test_a_mark_committed_as_none_is_deleted(store: Store) -> None:
+    """This includes unknown marks, because a commit may be repeated."""
     await store.commit(ACCOUNT, Changes(marks={"ann": {KEY: EventMark(1), OTHER: EventMark(1)}}))
     for _ in range(2):
         await store.commit(ACCOUNT, Changes(marks={"ann": {KEY: None}}))
@@ -67,8 +67,8 @@ async def test_a_mark_committed_as_none_is_forgotten(store: Store) -> None:
     assert await store.load_marks(ACCOUNT, "ann") == {OTHER: EventMark(1)}
 
 
-async def test_committing_the_same_changes_twice_is_committing_them_once(store: Store) -> None:
-    """A commit whose outcome is not known is repeated."""
+async def test_commits_are_idempotent(store: Store) -> None:
+    """A commit with an unknown result is repeated."""
     changes = changes_of_every_kind()
     await store.commit(ACCOUNT, changes)
     once = contents(await store.load(ACCOUNT, now=1.0))
@@ -78,8 +78,8 @@ async def test_committing_the_same_changes_twice_is_committing_them_once(store: 
     assert await store.load_marks(ACCOUNT, "ann") == changes.marks["ann"]
 
 
-async def test_marks_gone_before_an_instant_are_forgotten(store: Store) -> None:
-    """Not those that went at it, after it, or not at all; and only in that account."""
+async def test_marks_absent_since_before_an_instant_are_deleted(store: Store) -> None:
+    """Later ones, present ones and those of other accounts stay."""
     marks = {
         b"before": EventMark(1, gone_at=99.5),
         b"at": EventMark(1, gone_at=100.0),
@@ -96,8 +96,8 @@ async def test_marks_gone_before_an_instant_are_forgotten(store: Store) -> None:
     assert set(await store.load_marks("globex", "ann")) == set(marks)
 
 
-async def test_forgetting_in_an_account_unheard_of_does_nothing(store: Store) -> None:
-    """The housekeeping of an account may run before its first commit."""
+async def test_deleting_marks_of_an_unknown_account_does_nothing(store: Store) -> None:
+    """The clean-up of an account may run before its first commit."""
     await store.forget_marks("nobody's", gone_before=100.0)
 
     assert await store.load_marks("nobody's", "ann") == {}
@@ -113,13 +113,13 @@ async def test_the_pseudonym_key_stays_the_same(store: Store) -> None:
 
 @pytest.mark.parametrize("medium", ["memory", "sqlite"])
 async def test_pseudonym_keys_differ_between_states(medium: str, tmp_path: Path) -> None:
-    """Otherwise a pseudonym here would give away the one there."""
+    """Otherwise pseudonyms of two exporters could be matched."""
     (tmp_path / "other").mkdir()
     async with _open(medium, tmp_path) as one, _open(medium, tmp_path / "other") as another:
         assert await one.pseudonym_key() != await another.pseudonym_key()
 
 
 async def test_closing_twice_does_no_harm(store: Store) -> None:
-    """Whoever opened it closes it again on the way out."""
+    """A context manager closes the store again."""
     await store.close()
     await store.close()

@@ -1,4 +1,4 @@
-"""Reading the past of a simulated account, as `backfill` does."""
+"""Reads the history of a simulated account, as `backfill` does."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -14,31 +14,31 @@ WEEK = 7 * 86_400
 
 
 @dataclass
-class Told:
-    """What whoever watches was told: of each account the users there are, and those asked."""
+class RecordedProgress:
+    """Progress as it was reported: the number of users of each account, and of those read."""
 
     users: dict[str, int] = field(default_factory=dict)
     asked: Counter[str] = field(default_factory=Counter)
 
     def begin(self, account: str, *, users: int) -> None:
-        """So many users of the account will be asked about."""
+        """Record the number of users."""
         self.users[account] = users
 
     def advance(self, account: str) -> None:
-        """One of them was."""
+        """Count one user."""
         self.asked[account] += 1
 
 
 @dataclass(frozen=True)
 class Past:
-    """What came of reading the simulator's one account."""
+    """The result of reading the simulator's only account."""
 
     reading: AccountReading
-    told: Told
+    progress: RecordedProgress
 
     @property
     def totals(self) -> dict[tuple[str, ...], int]:
-        """The events by behavior and level."""
+        """Return the number of events by behavior and level."""
         assert self.reading.history is not None
         return {one.labels: sum(one.increments.values()) for one in self.reading.history.events}
 
@@ -52,12 +52,12 @@ async def read_simulated_past(talk: Talk, *, clock: Clock, **settings: str) -> P
         "RISK_EXPORTER_API_URL": simulator.api_url,
         "RISK_EXPORTER_STATE": "memory:",
     }
-    told = Told()
+    progress = RecordedProgress()
     now = clock.time()
     (reading,) = await read_past(
         load_settings(flags=settings, environ=environ),
         Timeline.between(now - WEEK, now, step=60.0),
         clock=clock,
-        progress=told,
+        progress=progress,
     )
-    return Past(reading, told)
+    return Past(reading, progress)

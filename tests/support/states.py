@@ -1,4 +1,4 @@
-"""Things to commit, and what a state file should give back of them."""
+"""Changes to commit, and what a state file returns of them."""
 
 from collections.abc import Mapping
 
@@ -15,7 +15,7 @@ NAME = "Ann Example"
 def user_record(
     user_id: str, *, event_count: int = 2, last_event: float = 1_700_000_000.25
 ) -> UserRecord:
-    """A listed user with two counters."""
+    """Return a listed user with two counters."""
     return UserRecord(
         summary=UserSummary(user_id, EMAIL, NAME, event_count, last_event, RiskLevel.HIGH),
         counted_after=1_690_000_000.5,
@@ -31,7 +31,7 @@ def user_record(
 
 
 def changes_of_every_kind() -> Changes:
-    """Something in each field that is stored."""
+    """Return changes with a value in each field that is stored."""
     return Changes(
         account=AccountRecord(created=10.0, baseline_at=20.0, resets=3),
         users={"ann": user_record("ann"), "bob": UserRecord(details_at=5.0)},
@@ -50,7 +50,7 @@ def changes_of_every_kind() -> Changes:
 
 
 def kept_of(record: UserRecord) -> UserRecord:
-    """What a state file keeps of a record: no identity, no exemplar, no count of stale answers."""
+    """Return what a state file stores of a record: no identity, no exemplar, no stale count."""
     summary = record.summary
     return replace(
         record,
@@ -61,9 +61,9 @@ def kept_of(record: UserRecord) -> UserRecord:
 
 
 def contents(ledger: Ledger, *, as_kept: bool = False) -> Mapping[str, object]:
-    """All that a ledger holds, orders that matter included, in a form that can be compared.
+    """Return the content of a ledger, including relevant orders, for comparison.
 
-    `as_kept` leaves out what no state file keeps.
+    `as_kept` leaves out what state files do not store.
     """
     return {
         "account": ledger.account,
