@@ -71,9 +71,10 @@ class AccountSettings(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _default_name(cls, given: object) -> object:
-        if isinstance(given, dict) and "account_id" in given and "name" not in given:
-            return {**given, "name": str(given["account_id"]).strip().lower()}
-        return given
+        if not isinstance(given, dict) or "name" in given:
+            return given
+        # Without an id, which is an error already, any name will do.
+        return {**given, "name": str(given.get("account_id")).strip().lower()}
 
     @field_validator("api_token", mode="before")
     @classmethod

@@ -488,6 +488,13 @@ def test_a_missing_account_id_is_reported_in_plain_words(tmp_path: Path) -> None
     assert message == f"accounts[0].account_id in {config}, line 1: is missing"
 
 
+def test_a_missing_account_id_is_one_problem(tmp_path: Path) -> None:
+    """The default of the name is the id, so that the name is not missing."""
+    config = written(tmp_path, "accounts: [{api_token_file: token}]")
+    message = rejection_of_file(config, base={})
+    assert message == f"accounts[0].account_id in {config}, line 1: is missing"
+
+
 def test_an_invalid_path_is_reported_in_plain_words(tmp_path: Path) -> None:
     """The message names no Python types."""
     config = written(tmp_path, "web_config_file: [5]")
