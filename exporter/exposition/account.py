@@ -80,33 +80,41 @@ async def _lay_out(
     pause: Pause,
     settings: RenderSettings,
 ) -> tuple[tuple[Chunk, ...], Mapping[int, Users]]:
-    """The chunks to begin with, and the users of those that may differ.
+    """Return the chunks to begin with, and the users of those that may differ.
 
-    Chunks are laid out anew, empty, where hardly a line of them would stay.
+    The chunks are new and empty if few of their lines would stay.
     """
     chunks, users = before.chunks, snapshot.users
-    same_families = (before.identity_shown, before.created_shown) == (
+    wanted_users = settings.chunk_users
+    size = len(users)
+    if changed is not None:
+        size = await _size_after(users, changed, chunks=chunks, pause=pause)
+    count = chunk_count(size, now=len(chunks), wanted_users=wanted_users)
+    has_same_families = (before.identity_shown, before.created_shown) == (
         snapshot.identity_shown,
         settings.created_shown,
     )
-    if changed is not None:
-        placed = await _place_changed(users, changed, chunks=chunks, pause=pause)
-        sizes = (len(placed.get(index, chunk.users)) for index, chunk in enumerate(chunks))
-        count = chunk_count(sum(sizes), now=len(chunks), wanted_users=settings.chunk_users)
-        if same_families and count == len(chunks):
-            return chunks, placed
-        users = _everybody(chunks, placed)
-    count = chunk_count(len(users), now=len(chunks), wanted_users=settings.chunk_users)
-    if not same_families or count != len(chunks):
-        chunks = (Chunk(),) * count
-    return chunks, await _place_all(users, count=count, pause=pause)
+    if not has_same_families or count != len(chunks):
+        empty = (Chunk(),) * count
+        if changed is None:
+            return empty, await _place_all(users, count=count, pause=pause)
+        return empty, await _place_again(users, changed, chunks=chunks, count=count, pause=pause)
+    if changed is None:
+        return chunks, await _place_all(users, count=count, pause=pause)
+    return chunks, await _place_changed(users, changed, chunks=chunks, pause=pause)
 
 
-def _everybody(chunks: Iterable[Chunk], placed: Mapping[int, Users]) -> Users:
-    users: dict[str, UserRow] = {}
-    for index, chunk in enumerate(chunks):
-        users.update(placed.get(index, chunk.users))
-    return users
+async def _size_after(
+    users: Users, changed: Iterable[str], *, chunks: Sequence[Chunk], pause: Pause
+) -> int:
+    """Return how many users are shown after `changed`."""
+    size = sum(len(chunk.users) for chunk in chunks)
+    for user_ids in in_chunks(changed):
+        for user_id in user_ids:
+            was_shown = user_id in chunks[chunk_index(user_id, count=len(chunks))].users
+            size += (user_id in users) - was_shown
+        await pause()
+    return size
 
 
 async def _place_all(users: Users, *, count: int, pause: Pause) -> Mapping[int, Users]:
@@ -114,6 +122,31 @@ async def _place_all(users: Users, *, count: int, pause: Pause) -> Mapping[int, 
     for user_ids in in_chunks(users):
         for user_id in user_ids:
             placed[chunk_index(user_id, count=count)][user_id] = users[user_id]
+        await pause()
+    return placed
+
+
+async def _place_again(
+    users: Users,
+    changed: Collection[str],
+    *,
+    chunks: Iterable[Chunk],
+    count: int,
+    pause: Pause,
+) -> Mapping[int, Users]:
+    """Place all users of `chunks` in `count` new ones, those in `changed` as they are now."""
+    placed: dict[int, dict[str, UserRow]] = {index: {} for index in range(count)}
+    for chunk in chunks:
+        for user_id, row in chunk.users.items():
+            placed[chunk_index(user_id, count=count)][user_id] = row
+        await pause()
+    for user_ids in in_chunks(changed):
+        for user_id in user_ids:
+            rows = placed[chunk_index(user_id, count=count)]
+            if user_id in users:
+                rows[user_id] = users[user_id]
+            else:
+                rows.pop(user_id, None)
         await pause()
     return placed
 

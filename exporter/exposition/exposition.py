@@ -30,8 +30,10 @@ from exporter.exposition.render import (
     Formats,
     render_head,
 )
-from exporter.exposition.users import CHUNK_USERS
+from exporter.exposition.users import CHUNK_USERS, Chunk
 from exporter.risk.model import AccountSnapshot
+
+_CHUNKS_FREED_AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +104,15 @@ class Exposition:
         that account was last published, and maybe of others; those of them who are not among
         the snapshot's users are shown no more, and whoever is not in `changed` stays as they are.
         None: the snapshot's users are all there is, as they must be of an account that is not
-        shown yet. One that is cancelled shows nothing, and its changes have to be told again.
+        shown yet. If it is cancelled, the same changes have to be passed again.
         `on_carried` is called whenever a scrape has been sent that has the users' counters as they
         are in this snapshot.
         """
         account = snapshot.account
         async with self._publishing:
+            before = self._accounts.get(account, RenderedAccount())
             rendered = await render_account(
-                self._accounts.get(account, RenderedAccount()),
+                before,
                 snapshot,
                 changed=changed if account in self._accounts else None,
                 pause=self._pause,
@@ -118,6 +121,16 @@ class Exposition:
             self._accounts = {**self._accounts, account: rendered}
             self._on_carried = {**self._on_carried, account: on_carried}
             self._wholes = {}
+            kept = set(map(id, rendered.chunks))
+            replaced = [chunk for chunk in before.chunks if id(chunk) not in kept]
+            del before
+            await self._release(replaced)
+
+    async def _release(self, chunks: list[Chunk]) -> None:
+        """Free chunks a few at a time: to free the rows of all at once would hold the loop."""
+        while chunks:
+            del chunks[-_CHUNKS_FREED_AT_ONCE:]
+            await self._pause()
 
     def remove(self, account: str) -> None:
         """Show nothing of this account any more. Nobody may be publishing it."""
