@@ -133,7 +133,7 @@ class _Exporter:
             self._sources,
             listen=self._settings.listen,
             clock=self._runtime.clock,
-            gate=self._runtime.scrape_priority,
+            scrape_priority=self._runtime.scrape_priority,
             config=self._web_config,
             policy=_request_policy(self._settings),
             connections=self._connections,

@@ -1,6 +1,6 @@
-"""The HTTP side: `/metrics`, health, reload and a page for people.
+"""The HTTP server: `/metrics`, health checks, reload and the status page.
 
-Answers from what lies in memory; never polls, renders or waits for anything but its reader.
+It responds from memory and never waits for Cloudflare, a disk or a database.
 """
 
 from exporter.web.config import WebConfig, read_web_config

@@ -1,9 +1,9 @@
-"""Basic authentication against bcrypt hashes, one check at a time and off the event loop.
+"""Basic authentication with bcrypt hashes, one check at a time, outside the event loop.
 
-A password that was right is remembered as a keyed digest together with its hash, so only the
-first request of a user costs a check. Checks wait in queues by client address, so a client that
-guesses delays and displaces its own requests only. Each wrong password costs the same time,
-whether the user exists or not.
+A correct password is remembered as a keyed digest together with its hash, so that only the first
+request of a user needs a check. Checks wait in one queue per client address, so that a client
+that guesses passwords delays only its own requests. A wrong password takes the same time whether
+or not the user exists.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ _REMEMBERED = 64
 _WAITING_OF_ADDRESS = 8
 _WAITING = 128
 _REMEMBERED_ADDRESSES = 4096
-# bcrypt uses 72 bytes of a password; its Python library refuses longer ones.
+# bcrypt uses the first 72 bytes of a password; its Python library rejects longer ones.
 _LONGEST_PASSWORD = 72
 _NETWORK_BITS = 64
 
@@ -35,9 +35,9 @@ class TooManyChecksError(Exception):
 
 
 class BasicAuth:
-    """The users who may read, by name and bcrypt hash.
+    """The users with access, by name and bcrypt hash.
 
-    `replace_users` keeps what is remembered: a password stays right while its hash stays.
+    `replace_users` keeps remembered passwords whose hashes have not changed.
     """
 
     def __init__(self, users: Mapping[str, bytes] = MappingProxyType({})) -> None:
@@ -47,19 +47,19 @@ class BasicAuth:
         self.replace_users(users)
 
     def replace_users(self, users: Mapping[str, bytes]) -> None:
-        """Accept these users from now on, and no others."""
+        """Replace the users."""
         self._users = users
         self._highest_cost = max(map(_cost, users.values()), default=0)
 
     def close(self) -> None:
-        """Check no more passwords, because the server stops."""
+        """Reject waiting and further checks, because the server stops."""
         self._queue.close()
 
     async def allows(self, authorization: str, *, remote: str | None = None) -> bool:
-        """Whether the value of an Authorization header names a user and their password.
+        """Return whether an Authorization header contains a user and the correct password.
 
         `remote` is the address of the client. Raises TooManyChecksError if too many checks of
-        that address wait; a password that was right before needs no check.
+        that address wait. A remembered password needs no check.
         """
         credentials = _decode(authorization)
         if credentials is None or not self._users:
@@ -85,19 +85,19 @@ class BasicAuth:
 
 @dataclass(frozen=True, slots=True)
 class _Check:
-    """One check that waits or runs, and the future of its result."""
+    """A waiting or running check, and the future of its result."""
 
     run: Callable[[], bool]
     result: asyncio.Future[bool]
 
 
 class CheckQueue:
-    """Runs checks one at a time, of the address that was served least recently first.
+    """Runs checks one at a time, that of the least recently served address first.
 
-    An address that was never served comes before all others. The next check starts when the
-    thread of the last one has ended, even if its client is gone: a client that hangs up gets no
-    second thread. Nothing can interrupt bcrypt, so the process ends after the check that runs;
-    the bound on the cost of a hash keeps that short.
+    Addresses that were never served come before all others. The next check starts when the thread
+    of the last one has ended, even if its client has disconnected, so that a client cannot start
+    a second thread by disconnecting. bcrypt cannot be interrupted, so the process ends only after
+    the running check; the limit on the cost of a hash keeps that short.
     """
 
     def __init__(self) -> None:
@@ -108,17 +108,17 @@ class CheckQueue:
         self._is_closed = False
 
     def close(self) -> None:
-        """Refuse what waits and what is submitted from now on; a running check goes on."""
+        """Reject waiting and further checks. A running check continues."""
         self._is_closed = True
         while self._waiting:
             self._refuse(self._take(next(iter(self._waiting)), newest=False))
 
     def submit(self, address: str, run: Callable[[], bool]) -> asyncio.Future[bool]:
-        """Return the result of `run`, called in a thread when it is this address's turn.
+        """Return the future result of `run`, which is called in a thread.
 
-        Raises TooManyChecksError if the address has too many checks waiting. If all queues
-        together are full, the newest check of the address that would be served last is displaced
-        by the same error, through its future.
+        Raises TooManyChecksError if too many checks of the address wait. If all queues together
+        are full, the newest check of the address that would be served last is rejected with the
+        same error, through its future.
         """
         queue = self._waiting.get(address, deque())
         if self._is_closed or len(queue) >= _WAITING_OF_ADDRESS:
@@ -127,7 +127,7 @@ class CheckQueue:
         check = _Check(run, asyncio.get_running_loop().create_future())
         queue.append(check)
         if sum(map(len, self._waiting.values())) > _WAITING:
-            # Of addresses that were never served the latest one.
+            # Of several addresses that were never served, this selects the latest.
             last = max(reversed(self._waiting), key=self._last_turn)
             self._refuse(self._take(last, newest=True))
         self._start_next()
@@ -142,7 +142,7 @@ class CheckQueue:
             self._record_turn(address)
             self._is_running = True
             loop = asyncio.get_running_loop()
-            # Not a daemon: one that returns from bcrypt while Python ends aborts the process.
+            # Not a daemon: returning from bcrypt during interpreter shutdown would abort the process.
             threading.Thread(target=self._run, args=(check, loop), name="password-check").start()
 
     @staticmethod
@@ -168,16 +168,16 @@ class CheckQueue:
             self._served.popitem(last=False)
 
     def _run(self, check: _Check, loop: asyncio.AbstractEventLoop) -> None:
-        """In a thread: run the check and hand its outcome to the loop, unless that is closed."""
+        """Run the check in a thread and pass its outcome to the event loop, unless it is closed."""
         outcome: bool | Exception
         try:
             outcome = check.run()
-        except Exception as error:  # noqa: BLE001  # raised again where the check is awaited
+        except Exception as error:  # noqa: BLE001  # raised again by the future
             outcome = error
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(self._finish, check.result, outcome)
 
-    def _finish(self, result: asyncio.Future[bool], outcome: bool | Exception) -> None:  # noqa: FBT001  # what a check returned
+    def _finish(self, result: asyncio.Future[bool], outcome: bool | Exception) -> None:  # noqa: FBT001  # the result of a check
         self._is_running = False
         if not result.done():
             if isinstance(outcome, Exception):
@@ -188,10 +188,10 @@ class CheckQueue:
 
 
 def _is_right(password: bytes, hashed: bytes | None, highest_cost: int) -> bool:
-    """Whether the password has this hash; False takes the time of `highest_cost` in every case.
+    """Return whether the password matches the hash. False always takes the time of `highest_cost`.
 
-    A cost one higher takes twice the time, so a failed check at cost c and further ones at c,
-    c + 1 and so on below the highest cost together take the time of the highest.
+    Each increment of the cost doubles the time. A failed check at cost c and further checks at
+    c, c + 1 and so on, below the highest cost, therefore take as long as one at the highest cost.
     """
     password = password[:_LONGEST_PASSWORD]
     if hashed is None:
@@ -205,9 +205,9 @@ def _is_right(password: bytes, hashed: bytes | None, highest_cost: int) -> bool:
 
 
 def origin_of(remote: str | None) -> str:
-    """Return the queue of a client address: an IPv4 address or an IPv6 network of 64 bits.
+    """Return the key of a client's queue: its IPv4 address or its IPv6 network of 64 bits.
 
-    One IPv6 client usually has a whole network of that size.
+    One IPv6 client usually has a network of that size.
     """
     try:
         address = ip_address(remote or "")
@@ -221,7 +221,7 @@ def origin_of(remote: str | None) -> str:
 
 
 def _decode(authorization: str) -> tuple[str, bytes] | None:
-    """Return user and password (RFC 7617), or None if the header is not readable as Basic."""
+    """Return user and password (RFC 7617), or None if the header is not valid Basic authentication."""
     scheme, _, encoded = authorization.partition(" ")
     if scheme.lower() != "basic":
         return None
@@ -242,5 +242,5 @@ def _cost(hashed: bytes) -> int:
 
 
 def _matches_nothing(cost: int) -> bytes:
-    """Return a hash of the right form that no known password has: all zeros after the cost."""
+    """Return a valid hash that no known password matches: salt and digest are all zeros."""
     return b"$2b$%02d$" % cost + b"." * 53

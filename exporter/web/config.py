@@ -1,8 +1,8 @@
-"""What may stand in the web configuration file, and in which form.
+"""The web configuration file: its schema, and reading it into a WebConfig.
 
 The format is the exporter-toolkit's own:
 https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md
-What it allows and this server cannot do is refused here by name, never ignored;
+Options that this server does not support are rejected by name, never ignored.
 docs/deployment.md lists the differences.
 """
 
@@ -38,14 +38,14 @@ from exporter.settings.values import read_duration
 from exporter.web.tls import Section, TlsSection, build_tls_context, require_http2_suite
 
 _BCRYPT = re.compile(r"\$2[abxy]\$(\d\d)\$([./A-Za-z0-9]{53})", re.ASCII)
-# A check at cost 14 takes about a second, three on a busy machine, and each step doubles that.
-# A check that runs and the next one have to fit into the ten seconds of a scrape or of a stop.
+# A check at cost 14 takes about one second, or three on a busy machine, and each step doubles
+# that. The running check and the next must fit into the ten seconds of a scrape or a shutdown.
 _LOWEST_COST, _HIGHEST_COST = 4, 14
 _PRINTABLE = re.compile(r"[\x20-\x7e]*")
 
 
 def _text(value: object) -> object:
-    """Return numbers and booleans as text, as Go's YAML library does where it expects a string."""
+    """Return numbers and booleans as text, as Go's YAML library does for a string field."""
     if isinstance(value, bool):
         return str(value).lower()
     return str(value) if isinstance(value, int | float) else value
@@ -77,7 +77,7 @@ def _bcrypt_hash(secret: SecretStr) -> SecretStr:
             " the password, with htpasswd -nBC 10 NAME"
         )
     try:
-        # At the lowest cost, because only the form is checked: bits of the salt may be invalid.
+        # Only the form is checked, so at the lowest cost: the salt may contain invalid bits.
         bcrypt.checkpw(b"", f"$2b$04${match[2]}".encode("ascii"))
     except ValueError:
         raise ValueError("not a bcrypt hash; htpasswd -nBC 10 NAME prints one") from None
@@ -86,7 +86,7 @@ def _bcrypt_hash(secret: SecretStr) -> SecretStr:
 
 def _user_name(name: str) -> str:
     if not name or ":" in name:
-        raise ValueError("a user's name must not be empty nor hold a colon")
+        raise ValueError("a user name must not be empty or contain a colon")
     return name
 
 
@@ -96,7 +96,7 @@ def _interval(value: object) -> float:
     try:
         return read_duration(value)
     except ValueError:
-        # Without the value, which the reader of settings would quote.
+        # Without the value, which the message of read_duration quotes.
         raise ValueError("must be 0 or a duration such as 500ms or 15s") from None
 
 
@@ -104,7 +104,7 @@ _Header = Annotated[str, BeforeValidator(_text), AfterValidator(_header)]
 
 
 class HeadersSection(Section):
-    """`http_server_config.headers`; None is not written, empty is: do not send it."""
+    """`http_server_config.headers`. None means not given; an empty value removes the header."""
 
     content_security_policy: _Header | None = Field(default=None, alias="Content-Security-Policy")
     frame_options: Annotated[_Header, _one_of("deny", "sameorigin")] | None = Field(
@@ -120,21 +120,21 @@ class HeadersSection(Section):
 
 
 class HttpSection(Section):
-    """`http_server_config`; `http2` is on by default, as in the exporter-toolkit, and unused."""
+    """`http_server_config`. `http2` is accepted as in the exporter-toolkit, but unused."""
 
     http2: bool = True
     headers: HeadersSection = HeadersSection()
 
 
 class RateLimitSection(Section):
-    """`rate_limit`; an interval of zero is no limit, a burst of zero refuses every request."""
+    """`rate_limit`. An interval of zero means no limit; a burst of zero rejects every request."""
 
     interval: Annotated[float, BeforeValidator(_interval)] = 0.0
     burst: int = Field(default=0, ge=0)
 
 
 class WebConfigFile(Section):
-    """The whole file; an empty one means plain HTTP for everybody."""
+    """The whole file. An empty file means HTTP without TLS and authentication."""
 
     tls_server_config: TlsSection | None = None
     http_server_config: HttpSection = HttpSection()
@@ -147,25 +147,25 @@ class WebConfigFile(Section):
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """One request every `interval_seconds`, and up to `burst` at once."""
+    """A limit of one request per `interval_seconds`, with bursts of up to `burst` requests."""
 
     interval_seconds: float
     burst: int
 
 
 FileState = tuple[int, ...] | None
-"""Device, inode, size and times of a file; None for a file that cannot be seen."""
+"""Device, inode, size and times of a file, or None if it is not accessible."""
 
 
 @dataclass(frozen=True, slots=True)
 class WebConfig:
-    """How to answer and whom; the default is plain HTTP for everybody.
+    """The TLS, authentication and header settings of a server. The default is plain HTTP.
 
-    `headers` replace our own of the same name; an empty one is not sent. `users` maps names to
-    bcrypt hashes; where there are any, everybody else is refused. Where `allowed_sans` holds
-    names, a client's certificate must bear one of them. `certificate_expiry` is when the served
-    certificate expires, in Unix seconds. `files` are the files that were read, each with its
-    state just before that.
+    `headers` replace the common headers of the same name; one with an empty value is not sent.
+    `users` maps names to bcrypt hashes; if there are any, a password is required. If
+    `allowed_sans` is not empty, a client certificate must have one of these names.
+    `certificate_expiry` is the Unix timestamp at which the server certificate expires. `files`
+    are the files that were read, with the state of each just before.
     """
 
     tls: ssl.SSLContext | None = None
@@ -178,14 +178,14 @@ class WebConfig:
     tls_section: TlsSection | None = field(default=None, repr=False)
 
     def is_outdated(self) -> bool:
-        """Whether a file differs from what was read. Looks at the disk, so not on the loop."""
+        """Return whether a file has changed since it was read. Blocks on disk access."""
         return any(_state_of(path) != state for path, state in self.files.items())
 
 
 def _state_of(path: Path) -> FileState:
-    """Return what changes if the file's content does, or None if the file cannot be seen.
+    """Return a state that changes with the file's content, or None if it is not accessible.
 
-    Links are followed: Kubernetes replaces a link to the folder of all files of a secret.
+    Links are followed, because Kubernetes replaces a link to the directory of a secret.
     """
     try:
         found = path.stat()
@@ -198,11 +198,11 @@ _USERS = "basic_auth_users"
 
 
 def read_web_config(path: Path, *, previous: WebConfig | None = None) -> WebConfig:
-    """Read the file and the certificates and keys it names.
+    """Read the file, and the certificates and keys that it names.
 
-    The TLS context of `previous` is used again if nothing of TLS has changed since, so that its
-    connections can stay. Raises ConfigurationError that lists everything wrong with the file, by
-    key, and shows no secret.
+    If the TLS settings and files have not changed, the TLS context of `previous` is used again, so
+    that its connections can stay open. Raises ConfigurationError, which lists all errors in the
+    file by key and contains no secrets.
     """
     files = {path: _state_of(path)}
     file = read_config_file(path)
@@ -237,9 +237,9 @@ def read_web_config(path: Path, *, previous: WebConfig | None = None) -> WebConf
 
 
 def _without_nulls(value: object, key: object = None) -> object:
-    """Return the file's content without the keys that have no value, in every section.
+    """Return the file's content without keys that have no value, in every section.
 
-    A user without a hash stays, to be refused: without any user the server asks no password.
+    A user without a hash is kept and later rejected: without users, no password is required.
     """
     if not isinstance(value, dict):
         return value
@@ -254,14 +254,14 @@ def _problem(details: ErrorDetails, file: ConfigFile, users: Sequence[str]) -> s
         return _unknown_key(location, file)
     origin = file.origin(*location)
     if location[:1] == (_USERS,) and len(location) > 1:
-        # By number, because a user's name may be an email, or the hash if the two are swapped.
+        # By number, because a user name may be an email, or a hash if the two are swapped.
         name = f"{_USERS}, entry {users.index(location[1]) + 1},"
         origin = Origin(name, file, location)
     return problem(origin, plain_message(details))
 
 
 def _unknown_key(location: tuple[str, ...], file: ConfigFile) -> str:
-    """Name the key only if it resembles a known one: it may be a user at a wrong indentation."""
+    """Name the key only if it resembles a known one: it may be a user name, wrongly indented."""
     known = known_names(WebConfigFile, location[:-1])
     if get_close_matches(location[-1], known, n=1):
         return unknown_name(file.origin(*location), location[-1], known)
@@ -270,7 +270,7 @@ def _unknown_key(location: tuple[str, ...], file: ConfigFile) -> str:
 
 
 def _user_names(content: object) -> list[str]:
-    """Return the names of the users in the order of the file, whatever else is wrong there."""
+    """Return the user names in the order of the file, which may be invalid otherwise."""
     users = content.get(_USERS) if isinstance(content, dict) else None
     return [str(name) for name in users] if isinstance(users, dict) else []
 
@@ -291,7 +291,7 @@ def _is_same_tls(
 
 
 def _tls(content: WebConfigFile, file: ConfigFile) -> tuple[ssl.SSLContext | None, float | None]:
-    """Return the context and when its certificate expires; None twice without TLS."""
+    """Return the TLS context and the expiry of its certificate, or None twice without TLS."""
     section = content.tls_server_config
     if section is None:
         return None, None

@@ -1,8 +1,8 @@
-"""Connections: how many there may be, how long each may take, and aiohttp's protocol for them.
+"""Connection limits and time limits, and the request handler that applies them.
 
-aiohttp offers no other way to shape the answer to a request that it cannot parse, or to one
-that met a bug: by default both name Python's and aiohttp's versions, and write a traceback into
-the log for every port scan. It also never closes a connection that sends its request slowly.
+By default aiohttp responds to malformed requests and internal errors with a page that names the
+versions of Python and aiohttp, logs a traceback for every port scan, and never closes a connection
+that sends its request slowly. A subclass of its request handler is the only way to change that.
 """
 
 import asyncio
@@ -21,41 +21,41 @@ from exporter.clock import Clock
 from exporter.web.responses import COMMON_HEADERS, answer_text
 
 REQUEST_SECONDS = 10.0
-"""A connection is closed unless a whole request head arrives this soon after it was accepted, TLS
-handshake included, or after the first byte of a further request. A client also has this long to
-take a short answer."""
+"""The time limit for a complete request head, from the accepted connection (TLS handshake
+included) or from the first byte of a further request; and the time limit for reading a short
+response."""
 
 KEEP_ALIVE_SECONDS = 330.0
-"""An idle connection is kept this long, which is longer than most scrape intervals: otherwise
-each scrape would need a new handshake."""
+"""The time limit of an idle connection. It is longer than most scrape intervals, because each
+scrape would otherwise need a new handshake."""
 
 MAX_CONNECTIONS = 512
-"""Far more than scrapers and people need; bounds the memory that connections take."""
+"""The upper limit of connections, which bounds their memory. Scrapers and people need far fewer."""
 
 _MIN_CONNECTIONS = 8
 _DESCRIPTORS_OF_THE_PROCESS = 40
-"""Listeners, event loop, state, log, files that are read, and some for what libraries open."""
+"""Listeners, event loop, state, log, configuration files, and a reserve for libraries."""
 _DESCRIPTORS_PER_ACCOUNT = 8
-"""As many requests as the pollers of one account send at once."""
+"""The number of concurrent requests of one account's pollers."""
 
 _SWEEP_SECONDS = 1.0
 _CALM_SECONDS = 10.0
-"""The limit counts as left when nothing was refused or evicted for this long."""
+"""The end of the limit is logged after this long without a closed connection."""
 
-# Requests are logged by the server, as events of ours.
-_NO_ACCESS_LOG = logging.Logger("aiohttp.access.off", logging.CRITICAL)  # noqa: LOG001  # nobody else's
+# The server logs requests as structured events instead.
+_NO_ACCESS_LOG = logging.Logger("aiohttp.access.off", logging.CRITICAL)  # noqa: LOG001  # must not be shared
 # Never reached: the connection table closes idle connections.
 _LIBRARY_KEEP_ALIVE_SECONDS = 10 * KEEP_ALIVE_SECONDS
-# No route reads a body; one that keeps coming is not waited for.
+# No route reads a request body, so the rest of one is not awaited for long.
 _LINGERING_SECONDS = 1.0
 
 _log = structlog.get_logger(__name__)
 
 
 def connection_limit(*, accounts: int) -> int:
-    """Return how many connections fit below the process's limit of open files.
+    """Return how many connections fit within the process's limit of open files.
 
-    Descriptors for polling this many accounts, for the state and for files stay free.
+    Descriptors for polling this many accounts, for the state and for files are reserved.
     """
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
@@ -66,13 +66,13 @@ def connection_limit(*, accounts: int) -> int:
 
 class _Phase(Enum):
     RECEIVING = auto()
-    """A handshake or a request head is incomplete."""
+    """The TLS handshake or the request head is incomplete."""
     ANSWERING = auto()
     IDLE = auto()
 
 
 class Client:
-    """One accepted connection as the table sees it. `abort` closes it at once."""
+    """An entry of the connection table. `abort` closes the connection at once."""
 
     __slots__ = ("abort", "deadline", "has_asked", "phase", "since")
 
@@ -87,9 +87,9 @@ class Client:
 class ConnectionTable:
     """All open connections, at most `limit` of them.
 
-    `on_refused` gets the reason of each connection that was closed unasked: `limit` for a new
-    one that found every other busy, `evicted` for one that was waiting and made room for a new
-    one, `timeout` for one whose request, or whose reading of a short answer, took too long.
+    `on_refused` is called with the reason for each connection that the server closes: `limit` for
+    a new connection while all others are busy, `evicted` for a waiting connection that made room
+    for a new one, `timeout` for a request, or the reading of a short response, that took too long.
     """
 
     def __init__(self, *, limit: int, clock: Clock, on_refused: Callable[[str], None]) -> None:
@@ -102,13 +102,13 @@ class ConnectionTable:
 
     @property
     def count(self) -> int:
-        """How many connections are open."""
+        """The number of open connections."""
         return len(self._clients)
 
     def admit(self, abort: Callable[[], object]) -> Client | None:
-        """Add a new connection, evicting one that waits if there are too many.
+        """Add a new connection. At the limit, evict a waiting connection first.
 
-        None where every connection is being answered: then the new one must be closed.
+        Return None if every connection is busy. The caller must then close the new one.
         """
         if len(self._clients) >= self.limit and not self.evict():
             self._note_crowded("limit")
@@ -118,9 +118,9 @@ class ConnectionTable:
         return client
 
     def evict(self) -> bool:
-        """Close the connection that can best be spared; False if none can.
+        """Close a waiting connection. Return False if there is none.
 
-        Connections that have never sent a request come first, then the longest waiting.
+        Connections that have never sent a request are closed first, then the longest waiting.
         """
         waiting = (client for client in self._clients if client.phase is not _Phase.ANSWERING)
         spared = min(waiting, key=lambda client: (client.has_asked, client.since), default=None)
@@ -131,30 +131,30 @@ class ConnectionTable:
         return True
 
     def remove(self, client: Client) -> None:
-        """Forget a connection that is closed."""
+        """Remove a closed connection."""
         self._clients.discard(client)
 
     def note_started(self, client: Client) -> None:
-        """Note that the first bytes of a further request have arrived."""
+        """Record that the first bytes of a further request have arrived."""
         now = self._clock.monotonic()
         self._enter(client, _Phase.RECEIVING, deadline=now + REQUEST_SECONDS)
 
     def note_asked(self, client: Client) -> None:
-        """Note that a request head is complete. Its handler bounds its own time."""
+        """Record that a request head is complete. The handler limits its own time."""
         client.has_asked = True
         self._enter(client, _Phase.ANSWERING, deadline=None)
 
     def note_sending(self, client: Client) -> None:
-        """Note that all that is left of a request is to send the rest of a short answer."""
+        """Record that only the rest of a short response remains to be sent."""
         client.deadline = self._clock.monotonic() + REQUEST_SECONDS
 
     def note_answered(self, client: Client) -> None:
-        """Note that the connection waits for a further request."""
+        """Record that the connection waits for a further request."""
         now = self._clock.monotonic()
         self._enter(client, _Phase.IDLE, deadline=now + KEEP_ALIVE_SECONDS)
 
     async def sweep(self) -> Never:
-        """Close connections past their deadline, until cancelled."""
+        """Close connections that are past their deadline, until cancelled."""
         while True:
             await self._clock.sleep(_SWEEP_SECONDS)
             now = self._clock.monotonic()
@@ -197,7 +197,7 @@ def _is_late(client: Client, now: float) -> bool:
 
 
 class RequestHandler(web.RequestHandler):
-    """One connection; what aiohttp itself answers carries our headers and no detail."""
+    """Handles one connection. Its error responses have the common headers and no details."""
 
     __slots__ = ("_client", "_table")
 
@@ -214,22 +214,22 @@ class RequestHandler(web.RequestHandler):
         self._table = table
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin to wait for a request."""
+        """Start waiting for a request."""
         super().connection_made(transport)
-        # uvloop's transports are no subclass of asyncio's.
+        # uvloop's transports are not subclasses of asyncio's.
         self._client.abort = cast("asyncio.Transport", transport).abort
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """End what is being answered."""
+        """Remove the connection from the table."""
         super().connection_lost(exc)
         self._table.remove(self._client)
 
     def data_received(self, data: bytes) -> None:
-        """Parse what was received; a complete request head stops the clock."""
+        """Parse received data. A complete request head ends its time limit."""
         super().data_received(data)
         if self._messages:
             self._table.note_asked(self._client)
-        # A waiter exists while the next request is awaited, and not while a body is skipped.
+        # aiohttp's waiter exists while it awaits a request, not while it skips a body.
         elif data and self._client.phase is _Phase.IDLE and self._waiter is not None:
             self._table.note_started(self._client)
 
@@ -245,7 +245,7 @@ class RequestHandler(web.RequestHandler):
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
-        """Send what is left of an answer, within a bounded time."""
+        """Send the rest of a response within the time limit."""
         self._table.note_sending(self._client)
         try:
             return await super().finish_response(request, resp, start_time)
@@ -260,26 +260,26 @@ class RequestHandler(web.RequestHandler):
         request: web.BaseRequest,
         status: int = HTTPStatus.INTERNAL_SERVER_ERROR,
         exc: BaseException | None = None,
-        message: str | None = None,  # noqa: ARG002  # aiohttp's words, which quote the request
+        message: str | None = None,  # noqa: ARG002  # it quotes the request
     ) -> web.StreamResponse:
-        """Answer what is not HTTP with 400, and a bug with 500 and a traceback in the log.
+        """Respond to malformed requests with 400, and to bugs with 500 and a logged traceback.
 
-        Raises ConnectionError, which ends the connection, where an answer has begun already.
+        Raises ConnectionError, which ends the connection, if a response has begun already.
         """
         if status == HTTPStatus.INTERNAL_SERVER_ERROR:
             _log.error("request.failed", exc_info=exc)
         else:
             _log.debug("request.malformed", remote=request.remote, status=status)
         if request.writer.output_size:
-            raise ConnectionError("an answer has begun already")
+            raise ConnectionError("a response has begun already")
         response = answer_text(HTTPStatus(status).phrase, status=status, headers=COMMON_HEADERS)
         response.force_close()
         return response
 
     def log_exception(self, *_: object, exc_info: object = None, **__: object) -> None:
-        """Log what ended the connection: a traceback for a bug, one line for a malformed body.
+        """Log why the connection ended: a traceback for a bug, one line for a malformed body.
 
-        aiohttp calls this after the answer, when it skips a body that is not what its headers say.
+        aiohttp calls this after the response, while it skips a body that contradicts its headers.
         """
         if isinstance(exc_info, web.RequestPayloadError | HttpProcessingError):
             _log.debug("request.malformed", status=int(HTTPStatus.BAD_REQUEST))

@@ -1,4 +1,4 @@
-"""Which requests are refused: by Host, rate, certificate, password, and for a reload by origin."""
+"""Request checks: Host header, rate limit, client certificate, password, and origin of a reload."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ RELOAD_PATH = "/-/reload"
 
 @dataclass(frozen=True, slots=True)
 class RequestPolicy:
-    """What the settings say about requests; it may change at a reload.
+    """The settings that concern requests. A reload may replace them.
 
     `allowed_hosts` are names and addresses in lower case, without ports.
     """
@@ -32,11 +32,11 @@ class RequestPolicy:
 
 @dataclass(frozen=True, slots=True)
 class OwnHosts:
-    """Which Host headers name this listener.
+    """The hosts by which clients may address this listener.
 
-    A loopback listener accepts loopback names, the configured host and the allowed hosts only: a
-    web page whose name resolves to 127.0.0.1 (DNS rebinding) must not read the metrics. The
-    clients of any other listener reach it by names that the exporter cannot know.
+    A loopback listener accepts only loopback names, the configured host and the allowed hosts, so
+    that a web page whose name resolves to 127.0.0.1 (DNS rebinding) cannot read the metrics. Any
+    other listener accepts every host, because the exporter cannot know its names.
     """
 
     listen_host: str
@@ -44,11 +44,11 @@ class OwnHosts:
     is_loopback: bool
 
     def accepts(self, authority: str) -> bool:
-        """Whether a request with this Host header is answered."""
+        """Return whether to accept a request with this Host header."""
         return not self.is_loopback or self.includes(authority)
 
     def includes(self, authority: str) -> bool:
-        """Whether this authority, a host with or without a port, is a known name of ours."""
+        """Return whether an authority (a host, optionally with a port) is a known name of this server."""
         host = _host_of(authority)
         return host in {"localhost", self.listen_host.lower(), *self.allowed} - {
             ""
@@ -56,13 +56,13 @@ class OwnHosts:
 
 
 class _Certificate(msgspec.Struct, rename="camel"):
-    """A client's certificate as Python's ssl tells it, as far as it matters here."""
+    """The part of a client certificate that is needed, in the form of Python's ssl module."""
 
     subject_alt_name: tuple[tuple[str, object], ...] = ()
 
 
 class Guard:
-    """Refuses requests before a route sees them. Created again for each web configuration."""
+    """Rejects requests before they reach a route. Created anew for each web configuration."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class Guard:
         self._bucket = TokenBucket(config.rate_limit, clock) if config.rate_limit else None
 
     async def refuse(self, request: web.BaseRequest, headers: Headers) -> web.Response | None:
-        """Return the refusal of this request, or None if it may be answered."""
+        """Return the response that rejects this request, or None if the request is accepted."""
         hosts = request.headers.getall("Host", [])
         if len(hosts) > 1 or not all(map(self._hosts.accepts, hosts)):
             return answer_text(
@@ -94,13 +94,13 @@ class Guard:
             return answer_text("Too many requests", status=429, headers=headers)
         if self._allowed_sans and not self._allowed_sans.intersection(_names_of_client(request)):
             return answer_text(
-                "The client certificate bears no allowed name", status=403, headers=headers
+                "The client certificate has no allowed name", status=403, headers=headers
             )
         refusal = await self._authenticate(request, headers) if self._needs_password else None
         return refusal or self._refuse_reload(request, headers)
 
     def _refuse_reload(self, request: web.BaseRequest, headers: Headers) -> web.Response | None:
-        """Refuse a POST to the reload path unless it is enabled and comes from no foreign page."""
+        """Reject a reload if reloading is disabled, or if a page of another origin requests it."""
         if request.path != RELOAD_PATH or request.method != "POST":
             return None
         if not self._enable_lifecycle:
@@ -119,11 +119,11 @@ class Guard:
         return None
 
     def _is_cross_origin(self, request: web.BaseRequest) -> bool:
-        """Whether a browser says that a page of another origin sent the request.
+        """Return whether the request's headers name a page of another origin.
 
-        The Fetch standard has browsers send Origin with every POST, and Sec-Fetch-Site where the
-        connection is trustworthy. Programs send neither. A name that equals Host is not enough:
-        after DNS rebinding both name the foreign page. An address cannot be rebound.
+        According to the Fetch standard, browsers send Origin with every POST, and Sec-Fetch-Site
+        on trustworthy connections. Other programs send neither. It is not enough that Origin
+        equals Host: after DNS rebinding, both name the foreign page. An address cannot be rebound.
         """
         site = request.headers.get("Sec-Fetch-Site", "none").strip().lower()
         if site not in {"none", "same-origin"}:
@@ -144,7 +144,7 @@ class Guard:
                 return None
         except TooManyChecksError:
             return answer_text(
-                "Too many passwords to check",
+                "Too many password checks are waiting",
                 status=503,
                 headers={**headers, "Retry-After": "5"},
             )
@@ -161,7 +161,7 @@ def _host_of(authority: str) -> str:
 
 
 def _authority_of(origin: str) -> str:
-    """Return host and port of an Origin header; empty for `null` and for what is not a URL."""
+    """Return host and port of an Origin header, or an empty string for `null` or an invalid URL."""
     try:
         return urlsplit(origin.strip().lower()).netloc
     except ValueError:
@@ -181,7 +181,7 @@ def _is_loopback_address(host: str) -> bool:
 
 
 def _names_of_client(request: web.BaseRequest) -> Iterator[str]:
-    """The Subject Alternative Names of the client's verified certificate, as Go writes them."""
+    """Yield the Subject Alternative Names of the client's verified certificate in Go's notation."""
     raw: object = request.get_extra_info("peercert")
     if not raw:
         return
@@ -193,7 +193,7 @@ def _names_of_client(request: web.BaseRequest) -> Iterator[str]:
 
 
 class TokenBucket:
-    """Holds a token for each request that may be answered now; full at first."""
+    """A token bucket for rate limiting, initially full. Each accepted request takes one token."""
 
     def __init__(self, limit: RateLimit, clock: Clock) -> None:
         self._limit = limit
@@ -202,7 +202,7 @@ class TokenBucket:
         self._counted_at = clock.monotonic()
 
     def take(self) -> bool:
-        """Take a token for one request; False where there is none."""
+        """Take a token, or return False if there is none."""
         now = self._clock.monotonic()
         gained = (now - self._counted_at) / self._limit.interval_seconds
         self._tokens = min(self._tokens + gained, float(self._limit.burst))

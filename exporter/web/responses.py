@@ -1,4 +1,4 @@
-"""Short answers, and the headers every answer carries."""
+"""Short responses, and the headers of every response."""
 
 from collections.abc import Mapping
 
@@ -8,7 +8,7 @@ from exporter.web.pages import CONTENT_SECURITY_POLICY
 
 Headers = Mapping[str, str]
 
-# aiohttp would name itself and Python with their versions.
+# aiohttp's default names the versions of aiohttp and Python.
 SERVER_HEADERS: Headers = {"Server": "cloudflare-risk-exporter"}
 
 COMMON_HEADERS: Headers = {
@@ -18,14 +18,14 @@ COMMON_HEADERS: Headers = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
-"""What every answer carries unless the web configuration says otherwise."""
+"""The headers of every response, unless the web configuration replaces them."""
 
 
 def answer_text(text: str, *, status: int = 200, headers: Headers) -> web.Response:
-    """Return one line of plain text; its end of line is added here."""
+    """Return a plain-text response of `text` and a line feed."""
     return web.Response(text=f"{text}\n", status=status, headers=headers)
 
 
 def answer_html(page: str, *, headers: Headers) -> web.Response:
-    """Return a page."""
+    """Return an HTML response."""
     return web.Response(text=page, content_type="text/html", headers=headers)

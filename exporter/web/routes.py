@@ -1,4 +1,4 @@
-"""The routes, and what they need from the rest of the program."""
+"""The routes of the HTTP server, and the interface to the rest of the program."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
@@ -18,34 +18,34 @@ Endpoint = Callable[[web.BaseRequest, Headers], Awaitable[web.StreamResponse]]
 
 
 class WebSources(Protocol):
-    """Answers for the routes. All but `reload` answer from memory, at once."""
+    """The data that the routes serve. All methods but `reload` return at once, from memory."""
 
     def scrape(self, *, openmetrics: bool, gzip: bool, names: frozenset[str] | None) -> Scrape:
-        """What a scrape is answered now; of the families in `names` alone unless None."""
+        """Return a scrape of the families in `names`, or of all families if `names` is None."""
         ...
 
     def healthy(self) -> bool:
-        """Whether every task of the exporter runs; never false because of Cloudflare."""
+        """Return whether every task of the exporter runs, whatever the state of Cloudflare's API."""
         ...
 
     def ready(self) -> bool:
-        """Whether every account's first poll has ended, well or badly."""
+        """Return whether the first poll of every account has ended, successfully or not."""
         ...
 
     def status(self) -> StatusPage:
-        """What the status page tells now."""
+        """Return the data of the status page."""
         ...
 
     async def reload(self) -> str | None:
-        """Read the configuration again: None, or what is wrong with it and nothing changed.
+        """Read the configuration again. Return None, or an error message if nothing was changed.
 
-        The text goes to whoever asked, so it must hold no secret.
+        The message is sent to the client, so it must not contain secrets.
         """
         ...
 
 
 class Routes:
-    """The endpoints by path and method; HEAD is answered wherever GET is."""
+    """The endpoints by path and method. Each path that allows GET allows HEAD."""
 
     def __init__(self, sources: WebSources, scrapes: ScrapeEndpoint, clock: Clock) -> None:
         self._sources = sources
@@ -60,7 +60,7 @@ class Routes:
         }
 
     async def answer(self, request: web.BaseRequest, headers: Headers) -> web.StreamResponse:
-        """Answer by the endpoint of this path and method, or with 404 or 405."""
+        """Return the response of the endpoint, or a 404 or 405 response."""
         methods = self._endpoints.get(request.path)
         if methods is None:
             return answer_text("Not found", status=HTTPStatus.NOT_FOUND, headers=headers)
@@ -74,7 +74,7 @@ class Routes:
         return await endpoint(request, headers)
 
     async def close(self) -> None:
-        """Let open scrapes end for a little while, then drop them."""
+        """Wait a short time for open scrapes to end, then abort them."""
         await self._scrapes.close()
 
     async def _answer_status(self, request: web.BaseRequest, headers: Headers) -> web.Response:

@@ -1,4 +1,8 @@
-"""`/metrics`: sends what is rendered already; large scrapes to a bounded number of readers."""
+"""`/metrics`: content negotiation, and sending the rendered exposition to a bounded number of clients.
+
+Media ranges and weights follow RFC 9110 (12.4.2, 12.5.1, 12.5.3). A header that is invalid or too
+long is ignored.
+"""
 
 import asyncio
 import re
@@ -18,7 +22,7 @@ _log = structlog.get_logger(__name__)
 
 _RETRY_AFTER_SECONDS = 5
 _WEIGHT = re.compile(r"(?:0(?:\.\d{0,3})?|1(?:\.0{0,3})?)", re.ASCII)
-_LONGEST_HEADER = 2048  # some eight times that of any Prometheus
+_LONGEST_HEADER = 2048  # about eight times the length that Prometheus sends
 _OPENMETRICS = "application/openmetrics-text"
 _OPENMETRICS_VERSIONS = frozenset({"", "1.0.0"})
 _TEXT_VERSIONS = frozenset({"", "0.0.4"})
@@ -26,7 +30,7 @@ _TEXT_VERSIONS = frozenset({"", "0.0.4"})
 
 @dataclass(frozen=True, slots=True)
 class ScrapeOptions:
-    """How a scrape is to be answered; `names` is None where all families are wanted."""
+    """What a client requests of a scrape. `names` is None if it requests all families."""
 
     openmetrics: bool
     gzip: bool
@@ -35,7 +39,7 @@ class ScrapeOptions:
 
 @dataclass(frozen=True, slots=True)
 class _Choice:
-    """One element of an Accept header, in lower case, without its weight."""
+    """An element of an Accept or Accept-Encoding header, in lower case."""
 
     value: str
     parameters: Mapping[str, str]
@@ -43,7 +47,7 @@ class _Choice:
 
 
 class ScrapeSource(Protocol):
-    """Render one scrape from memory, at once."""
+    """A function that returns a scrape at once, from memory."""
 
     def __call__(self, *, openmetrics: bool, gzip: bool, names: frozenset[str] | None) -> Scrape:
         """Return a scrape of the families in `names`, or of all of them if it is None."""
@@ -52,14 +56,15 @@ class ScrapeSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ScrapeLimits:
-    """How many large scrapes may be sent at once, and for how long each.
+    """The number of large scrapes that are sent at the same time, and the time limits of each.
 
-    Eight is two redundant Prometheus servers, an agent and a few people with curl at the same
-    moment; each holds on to the exposition it began with. A scrape of at most `small_bytes` needs
-    no slot: socket buffers take most of it. Where all slots are taken, a reader loses its slot to
-    a new scrape if it took nothing for `stalled_seconds`, or after `guaranteed_seconds`, which is
-    the scrape timeout that Prometheus has by default. A minute is the longest that Prometheus
-    usually waits.
+    The default of eight is enough for two redundant Prometheus servers, an agent and several
+    people with curl. Each scrape in progress keeps its exposition in memory. A scrape of at most
+    `small_bytes` needs no slot, because socket buffers take most of it.
+
+    If all slots are taken, a new scrape gets the slot of a client that has read nothing for
+    `stalled_seconds`, or whose scrape has taken `guaranteed_seconds` (Prometheus's default scrape
+    timeout). No scrape may take longer than `send_seconds`.
     """
 
     concurrent: int = 8
@@ -71,7 +76,7 @@ class ScrapeLimits:
 
 @dataclass(slots=True, eq=False)
 class _Sending:
-    """One large scrape that is being sent; `progressed_at` is when a piece of it was taken last."""
+    """A scrape in progress. `progressed_at` is when the client last took a piece."""
 
     request: web.BaseRequest
     began_at: float
@@ -79,26 +84,31 @@ class _Sending:
 
 
 class ScrapeEndpoint:
-    """Answers scrapes, counting them at the gate."""
+    """Sends scrapes, and counts those in progress so that other work yields to them."""
 
     def __init__(
-        self, scrape: ScrapeSource, *, gate: ScrapePriority, clock: Clock, limits: ScrapeLimits
+        self,
+        scrape: ScrapeSource,
+        *,
+        scrape_priority: ScrapePriority,
+        clock: Clock,
+        limits: ScrapeLimits,
     ) -> None:
         self._scrape = scrape
-        self._gate = gate
+        self._scrape_priority = scrape_priority
         self._clock = clock
         self._limits = limits
         self._closing = asyncio.Event()
         self._slots: list[_Sending] = []
 
     async def answer(self, request: web.BaseRequest, headers: Headers) -> web.StreamResponse:
-        """Send one scrape whole, or 503 if it is large and too many large ones are being sent.
+        """Send a scrape, or 503 if it is large and too many large scrapes are in progress.
 
-        A reader that hangs up or is too slow ends its own scrape and nothing else.
+        A client that disconnects or reads too slowly ends only its own scrape.
         """
         now = self._clock.monotonic()
         sending = _Sending(request, began_at=now, progressed_at=now)
-        with self._gate.sending():
+        with self._scrape_priority.sending():
             options = _options(request)
             scrape = self._scrape(
                 openmetrics=options.openmetrics, gzip=options.gzip, names=options.names
@@ -121,12 +131,12 @@ class ScrapeEndpoint:
         return response
 
     async def close(self) -> None:
-        """Let open scrapes end for as long as work gives way to them, then drop the rest."""
-        await self._gate.yield_to_scrapes()
+        """Wait for open scrapes as long as other work yields to them, then abort the rest."""
+        await self._scrape_priority.yield_to_scrapes()
         self._closing.set()
 
     def _take_slot(self, sending: _Sending) -> bool:
-        """Give the scrape a slot, if need be that of the slowest reader; False if there is none."""
+        """Take a slot, if necessary that of the slowest client. Return False if there is none."""
         if len(self._slots) >= self._limits.concurrent:
             slow = [each for each in self._slots if self._is_slow(each)]
             if not slow:
@@ -150,20 +160,20 @@ class ScrapeEndpoint:
         self._release_slot(sending)
         transport = sending.request.transport
         if transport is not None:
-            # Not close(), which would wait for the reader to take what is already buffered.
+            # Not close(), which waits until the client has read the buffered data.
             transport.abort()
             _log.info("scrape.dropped", remote=sending.request.remote, reason=reason)
 
     async def _send(
         self, sending: _Sending, response: web.StreamResponse, pieces: Iterator[bytes]
     ) -> bool:
-        """Send `pieces`; return whether the system has taken all of them."""
+        """Send `pieces`. Return whether the operating system has accepted all of them."""
         request = sending.request
         if request.transport is not None:
-            # Waits until the system has taken a piece: what stays with us escapes the watchdog
-            # and the bound. Under TLS the last piece does: once encrypted it may lie with the
-            # transport below, which nobody can ask.
-            # Not 0, where a TLS transport pauses at its very limit even if nothing is left.
+            # Makes write() wait until the operating system has accepted a piece: neither the
+            # watchdog nor the limit covers data in the transport's buffer. The last piece under
+            # TLS is an exception: the transport below may buffer it, and cannot be queried.
+            # Not 0: a TLS transport pauses at its limit even if its buffer is empty.
             request.transport.set_write_buffer_limits(high=1)
         async with asyncio.TaskGroup() as group:
             watchdog = group.create_task(self._drop_when_late(sending))
@@ -182,7 +192,7 @@ class ScrapeEndpoint:
             for piece in pieces:
                 await response.write(piece)
                 sending.progressed_at = self._clock.monotonic()
-                # write() alone does not give the loop back while the socket accepts.
+                # write() alone does not yield to the event loop while the socket accepts data.
                 await asyncio.sleep(0)
             await response.write_eof()
         except ConnectionError:
@@ -216,9 +226,9 @@ def _head(scrape: Scrape, *, gzip: bool, headers: Headers) -> web.StreamResponse
 def read_scrape_options(
     *, accept: str, accept_encoding: str, names: Sequence[str]
 ) -> ScrapeOptions:
-    """Read both headers, several of one name joined by commas, and the values of `name[]`.
+    """Return the options of the headers' values and of the values of `name[]`.
 
-    A blank name is as if not sent.
+    Repeated headers are joined with commas. Blank names are ignored.
     """
     wanted = frozenset(filter(None, names))
     return ScrapeOptions(
@@ -229,10 +239,10 @@ def read_scrape_options(
 
 
 def _prefers_openmetrics(accept: str) -> bool:
-    """Whether OpenMetrics 1.0.0 is asked for by name, and text 0.0.4 not rather.
+    """Return whether the client names OpenMetrics 1.0.0 and does not prefer text 0.0.4.
 
-    Nobody gets OpenMetrics by a wildcard: what can read it says so. Where neither is taken the
-    answer is text nevertheless, because a person with a browser would rather see it than a 406.
+    A wildcard does not select OpenMetrics, because clients that can parse it name it. If the
+    client accepts neither format, the response is text, which is more useful in a browser than 406.
     """
     choices = tuple(_choices(accept))
     openmetrics = _weight(choices, _OPENMETRICS, _OPENMETRICS_VERSIONS)
@@ -245,7 +255,7 @@ def _prefers_openmetrics(accept: str) -> bool:
 
 
 def _weight(choices: Sequence[_Choice], media_type: str, versions: frozenset[str]) -> float | None:
-    """The highest weight of a type in one of these versions, or None where it is not named."""
+    """Return the highest weight of a type in one of these versions, or None if it is not named."""
     return max(
         (
             choice.weight

@@ -1,4 +1,4 @@
-"""The server: accepts connections, and the order of what happens to a request."""
+"""The HTTP server: listening sockets, accepted connections, and the handling of each request."""
 
 import asyncio
 import errno
@@ -30,15 +30,15 @@ from exporter.web.scrapes import ScrapeEndpoint, ScrapeLimits
 
 _log = structlog.get_logger(__name__)
 
-# By then scrapes have ended; what is left is a reload, or a password being checked. aiohttp
-# waits for it twice at worst: before and after asking handlers to end.
+# Scrapes have ended by then. A reload or a password check may still run; aiohttp waits up to
+# twice this long for it, before and after it cancels the handlers.
 _SHUTDOWN_SECONDS = 1.5
-# Between attempts to accept while the system has no descriptor or memory left.
+# The delay between attempts to accept while the system is out of descriptors or memory.
 _RETRY_ACCEPT_SECONDS = 0.5
 
 
 class WebServer:
-    """A running server; `run_web` makes one."""
+    """A running server, created by `run_web`."""
 
     def __init__(
         self,
@@ -63,22 +63,23 @@ class WebServer:
 
     @property
     def port(self) -> int:
-        """The port it listens on."""
+        """The port that the server listens on."""
         return bound_port(self._listeners[0])
 
     @property
     def url(self) -> str:
-        """Where it can be reached from this machine, without a slash at the end."""
+        """The URL of the server on this machine, without a trailing slash."""
         host, port = self._listeners[0].getsockname()[:2]
         host = {"::": "localhost", "0.0.0.0": "localhost"}.get(host, host)  # noqa: S104  # compared
         scheme = "https" if self._tls else "http"
         return f"{scheme}://{ListenAddress(host, port)}"
 
     async def replace_config(self, config: WebConfig, policy: RequestPolicy | None = None) -> None:
-        """Answer by another web configuration from now on, and policy if given, on the same port.
+        """Apply another web configuration, and a policy if given, to all further requests.
 
-        A request in progress ends as it began. Connections that were made under other TLS
-        settings are closed after it, and those that wait for a request at once.
+        The port stays open. A request in progress ends under the old configuration. If the TLS
+        settings change, its connection is closed afterwards, and idle connections are closed at
+        once.
         """
         has_other_tls = config.tls is not self._tls
         self._apply(config, policy or self._policy)
@@ -86,9 +87,9 @@ class WebServer:
             self._connections.pre_shutdown()
 
     async def run_until(self, stopped: asyncio.Event) -> None:
-        """Accept and answer until `stopped` is set.
+        """Accept connections and respond to requests until `stopped` is set.
 
-        Then let open answers end for a few seconds, and drop the rest.
+        Then wait a few seconds for open responses to end, and abort the rest.
         """
         async with self._tasks:
             serving = [
@@ -128,14 +129,14 @@ class WebServer:
         self._headers: Headers = {name: value for name, value in headers.items() if value}
 
     async def _accept(self, listener: socket.socket) -> Never:
-        """Accept connections for ever, and close at once those that are too many."""
+        """Accept connections, and close those beyond the limit at once."""
         loop = asyncio.get_running_loop()
         listener.setblocking(False)
         while True:
             try:
                 connection, _ = await loop.sock_accept(listener)
             except OSError as error:
-                # accept(2): out of descriptors or memory, or an error of the new connection.
+                # According to accept(2): out of descriptors or memory, or an error of the connection.
                 _log.debug("connection.not_accepted", reason=error.strerror)
                 has_evicted = self._table.evict()
                 await self._clock.sleep(0.0 if has_evicted else _RETRY_ACCEPT_SECONDS)
@@ -145,11 +146,11 @@ class WebServer:
                 connection.close()
             else:
                 self._tasks.create_task(self._open(connection, client))
-            # Let the connections that were accepted before read what has arrived.
+            # Lets earlier connections read data that has arrived.
             await asyncio.sleep(0)
 
     async def _open(self, connection: socket.socket, client: Client) -> None:
-        """Shake hands where TLS is on, and hand the connection over to its protocol."""
+        """Complete the TLS handshake, if any, and pass the connection to its request handler."""
         if connection.fileno() < 0:
             return  # evicted already
         task = asyncio.current_task()
@@ -182,7 +183,7 @@ class WebServer:
         answer: web.StreamResponse | None = await self._guard.refuse(request, headers)
         if answer is None:
             answer = await self._routes.answer(request, headers)
-        # Without the query, where somebody may have put what is not for logs.
+        # Without the query string, which may contain secrets.
         _log.debug(
             "request.answered",
             method=request.method,
@@ -200,19 +201,22 @@ async def run_web(
     *,
     listen: ListenAddress,
     clock: Clock,
-    gate: ScrapePriority,
+    scrape_priority: ScrapePriority,
     config: WebConfig | None = None,
     policy: RequestPolicy | None = None,
     limits: ScrapeLimits | None = None,
     connections: ConnectionTable | None = None,
 ) -> AsyncIterator[WebServer]:
-    """Serve until the block ends; reachable as soon as it is entered.
+    """Serve until the block ends. Clients can connect as soon as the block is entered.
 
-    `connections` bounds how many there are at once. Raises ListenError if `listen` is taken, is
-    not one of this machine or cannot be resolved.
+    `connections` limits the open connections. Raises ListenError if the address `listen` is in
+    use, does not belong to this machine or cannot be resolved.
     """
     scrapes = ScrapeEndpoint(
-        sources.scrape, gate=gate, clock=clock, limits=limits or ScrapeLimits()
+        sources.scrape,
+        scrape_priority=scrape_priority,
+        clock=clock,
+        limits=limits or ScrapeLimits(),
     )
     routes = Routes(sources, scrapes, clock)
     failure: Exception | None = None
@@ -245,10 +249,11 @@ _BACKLOG = 128
 
 @contextmanager
 def open_listeners(listen: ListenAddress) -> Iterator[tuple[socket.socket, ...]]:
-    """Listen on every address that `listen` means, all on one port, until the block ends.
+    """Listen on every address of `listen`, all on one port, until the block ends.
 
-    A name may mean several addresses (localhost usually two). Port 0 becomes a free one. Raises
-    ListenError if the address is taken, is not one of this machine or cannot be resolved.
+    A name may have several addresses (localhost usually has two). Port 0 selects a free port.
+    Raises ListenError if an address is in use, does not belong to this machine or cannot be
+    resolved.
     """
     with ExitStack() as opened:
         try:
@@ -271,19 +276,19 @@ def _open_all(listen: ListenAddress, opened: ExitStack) -> tuple[socket.socket, 
 
 
 def bound_port(listener: socket.socket) -> int:
-    """Return the port a socket listens on."""
+    """Return the port that a socket listens on."""
     port: int = listener.getsockname()[1]
     return port
 
 
 def is_loopback(listener: socket.socket) -> bool:
-    """Whether only this machine can connect to the socket."""
+    """Return whether only this machine can connect to the socket."""
     host: str = listener.getsockname()[0]
     return ip_address(host.partition("%")[0]).is_loopback
 
 
 def _open_everywhere(port: int) -> socket.socket:
-    """Listen on every interface, by IPv6 and IPv4 where the machine has both."""
+    """Listen on every interface, with IPv6 and IPv4 if the machine supports both."""
     if socket.has_dualstack_ipv6():
         try:
             return socket.create_server(
@@ -292,11 +297,11 @@ def _open_everywhere(port: int) -> socket.socket:
         except OSError as error:
             if error.errno != errno.EADDRNOTAVAIL:
                 raise
-    return socket.create_server(("0.0.0.0", port), backlog=_BACKLOG)  # noqa: S104  # asked for
+    return socket.create_server(("0.0.0.0", port), backlog=_BACKLOG)  # noqa: S104  # the address says so
 
 
 def _addresses(host: str) -> list[tuple[socket.AddressFamily, str]]:
-    """Return what a host name means, each address once, in the resolver's order."""
+    """Return the addresses of a host name without duplicates, in the resolver's order."""
     found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     return list(dict.fromkeys((family, str(address[0])) for family, *_, address in found))
 

@@ -1,4 +1,4 @@
-"""From the TLS section to the context that a server answers with."""
+"""The TLS section of the web configuration file, and the TLS context of a server."""
 
 import base64
 import re
@@ -88,7 +88,7 @@ _TLS12_SUITES = {
     "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384": "ECDHE-RSA-AES256-GCM-SHA384",
     "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256": "ECDHE-RSA-CHACHA20-POLY1305",
 }
-# Always on, in Go as in OpenSSL; naming them changes nothing.
+# Always enabled, in Go as in OpenSSL; listing them has no effect.
 _TLS13_SUITES = frozenset(
     {"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"}
 )
@@ -108,7 +108,7 @@ _HTTP2_SUITES = frozenset(
 )
 _VERIFYING = {
     ClientAuth.NONE: ssl.CERT_NONE,
-    # A requested certificate that is not verified changes nothing for the client.
+    # Without verification, requesting a certificate has no effect.
     ClientAuth.REQUEST: ssl.CERT_NONE,
     ClientAuth.VERIFY_IF_GIVEN: ssl.CERT_OPTIONAL,
     ClientAuth.REQUIRE_AND_VERIFY: ssl.CERT_REQUIRED,
@@ -116,18 +116,18 @@ _VERIFYING = {
 
 
 class _Handshake(ssl.SSLObject):
-    """A handshake that sends its alert, and leaves one log line, if it is refused.
+    """A handshake that sends its alert, and logs one line, if it fails.
 
-    An event loop that sees the error drops the connection with what was to be sent. The error is
-    therefore withheld once: the loop sends the alert, and gets the error when the peer sends or
-    hangs up next, or its time limit for handshakes passes.
+    An event loop that sees the error drops the connection together with unsent data. The error is
+    therefore withheld once: the event loop sends the alert, and receives the error when the peer
+    next sends data or disconnects, or when the time limit of the handshake has passed.
     """
 
     outgoing: ssl.MemoryBIO
     _refusal: ssl.SSLError | None = None
 
     def do_handshake(self) -> None:
-        """Go on with the handshake. Raises SSLError if it is refused by either side."""
+        """Continue the handshake. Raises SSLError if either side rejects it."""
         if self._refusal is not None:
             raise self._refusal
         try:
@@ -136,7 +136,7 @@ class _Handshake(ssl.SSLObject):
             raise
         except ssl.SSLError as error:
             self._refusal = error
-            # Both are constants of OpenSSL; neither holds anything that was received.
+            # Both are constants of OpenSSL; neither contains received data.
             detail = getattr(error, "verify_message", None)
             _log.debug("tls.refused", reason=error.reason, detail=detail)
             if self.outgoing.pending:
@@ -145,7 +145,7 @@ class _Handshake(ssl.SSLObject):
 
 
 class _ServerContext(ssl.SSLContext):
-    """A context whose handshakes are `_Handshake`s."""
+    """A TLS context that uses `_Handshake`."""
 
     sslobject_class = _Handshake
 
@@ -157,7 +157,7 @@ class _ServerContext(ssl.SSLContext):
         server_hostname: str | bytes | None = None,
         session: ssl.SSLSession | None = None,
     ) -> ssl.SSLObject:
-        """Make the TLS side of one connection, which knows where its alert has to go."""
+        """Return the TLS object of one connection, with access to its outgoing data."""
         wrapped = super().wrap_bio(incoming, outgoing, server_side, server_hostname, session)
         assert isinstance(wrapped, _Handshake)
         wrapped.outgoing = outgoing
@@ -165,10 +165,10 @@ class _ServerContext(ssl.SSLContext):
 
 
 def build_tls_context(section: TlsSection, folder: Path) -> tuple[ssl.SSLContext, float]:
-    """Read certificates and keys now; return the context of a server and its certificate's end.
+    """Read certificates and keys. Return the TLS context and the certificate's expiry.
 
-    The end is in Unix seconds. Raises ValueError that begins with the key at fault and shows no
-    part of a key.
+    The expiry is a Unix timestamp. Raises ValueError, whose message begins with the invalid option
+    and contains no key material.
     """
     context = _ServerContext(ssl.PROTOCOL_TLS_SERVER)
     context.set_alpn_protocols(["http/1.1"])
@@ -180,10 +180,10 @@ def build_tls_context(section: TlsSection, folder: Path) -> tuple[ssl.SSLContext
 
 
 def require_http2_suite(section: TlsSection) -> None:
-    """Refuse cipher suites with which the exporter-toolkit does not start while HTTP/2 is on.
+    """Reject cipher suites with which the exporter-toolkit does not start with HTTP/2 enabled.
 
-    This server speaks HTTP/1.1 only, so nothing here depends on them; but a file that one
-    exporter accepts should suit the others. Raises ValueError as build_tls_context does.
+    This server supports only HTTP/1.1, but a file that it accepts should work for other exporters
+    too. Raises ValueError as build_tls_context does.
     """
     suites = section.cipher_suites
     if suites and section.min_version != "TLS13" and _HTTP2_SUITES.isdisjoint(suites):
@@ -243,14 +243,14 @@ def _tls12_suites(names: Sequence[str]) -> list[str]:
 
 
 def _load_certificate(context: ssl.SSLContext, section: TlsSection, folder: Path) -> float:
-    """Load the pair and return when the certificate expires."""
+    """Load certificate and key, and return the certificate's expiry."""
     with ExitStack() as files:
         cert = _as_file(files, folder, "cert", written=section.cert, path=section.cert_file)
         key = _as_file(
             files, folder, "key", written=section.key.get_secret_value(), path=section.key_file
         )
         try:
-            # A key under a password must be an error, not a question on the terminal.
+            # An encrypted key must be an error, not a prompt on the terminal.
             context.load_cert_chain(cert, key, password=_no_password)
         except ssl.SSLError as error:
             raise ValueError(
@@ -260,10 +260,10 @@ def _load_certificate(context: ssl.SSLContext, section: TlsSection, folder: Path
 
 
 def read_certificate_expiry(pem: str) -> float:
-    """Return when the first certificate in this PEM text expires, in Unix seconds.
+    """Return the expiry of the first certificate in a PEM text as a Unix timestamp.
 
-    A certificate is DER (RFC 5280, 4.1); Python's ssl shows the fields of a peer's only. Raises
-    ValueError if there is none or it cannot be read.
+    A certificate is DER (RFC 5280, 4.1). Python's ssl exposes the fields of peer certificates
+    only. Raises ValueError if there is no certificate or it cannot be parsed.
     """
     match = _PEM_CERTIFICATE.search(pem)
     if match is None:
@@ -271,7 +271,7 @@ def read_certificate_expiry(pem: str) -> float:
     try:
         fields = _elements(next(_elements(base64.b64decode(match[1])))[1])
         inside = [*_elements(next(fields)[1])]
-        # The version comes first and may be left out; then serial number, algorithm and issuer.
+        # The optional version comes first, then serial number, algorithm and issuer.
         validity = inside[4 if inside[0][0] == _VERSION_TAG else 3]
         tag, text = [*_elements(validity[1])][1]
         return _timestamp(tag, text.decode("ascii"))
@@ -294,7 +294,7 @@ def _elements(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 def _timestamp(tag: int, text: str) -> float:
     if tag == _UTC_TIME_TAG:
-        # RFC 5280, 4.1.2.5.1: years from 50 on are of the twentieth century.
+        # RFC 5280, 4.1.2.5.1: years from 50 on belong to the twentieth century.
         text = ("19" if text[:2] >= "50" else "20") + text
     return datetime.strptime(text, "%Y%m%d%H%M%SZ").replace(tzinfo=UTC).timestamp()
 
@@ -304,14 +304,14 @@ def _no_password() -> str:
 
 
 def _as_file(files: ExitStack, folder: Path, key: str, *, written: str, path: str) -> Path:
-    """Return the file that holds what `key` (the PEM itself) or `key`_file gives; readable."""
+    """Return a readable file with the PEM text of `key`, or the file named by `key`_file."""
     if bool(written) == bool(path):
         raise ValueError(f"{key}_file: needed here, or {key}, and not both")
     if "-----BEGIN" in path:
         raise ValueError(f"{key}_file: holds PEM text instead of a path; write it as {key}")
     if path:
         return _readable(folder / path, f"{key}_file")
-    # Python's ssl reads keys from files alone; this folder is ours alone and gone at once.
+    # Python's ssl reads keys only from files. The directory is private and removed at once.
     file = Path(files.enter_context(TemporaryDirectory())) / key
     file.write_text(written, encoding="utf-8")
     return file
@@ -338,12 +338,12 @@ def _set_client_auth(context: ssl.SSLContext, section: TlsSection, folder: Path)
     if has_ca:
         _load_client_ca(context, section, folder)
     elif context.verify_mode is not ssl.CERT_NONE:
-        # As Go does: the roots that the system trusts.
+        # As in Go: the system's trusted roots.
         context.load_default_certs(ssl.Purpose.CLIENT_AUTH)
 
 
 def _load_client_ca(context: ssl.SSLContext, section: TlsSection, folder: Path) -> None:
-    # In Go whatever stands in this file is trusted by itself, an intermediate as much as a root.
+    # As in Go, every certificate in this file is trusted, including intermediates.
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     with ExitStack() as files:
         authorities = _as_file(

@@ -67,11 +67,11 @@ class Served:
 
     server: WebServer
     client: httpx.AsyncClient
-    gate: ScrapePriority
+    scrape_priority: ScrapePriority
 
     async def scrapes_in_progress(self) -> int:
         """How many scrapes are being sent now."""
-        return self.gate.in_progress
+        return self.scrape_priority.in_progress
 
 
 @asynccontextmanager
@@ -87,13 +87,13 @@ async def serve(
 ) -> AsyncIterator[Served]:
     """Run the server on a free port of loopback, or at `listen`."""
     clock = clock or SystemClock()
-    gate = ScrapePriority(clock)
+    scrape_priority = ScrapePriority(clock)
     async with (
         run_web(
             sources or Sources(),
             listen=listen or ListenAddress("127.0.0.1", 0),
             clock=clock,
-            gate=gate,
+            scrape_priority=scrape_priority,
             config=config,
             policy=policy,
             connections=connections,
@@ -101,7 +101,7 @@ async def serve(
         ) as server,
         httpx.AsyncClient(base_url=server.url, trust_env=False) as client,
     ):
-        yield Served(server, client, gate)
+        yield Served(server, client, scrape_priority)
 
 
 def users(**passwords: str) -> Mapping[str, bytes]:

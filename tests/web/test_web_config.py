@@ -58,7 +58,7 @@ def test_what_needs_no_certificate_is_read(tmp_path: Path) -> None:
         ("basic_auth_users: {alice: '$2y$04$" + "." * 21 + "b" + "." * 31 + "'}", "basic_auth_users, entry 1, in {file}, line 1: not a bcrypt hash"),
         ("basic_auth_users: {alice: '$2y$31$" + "." * 53 + "'}", "the bcrypt cost is 31; costs from 4 to 14 are accepted"),
         ("basic_auth_users: {alice: '$2y$15$" + "." * 53 + "'}", "make another hash of the password, with htpasswd -nBC 10 NAME"),
-        (f"basic_auth_users: {{'a:b': '{HASH}'}}", "must not be empty nor hold a colon"),
+        (f"basic_auth_users: {{'a:b': '{HASH}'}}", "must not be empty or contain a colon"),
         ("basic_auth_users: {alice: 5}", "basic_auth_users, entry 1, in {file}, line 1: "),
         ("basic_auth_users: [alice]", "basic_auth_users in {file}, line 1: "),
         (f"basic_auth_users:\n  alice: {HASH}\n  alice: {HASH}\n", "alice is given twice, in line 2 and in line 3"),

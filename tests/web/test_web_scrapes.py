@@ -38,7 +38,7 @@ PLAIN = {"Accept-Encoding": "identity"}
 async def stuck_reader(served: Served) -> AsyncIterator[socket.socket]:
     """A client that has asked for a scrape and reads nothing of it."""
     loop = asyncio.get_running_loop()
-    before = served.gate.in_progress
+    before = served.scrape_priority.in_progress
     with socket.socket() as client:
         client.setblocking(False)
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -99,7 +99,7 @@ async def test_a_scrape_is_sent_when_nothing_of_it_is_left_with_us() -> None:
         serve(Sources(MORE_THAN_SOCKETS_HOLD)) as served,
         stuck_reader(served) as client,
     ):
-        while served.gate.in_progress:
+        while served.scrape_priority.in_progress:
             await loop.sock_recv(client, 65_536)
             await asyncio.sleep(0)
         (connection,) = served.server._connections.connections
@@ -154,7 +154,7 @@ async def test_a_reader_that_takes_nothing_loses_its_slot_to_a_new_scrape() -> N
             clock.advance(1.95)
             assert (await served.client.get("/metrics", headers=PLAIN)).status_code == 200
             assert await read_all(first) < 128 * 262_144
-            assert served.gate.in_progress == 1
+            assert served.scrape_priority.in_progress == 1
 
 
 async def test_a_reader_that_goes_on_keeps_its_slot_for_ten_seconds() -> None:

@@ -19,7 +19,9 @@ async def status_at(listen: ListenAddress, *urls: str) -> list[int]:
     """Serve at `listen` and ask at each URL, where PORT stands for the port."""
     clock = SystemClock()
     async with (
-        run_web(Sources(), listen=listen, clock=clock, gate=ScrapePriority(clock)) as server,
+        run_web(
+            Sources(), listen=listen, clock=clock, scrape_priority=ScrapePriority(clock)
+        ) as server,
         httpx.AsyncClient(trust_env=False) as client,
     ):
         found = [url.replace("PORT", str(server.port)) for url in (*urls, server.url)]
@@ -83,7 +85,7 @@ async def test_the_end_comes_within_seconds_even_with_a_scrape_open() -> None:
             await until(served.scrapes_in_progress, bool)
             stopped_at = clock.monotonic()
         assert clock.monotonic() - stopped_at < 6.0
-        assert served.gate.in_progress == 0
+        assert served.scrape_priority.in_progress == 0
 
 
 async def test_new_users_count_without_a_restart() -> None:
