@@ -1,6 +1,6 @@
-"""Time, as a value that can be passed in.
+"""The clock that is passed to everything that reads the time or waits.
 
-Nothing above reads the time or waits in any other way, so that a test can be its own clock.
+No other module reads the time or sleeps, so that tests can control both.
 """
 
 import asyncio
@@ -9,34 +9,34 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """What the time is, and how to wait."""
+    """Reads the time and waits."""
 
     def time(self) -> float:
-        """Unix seconds now; may jump when the machine's clock is set."""
+        """Return Unix seconds, which jump when the machine's clock is set."""
         ...
 
     def monotonic(self) -> float:
-        """Seconds since some fixed moment; never goes back."""
+        """Return seconds since a fixed instant; they never decrease."""
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Return after `seconds`; at the next turn of the loop where that is zero or less."""
+        """Sleep for `seconds`; if not positive, yield to the event loop once."""
         ...
 
     async def wait(self, event: asyncio.Event, seconds: float) -> bool:
-        """Wait for `event`, at most `seconds`; whether it is set."""
+        """Wait for `event` for at most `seconds`; return whether it is set."""
         ...
 
 
 class SystemClock:
-    """The machine's own clock."""
+    """The system clock and the running event loop."""
 
     def time(self) -> float:
-        """Unix seconds now."""
+        """Return Unix seconds."""
         return time.time()
 
     def monotonic(self) -> float:
-        """Seconds since some fixed moment."""
+        """Return seconds since a fixed instant."""
         return time.monotonic()
 
     async def sleep(self, seconds: float) -> None:

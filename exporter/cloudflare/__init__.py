@@ -1,1 +1,1 @@
-"""Cloudflare's risk-scoring API: what it says (`wire`) and how it is asked (`client`)."""
+"""Cloudflare's risk-scoring API: its messages (`wire`) and the HTTP client (`client`)."""

@@ -1,7 +1,7 @@
-"""The API token: where it comes from and when it is read again.
+"""The API token: its source, and when a token file is read again.
 
-No error, log event or repr made here shows it. Whatever stands around it is checked when it is
-read, so that it cannot smuggle anything into a header.
+No error, log event or repr contains the token. Its characters are checked when it is read, because
+it is sent in a header.
 """
 
 import os
@@ -24,21 +24,20 @@ _log = structlog.get_logger(__name__)
 
 
 def fingerprint(token: str) -> str:
-    """Return a short name of a token: the same in every process, and no way back to the token.
+    """Return a short, stable name of a token that does not reveal the token.
 
-    48 bits of SHA-256 tell tokens apart; a token has far too many possible values to try them.
+    It is 48 bits of SHA-256. A token has too many possible values for a search.
     """
     digest = sha256(_FINGERPRINT_CONTEXT + token.encode()).hexdigest()
     return digest[:_FINGERPRINT_LENGTH]
 
 
 class TokenSource:
-    """Gives the token to use now: always the same one, or the one a file holds.
+    """A token given as a value or in a file.
 
-    A file's token is read again when the file changes, and after `reread`. Where that fails, say
-    in the middle of a rotation, the last good token goes on being used: the API will refuse it
-    soon enough if it is no longer good. Reading is a `stat` and, rarely, one small read; it does
-    not wait for anything but the disk.
+    A token file is read again when it changes, and after `reread`. If that fails, for example in
+    the middle of a rotation, the last good token stays in use. Each use costs one `stat`, and a
+    change one small read.
     """
 
     __slots__ = ("_failing", "_path", "_signature", "_token")
@@ -51,20 +50,20 @@ class TokenSource:
 
     @classmethod
     def from_literal(cls, token: str) -> Self:
-        """Use this token for ever; raises ConfigurationError where it cannot be one."""
+        """Use this token. Raises ConfigurationError if it is not a valid token."""
         return cls(_checked(token, where="the API token"), path=None, signature=None)
 
     @classmethod
     def from_file(cls, path: Path) -> Self:
-        """Use the token in this file, space around it left out.
+        """Use the token in this file, without surrounding white space.
 
-        Raises ConfigurationError naming the path where there is no usable token in it now.
+        Raises ConfigurationError, which names the path, if the file has no valid token.
         """
         signature, token = _read(path)
         return cls(token, path=path, signature=signature)
 
     def current(self) -> str:
-        """Return the token to send now; never fails."""
+        """Return the token to send now. Never fails."""
         if self._path is not None:
             self._refresh(self._path)
         return self._token
@@ -91,7 +90,7 @@ class TokenSource:
             self._failing = False
 
     def _report(self, error: ConfigurationError) -> None:
-        """Warn once: until it can be read, the file is tried again at every use."""
+        """Log the first failure in a row. The file is tried again at every use."""
         self._signature = None
         if not self._failing:
             _log.warning("token_file.read_failed", problem=str(error))
@@ -99,9 +98,9 @@ class TokenSource:
 
 
 def exposure(path: Path) -> str | None:
-    """Return what is wrong with the permissions of a token file; None if nothing is.
+    """Return what is wrong with the permissions of a token file, or None.
 
-    Reading by the group is not wrong: that is how services get a file that they do not own.
+    Reading by the group is accepted: services get a file that they do not own in that way.
     """
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
@@ -117,7 +116,7 @@ def exposure(path: Path) -> str | None:
 
 
 def _read(path: Path) -> tuple[_Signature, str]:
-    """Read the file; its signature is taken first, so that a later change is never missed."""
+    """Read the file. Its signature is taken first, so that no later change is missed."""
     signature = _signature_of(path)
     try:
         # Without O_NONBLOCK, a named pipe that replaces the file meanwhile blocks the event loop.
@@ -125,7 +124,7 @@ def _read(path: Path) -> tuple[_Signature, str]:
             content = file.read(LONGEST_TOKEN + 1)
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from error
-    # Never "strict": a UnicodeDecodeError carries what it could not decode.
+    # Not "strict": a UnicodeDecodeError contains the bytes that it could not decode.
     return signature, _checked(content.decode("ascii", errors="replace"), where=str(path))
 
 

@@ -1,7 +1,7 @@
-"""aiohttp's exceptions as PollErrors, in sentences that name the host, the setting and what to check.
+"""Translates aiohttp's exceptions into PollErrors that name the host, the setting and what to check.
 
-A message holds no received bytes and no credentials: aiohttp's own messages quote the answer and
-the proxy, so none of them is used.
+aiohttp's own messages are not used, because they contain received bytes and the proxy's
+credentials.
 """
 
 import os
@@ -35,7 +35,7 @@ _PROXY_AUTHENTICATION_REQUIRED = 407
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The way to the API, as messages name it: `HOST:PORT`, the proxy's too, and the time limits."""
+    """The hosts (`HOST:PORT`) and time limits of a request, as messages name them."""
 
     api: str
     proxy: str | None
@@ -47,7 +47,7 @@ class Route:
     def to(
         cls, url: URL, proxy: Proxy | None, *, timeout_seconds: float, connect_seconds: float
     ) -> "Route":
-        """Return the route to a URL, through a proxy if there is one."""
+        """Return the route to a URL, through a proxy if one is given."""
         return cls(
             _endpoint(url),
             None if proxy is None else _endpoint(proxy.url),
@@ -78,7 +78,7 @@ class Route:
 
 @contextmanager
 def translated(route: Route) -> Iterator[None]:
-    """Raise a PollError instead of any transport error raised inside, chained to it."""
+    """Translate transport errors raised in the block; the PollError is chained to the original."""
     try:
         yield
     except (ClientError, OSError) as error:
@@ -86,7 +86,7 @@ def translated(route: Route) -> Iterator[None]:
 
 
 def _translation(error: ClientError | OSError, route: Route) -> PollError:
-    """Choose the narrowest class; several of aiohttp's errors are OSErrors, so they come first."""
+    """Choose the narrowest class. Several of aiohttp's errors are OSErrors, so they come first."""
     if isinstance(error, TimeoutError):
         return _timeout(error, route)
     if isinstance(error, ClientSSLError | ServerFingerprintMismatch | ssl.SSLError):
@@ -126,7 +126,7 @@ def _timeout(error: TimeoutError, route: Route) -> TimedOutError:
 def _tls(error: Exception, route: Route) -> TlsError:
     if isinstance(error, ClientConnectorCertificateError):
         inner = error.certificate_error
-        # OpenSSL's text; it may repeat the host name that was asked for, and nothing received.
+        # OpenSSL's text, which contains at most the requested host name and no received bytes.
         words = getattr(inner, "verify_message", "") or "not valid"
         return TlsError(
             f"the certificate of {route.api} cannot be verified ({words.lower()}); check the"
@@ -153,7 +153,7 @@ def _response(error: ClientResponseError, route: Route) -> PollError:
 
 
 def _cause(error: OSError) -> str:
-    """Say the system's name of the error, in parentheses; "" where it has none."""
+    """Return the system's name of the error in parentheses, or ""."""
     inner = error.os_error if isinstance(error, ClientConnectorError) else error
     if inner.errno is None or inner.errno <= 0:
         return ""
@@ -166,7 +166,7 @@ def _endpoint(url: URL) -> str:
 
 
 def _forget_request(error: ClientResponseError) -> None:
-    """Take the request's headers out of the error: its repr shows them, the token included."""
+    """Remove the request's headers from the error, because its repr shows the token."""
     known = error.request_info
     no_headers: CIMultiDictProxy[str] = CIMultiDictProxy(CIMultiDict())
     error.request_info = RequestInfo(known.url, known.method, no_headers, known.real_url)

@@ -1,4 +1,4 @@
-"""The API's eleven operations as calls that return values or raise a PollError."""
+"""The API's eleven operations as coroutines that return values or raise a PollError."""
 
 from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Protocol, TypeVar
@@ -36,10 +36,11 @@ Row = TypeVar("Row")
 Value = TypeVar("Value")
 
 _LONGEST_DETAILS = 8 * 1024 * 1024
-"""One user's details are read in one piece, several users' at a time; about 40,000 events fit."""
+"""Limit of one user's details, which are read in one piece: about 40,000 events. Several users are read
+at the same time."""
 
 _LONGEST_OTHER = 2 * 1024 * 1024
-"""All other answers are read in one piece too; 5,000 integrations fit."""
+"""Limit of all other answers, which are also read in one piece: about 5,000 integrations."""
 
 
 class _PageReader(Protocol[Row]):
@@ -47,13 +48,13 @@ class _PageReader(Protocol[Row]):
 
 
 class CloudflareClient:
-    """Asks the API with one token, over a session it borrows and never closes.
+    """A client of the API with one token. The caller owns and closes the session.
 
-    Each request has `timeout_seconds`, body included. A body longer than `max_body_bytes` once
-    inflated is refused with a BadResponseError; a user's details already at 8 MiB, other
-    answers at 2 MiB.
-    `on_exchange` is called after every HTTP exchange, before the call returns or raises. Nothing
-    is tried again here. Ids may be any text that is not empty; else ConfigurationError.
+    Each request takes at most `timeout_seconds`, body included. An inflated body longer than
+    `max_body_bytes` raises BadResponseError; the limit is 8 MiB for a user's details and 2 MiB for
+    all answers except the summary. `on_exchange` is called after every HTTP exchange, before the
+    call returns or raises. Requests are not retried. An id that does not fit into a path raises
+    ConfigurationError.
     """
 
     def __init__(
@@ -89,13 +90,12 @@ class CloudflareClient:
     async def stream_summary(
         self, account_id: str, *, known: KnownRows | None = None
     ) -> AsyncGenerator[SummaryReading, None]:
-        """Read every user's risk in slices, giving the loop back after each.
+        """Yield the risk of all users in slices, and yield to the event loop after each.
 
-        Only an iteration that ends without an exception has shown a whole, good answer; until
-        then a slice is not to be believed. Raises BadResponseError at the end where there were
-        rows and none could be read. A user may appear in several slices: `wire.newer`
-        chooses, `wire.join` does it for all. An iteration that may end early belongs into
-        `contextlib.aclosing`.
+        The slices are valid only once the iteration has ended without an exception. Raises
+        BadResponseError at the end if there were rows and none could be read. A user may appear in
+        several slices: `wire.newer` chooses between two rows, `wire.join` between all. Use
+        `contextlib.aclosing` for an iteration that may end early.
         """
         number = total = 1
         readable = unreadable = 0
@@ -118,13 +118,14 @@ class CloudflareClient:
         _require_readable(readable, unreadable, field="result.users")
 
     async def read_summary(self, account_id: str) -> SummaryReading:
-        """Read every user's risk at once; of a large account, rather stream it."""
+        """Read the risk of all users in one piece; use `stream_summary` for a large account."""
         return join([reading async for reading in self.stream_summary(account_id)])
 
     async def read_user(self, account_id: str, user_id: str) -> UserDetails:
-        """Read one user's events and level; NotFoundError where the API does not know them.
+        """Read one user's events and level.
 
-        Raises BadResponseError where there are events and none can be read.
+        Raises NotFoundError for an unknown user, and BadResponseError if there are events and none
+        could be read.
         """
         request = requests.get_user(account_id, user_id)
         async with self._transport.exchange(request, longest=self._longest_details) as answer:
@@ -138,7 +139,7 @@ class CloudflareClient:
         await self._fetch(requests.reset_user(account_id, user_id), check_success)
 
     async def read_behaviors(self, account_id: str) -> tuple[Behavior, ...]:
-        """Read every behavior that can be understood; the others are told to `on_exchange`."""
+        """Read all behaviors. Unreadable ones are left out and counted in the Exchange."""
         rows = await self._fetch_pages(
             lambda page: requests.get_behaviors(account_id, page=page), read_behaviors
         )
@@ -147,11 +148,11 @@ class CloudflareClient:
     async def set_behaviors(
         self, account_id: str, changes: Mapping[str, BehaviorChange]
     ) -> Mapping[str, BehaviorChange]:
-        """Configure some behaviors; returns what the API says is set now."""
+        """Configure some behaviors; return what the API reports as set."""
         return await self._fetch(requests.set_behaviors(account_id, changes), read_changes)
 
     async def list_integrations(self, account_id: str) -> tuple[Integration, ...]:
-        """Read every integration that can be understood; the others are told to `on_exchange`."""
+        """Read all integrations. Unreadable ones are left out and counted in the Exchange."""
         rows = await self._fetch_pages(
             lambda page: requests.list_integrations(account_id, page=page), read_integrations
         )
@@ -165,7 +166,7 @@ class CloudflareClient:
         tenant_url: str,
         reference_id: str | None = None,
     ) -> Integration:
-        """Create an integration; RejectedError says what the API has against it."""
+        """Create an integration. A RejectedError has the API's explanation."""
         request = requests.create_integration(
             account_id,
             integration_type=integration_type,
@@ -180,7 +181,7 @@ class CloudflareClient:
         return await self._fetch(request, read_integration)
 
     async def find_integration(self, account_id: str, reference_id: str) -> Integration:
-        """Read one integration by the reference its creator gave it."""
+        """Read one integration by its client-defined reference."""
         request = requests.find_integration(account_id, reference_id)
         return await self._fetch(request, read_integration)
 
@@ -215,9 +216,9 @@ class CloudflareClient:
     async def _fetch_pages(
         self, build: Callable[[int], Request], read: _PageReader[Row]
     ) -> list[Row]:
-        """Read all pages, of which there is nearly always one; a page that fails fails all.
+        """Read the rows of all pages.
 
-        Raises BadResponseError where there are rows and none can be read.
+        Raises BadResponseError if there are rows and none could be read.
         """
         rows: list[Row] = []
         unreadable = 0
@@ -240,6 +241,6 @@ def _note(reading: SummaryReading, answer: Answer) -> None:
 
 
 def _require_readable(readable: int, unreadable: int, *, field: str) -> None:
-    """Raise BadResponseError where rows were there and none could be read: no answer at all."""
+    """Raise BadResponseError if there were rows and none could be read."""
     if unreadable and not readable:
         raise BadResponseError(f"none of {unreadable} rows could be read", field=field)

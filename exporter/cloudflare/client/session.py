@@ -1,4 +1,4 @@
-"""The aiohttp session the client borrows, and the proxy it goes through."""
+"""The aiohttp session of the client, and the proxy that the environment selects for a URL."""
 
 import asyncio
 from base64 import b64encode
@@ -17,11 +17,11 @@ from yarl import URL
 from exporter.errors import ConfigurationError
 
 MOST_INFORMATIONAL = 16
-"""Responses with a status of 1xx before the final one. HTTP sets no limit, and aiohttp skips them
-without returning to the event loop."""
+"""The most responses with a status of 1xx before the final one. HTTP sets no limit, and aiohttp skips
+them without returning to the event loop."""
 
 _KEEP_ALIVE_SECONDS = 90.0
-"""Longer than the default poll interval, so that a quiet exporter keeps its one connection."""
+"""Longer than the longest automatic poll interval, so that an idle exporter keeps its connection."""
 
 _DNS_SECONDS = 60
 _PARSED_BYTES = 16 * 1024
@@ -30,7 +30,7 @@ _FIRST_FINAL_STATUS = 200
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """An HTTP proxy. `url` is without credentials; `authorization` is a header's value."""
+    """An HTTP proxy. `url` has no credentials; `authorization` is the value of a header."""
 
     url: URL
     authorization: str | None = field(default=None, repr=False)
@@ -81,10 +81,10 @@ def _parsed(value: str) -> URL | None:
 
 @asynccontextmanager
 async def open_session(*, connections: int = 8) -> AsyncIterator[ClientSession]:
-    """Open a session of at most `connections` connections, closed with the block.
+    """Open a session with at most `connections` connections; close it with the block.
 
-    It keeps connections alive, keeps no cookies (Cloudflare's are for browsers), and reads neither
-    proxy variables nor ~/.netrc: `proxy_for` does, once.
+    It keeps connections alive and no cookies. It reads neither ~/.netrc nor the proxy variables,
+    which `proxy_for` reads once.
     """
     async with ClientSession(
         connector=_Connector(
@@ -97,9 +97,9 @@ async def open_session(*, connections: int = 8) -> AsyncIterator[ClientSession]:
 
 
 class _Connector(TCPConnector):
-    """Opens connections that bound what may come before an answer.
+    """A connector whose connections limit the responses before the final one.
 
-    aiohttp has no setting for that; `_factory` is where its connectors make a protocol.
+    aiohttp has no setting for the limit; its connectors create protocols with `_factory`.
     """
 
     def __init__(self, *, limit: int, keepalive_timeout: float, ttl_dns_cache: int) -> None:
@@ -111,10 +111,10 @@ class _Connector(TCPConnector):
 
 
 class _BoundedHandler(ResponseHandler):
-    """Refuses an endless series of informational responses.
+    """Rejects more than `MOST_INFORMATIONAL` responses between two final ones.
 
-    The number is of all between two final ones. Bytes go to the parser a little at a time, so that
-    the bound holds within one read of the socket too.
+    Received bytes go to the parser in small parts, so that the limit also holds within one read of
+    the socket.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -32,24 +32,24 @@ from exporter.cloudflare.wire import (
 from exporter.errors import ForbiddenError, PollError, UnauthorizedError
 
 DEFAULT_MAX_BODY_BYTES = 256 * 1024 * 1024
-"""The summary of a million users is about 200 MB; it is read in slices and never held whole."""
+"""Limit of the summary: that of a million users is about 200 MB. It is read in slices."""
 
 _USER_AGENT = f"cloudflare-risk-exporter/{__version__}"
 _CONNECT_SECONDS = 10.0
 _ERROR_BODY_BYTES = 64 * 1024
 
 CANCELLED = "cancelled"
-"""The outcome of a request that was cancelled before any status came."""
+"""The outcome of a request that was cancelled before its status was received."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """What telemetry and the quota governor learn of one HTTP exchange, good or bad.
+    """A report of one HTTP exchange, for telemetry and the quota governor.
 
-    `outcome` is the HTTP status, or the error's `reason` where no status ever came. `seconds` run
-    from the request to the last byte read; of a streamed summary they hold the reader's own time
-    too. `rows` counts the rows of a good answer, `unreadable_rows` those of them left out. `token` is the
-    fingerprint of the token it was sent with.
+    `outcome` is the HTTP status, or the error's `reason` if no status was received. `seconds` last
+    from the request to the last byte read, and include the consumer's time for a streamed summary.
+    `rows` counts the rows of a good answer, `unreadable_rows` those of them that were left out.
+    `token` is the fingerprint of the token that was sent.
     """
 
     operation: str
@@ -63,10 +63,10 @@ class Exchange:
 
 
 class Answer:
-    """Status and headers of an answer; its body is read, once, by iterating over its pieces.
+    """Status and headers of an answer. Iterate once over it to read the inflated body in pieces.
 
-    A piece is at most `wire.PIECE_BYTES` of the inflated body. Reading raises BadResponseError
-    past `longest` bytes, and for a body that is cut short or does not inflate.
+    A piece has at most `wire.PIECE_BYTES`. Reading raises BadResponseError for more than `longest`
+    bytes, and for a body that is incomplete or does not inflate.
     """
 
     def __init__(self, response: ClientResponse, *, longest: int, now: float) -> None:
@@ -81,7 +81,7 @@ class Answer:
         self._pieces: Iterator[bytes] = iter(())
 
     def note_rows(self, *, readable: int, unreadable: int) -> None:
-        """Count the rows that were read from this answer and those that could not be."""
+        """Add to the numbers of rows that could and could not be read."""
         self.rows += readable + unreadable
         self.unreadable_rows += unreadable
 
@@ -114,7 +114,7 @@ class Answer:
 
 
 class Transport:
-    """Sends requests over a borrowed session, each within `timeout_seconds`, body included."""
+    """Sends requests over the caller's session, each within `timeout_seconds`, body included."""
 
     def __init__(
         self,
@@ -142,10 +142,10 @@ class Transport:
 
     @asynccontextmanager
     async def exchange(self, request: Request, *, longest: int) -> AsyncIterator[Answer]:
-        """Send a request; inside the block its answer, whose status is good, is read.
+        """Send a request and yield its answer, whose status is good, to be read in the block.
 
-        Raises PollErrors only, for what happens before the block and in it. The exchange is
-        reported when the block ends, also if it was cancelled.
+        All failures before and in the block raise PollErrors. The exchange is reported when the
+        block ends, also after a cancellation.
         """
         started = self._clock.monotonic()
         token = self._token.current()
@@ -174,7 +174,7 @@ class Transport:
 
     def _send(self, request: Request, token: str) -> AbstractAsyncContextManager[ClientResponse]:
         headers, proxy_headers = _headers(request), None
-        # Given here and not by a middleware: the session knows no netrc that it could clash with.
+        # Set here because aiohttp has no bearer authentication.
         headers["Authorization"] = f"Bearer {token}"
         if self._proxy is not None and self._proxy.authorization is not None:
             for_proxy = {"Proxy-Authorization": self._proxy.authorization}
@@ -210,10 +210,7 @@ class Transport:
             raise
 
     async def _error_body(self, answer: Answer, token: str) -> bytes:
-        """Read the explanation of an error; the status counts even where it cannot be read.
-
-        A token that the API repeats is removed here.
-        """
+        """Read the body of an error, which may be empty or incomplete, and remove the token."""
         body = b""
         with suppress(PollError), translated(self._route):
             body = await answer.beginning(_ERROR_BODY_BYTES)
@@ -228,7 +225,7 @@ class Transport:
         seconds: float,
         token: str,
     ) -> Exchange:
-        """Describe what happened; without status and error the request was cancelled."""
+        """Return the report. Without an answer and a failure, the request was cancelled."""
         sent_with = fingerprint(token)
         if answer is not None:
             return Exchange(
@@ -257,7 +254,7 @@ def _headers(request: Request) -> dict[str, str]:
 
 
 def _joined(response: ClientResponse) -> Mapping[str, str]:
-    """Join repeated headers by commas, as HTTP means them (RFC 9110, 5.3)."""
+    """Return the headers by lower-case name, repeated ones joined by commas (RFC 9110, 5.3)."""
     headers: dict[str, str] = {}
     for name, value in response.headers.items():
         key = name.lower()

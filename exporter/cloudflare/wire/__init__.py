@@ -1,9 +1,8 @@
-"""The risk-scoring API as values: requests out, answers in.
+"""The messages of the risk-scoring API: requests to values, answers from bytes.
 
-Performs no I/O. `client` moves the bytes; everything that can be right or wrong about those
-bytes is decided here, so every rule is testable from a recorded response. A reader (`read_...`)
-reads the inflated body of an answer whose status was good (`check_status`); it returns values of
-`exporter.risk.model` or raises a BadResponseError that names the field, never the content.
+Performs no I/O; `client` sends and receives. A reader (`read_...`) decodes the inflated body of an
+answer with a good status (`check_status`). It returns values of `exporter.risk.model`, or raises a
+BadResponseError that names the field and never repeats its content.
 """
 
 from exporter.cloudflare.wire.envelope import Page, Rows, check_success

@@ -17,7 +17,7 @@ from exporter.risk.model import LISTED_LEVELS, RiskLevel
 T = TypeVar("T")
 
 UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""All that a decoder raises: not the expected JSON, not UTF-8, nested beyond reason."""
+"""The errors of a decoder: unexpected JSON, invalid UTF-8, too many levels of nesting."""
 
 _ESCAPE = re.compile(
     rb"\\(?:(u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})"  # a pair: one character
@@ -29,9 +29,9 @@ _PATH = re.compile(r"(?P<complaint>.*) - at `\$(?P<path>.*)`", re.DOTALL)
 
 
 def decode(decoder: msgspec.json.Decoder[T], data: bytes, *, at: str) -> T:
-    """Decode the part of an answer that stands at the field `at`; "" is the whole answer.
+    """Decode the part of an answer at the field `at`; "" is the whole answer.
 
-    Raises BadResponseError naming the innermost field that is wrong.
+    Raises BadResponseError, which names the innermost wrong field.
     """
     try:
         return decoder.decode(data)
@@ -40,22 +40,21 @@ def decode(decoder: msgspec.json.Decoder[T], data: bytes, *, at: str) -> T:
     except msgspec.DecodeError as error:
         raise BadResponseError("not well-formed JSON", field=at or "body") from error
     except (UnicodeDecodeError, RecursionError) as error:
-        # Not chained: these errors carry the answer itself.
+        # Not chained: these errors contain the answer.
         problem = type(error).__name__
     raise BadResponseError(f"cannot be decoded ({problem})", field=at or "body")
 
 
 def without_lone_surrogates(data: bytes) -> bytes:
-    r"""Replace every escape that is half a surrogate pair by U+FFFD; escapes stand for themselves.
+    r"""Replace each escaped surrogate that is not part of a pair by an escaped U+FFFD.
 
-    `\ud83d` alone is legal JSON but no Unicode text, so the decoder refuses the whole document
-    for it, and nothing behind us could write it. A well-formed pair stays.
+    A lone `\ud83d` is valid JSON but not valid Unicode, and the decoder rejects the whole document.
     """
     return _ESCAPE.sub(_replacement, data)
 
 
 def is_null(raw: msgspec.Raw) -> bool:
-    """Whether a part of an answer is `null`, which is also how a missing one reads."""
+    """Return whether a part of an answer is `null` or missing."""
     return len(memoryview(raw)) == len(b"null") and bytes(raw) == b"null"
 
 
@@ -71,32 +70,32 @@ def _at_path(message: str, at: str) -> BadResponseError:
 
 
 LEVELS: Final = {level.label: level for level in LISTED_LEVELS}
-"""Every level there is a word for, by that word."""
+"""The known levels by their label."""
 
 
 def level_of(label: str) -> RiskLevel:
-    """Read a level; one this version has no word for is `UNKNOWN`, never an error."""
+    """Return the level with this label, or `UNKNOWN`."""
     return LEVELS.get(label, RiskLevel.UNKNOWN)
 
 
 def label_of(level: RiskLevel) -> str:
-    """Spell a level to send; raises ConfigurationError where the API takes no such level."""
+    """Return the label of a level; raise ConfigurationError if the API does not accept the level."""
     if level not in LISTED_LEVELS:
         raise ConfigurationError(f"{level.label} cannot be set: choose from {', '.join(LEVELS)}")
     return level.label
 
 
 Instant: TypeAlias = Annotated[datetime, Meta(tz=True)]
-"""The type to decode an instant as; one without an offset is refused, for it names no moment."""
+"""An RFC 3339 timestamp. One without an offset is rejected, because it is ambiguous."""
 
 
 unix_seconds: Callable[[datetime], float] = datetime.timestamp
-"""Says an instant in Unix seconds; not a function of ours, because each row of a summary needs it."""
+"""Converts a datetime to Unix seconds. An alias, because a wrapper would cost a call for every row."""
 
 
 def known_unix_seconds(instant: datetime | None) -> float | None:
-    """Like `unix_seconds`, where "never" is written as null or as the year 1.
+    """Return Unix seconds, or None for null and for the year 1.
 
-    The year 1 is the zero value of Go's time type, and appears where an unset time is sent.
+    The year 1 is the zero value of Go's time type, which some servers send for an unset time.
     """
     return None if instant is None or instant.year == 1 else unix_seconds(instant)

@@ -1,4 +1,4 @@
-"""The envelope around every answer, and what it takes to believe what is inside."""
+"""The envelope of every answer, and the checks before its result is used."""
 
 import json
 import re
@@ -21,11 +21,11 @@ from exporter.errors import BadResponseError
 T = TypeVar("T")
 
 MOST_PAGES = 1000
-"""More pages than this are a mistake, not an account."""
+"""An answer with more pages is rejected as a mistake."""
 
 MOST_VALUES = 500_000
-"""Commas in what is decoded in one piece. A list of a million zeros takes two bytes a value on the
-wire and more than sixty in memory."""
+"""The most commas in what is decoded in one piece. A list of zeros takes two bytes per value on the wire
+and more than sixty in memory."""
 
 KNOWN_CODES: Final[Mapping[int, str]] = {
     971: "too many requests",
@@ -36,7 +36,7 @@ KNOWN_CODES: Final[Mapping[int, str]] = {
     9109: "invalid access token, or no access to this resource",
     10000: "authentication error",
 }
-"""What Cloudflare's documentation and public reports say of an error code."""
+"""Meanings of error codes, from Cloudflare's documentation and public bug reports."""
 
 _MOST_EXPLANATIONS = 3
 _LONGEST_EXPLANATION = 200
@@ -55,7 +55,7 @@ _POINTER = re.compile(r"[A-Za-z0-9_./\[\]-]{1,80}")
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """One page of an answer, of `total`; an answer that speaks of no pages is the only one."""
+    """One of `total` pages. An answer without page information is the only page."""
 
     value: T
     total: int = 1
@@ -63,7 +63,7 @@ class Page(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Rows(Generic[T]):
-    """The rows that could be read, and how many could not."""
+    """The readable rows of an answer, and the number of unreadable ones."""
 
     values: tuple[T, ...]
     unreadable: int = 0
@@ -73,7 +73,7 @@ class Rows(Generic[T]):
 class Explanation:
     """One of the envelope's errors.
 
-    `text` is as received: it may name a user, so it is for decisions and never shown.
+    `text` is as received. It may name a user and is never shown.
     """
 
     code: int | None
@@ -81,14 +81,14 @@ class Explanation:
     pointer: str | None = None
 
     def known(self) -> str:
-        """The code and what is known of it; "" without a code. Holds no received text."""
+        """Return the code and its known meaning, or "" without a code. Contains no received text."""
         if self.code is None:
             return ""
         text = KNOWN_CODES.get(self.code)
         return f"code {self.code}" if text is None else f"code {self.code} {text}"
 
     def quoted(self) -> str:
-        """The code and the API's words, bounded, with whatever may be a value replaced by `…`."""
+        """Return the code and the API's text, shortened and with possible values replaced by `…`."""
         parts = [] if self.code is None else [f"code {self.code}"]
         parts += [_PRIVATE.sub("…", printable(self.text))] if self.text else []
         parts += [f"at {self.pointer}"] if self.pointer else []
@@ -129,7 +129,7 @@ _SOURCE = msgspec.json.Decoder(_Source | None)
 
 
 def open_result(body: bytes) -> Raw:
-    """Take the result out of a good answer; it is never null.
+    """Return the result of a good answer, which is never null.
 
     Raises BadResponseError for HTML, truncated JSON, `success` false or missing, no result.
     """
@@ -137,16 +137,16 @@ def open_result(body: bytes) -> Raw:
 
 
 def open_page(body: bytes, *, page: int) -> Page[Raw]:
-    """Take out the result like `open_result`, and how many pages there are.
+    """Return the result like `open_result`, with the number of pages.
 
-    Refuses another page than the one asked for: reading it as ours would lose rows unseen.
+    Raises BadResponseError for another page than the requested one, whose rows would replace it.
     """
     envelope = _open(body)
     if is_null(envelope.result):
         raise BadResponseError("null or missing", field="result")
     info = decode(_PAGE_INFO, envelope.result_info, at="result_info") or _PageInfo()
     if info.page is not None and info.page != page:
-        raise BadResponseError(f"not the page {page} that was asked", field="result_info.page")
+        raise BadResponseError(f"not the requested page {page}", field="result_info.page")
     total = 1 if info.total_pages is None else info.total_pages
     if not 0 <= total <= MOST_PAGES:
         raise BadResponseError(f"not 0 to {MOST_PAGES}", field="result_info.total_pages")
@@ -154,13 +154,13 @@ def open_page(body: bytes, *, page: int) -> Page[Raw]:
 
 
 def check_success(body: bytes) -> None:
-    """Believe an answer whose result means nothing; an empty body (204) is also a yes."""
+    """Raise BadResponseError unless the answer is a success. Accepts an empty body (204)."""
     if body:
         _open(body)
 
 
 def explanations(body: bytes) -> tuple[Explanation, ...]:
-    """Read the first of the envelope's errors, as far as they can be read; else nothing."""
+    """Return the readable ones of the envelope's first errors."""
     if len(body) > _LONGEST_ERRORS:
         return ()
     try:
@@ -171,15 +171,15 @@ def explanations(body: bytes) -> tuple[Explanation, ...]:
 
 
 def printable(text: str, *, longest: int = _LONGEST_EXPLANATION) -> str:
-    """Cut a text from outside to `longest` characters, none of which can steer a terminal."""
+    """Shorten a text to `longest` characters and replace unprintable ones by spaces."""
     cleaned = "".join(c if c.isprintable() else " " for c in text[:longest])
     return cleaned + ("..." if len(text) > longest else "")
 
 
 def check_size(data: bytes, *, field: str) -> None:
-    """Raise BadResponseError for more than `MOST_VALUES` values: before, not after decoding."""
+    """Raise BadResponseError for more than `MOST_VALUES` values. Call before decoding."""
     if data.count(b",") > MOST_VALUES:
-        raise BadResponseError("more values than any answer has", field=field)
+        raise BadResponseError("too many values", field=field)
 
 
 def _open(body: bytes) -> _Envelope:
@@ -193,12 +193,12 @@ def _open(body: bytes) -> _Envelope:
 
 
 _UNIQUE_BELOW: Final = {"result": ("behaviors",), "result_info": ()}
-"""The objects whose keys must be unique beside the envelope's own, and those inside them."""
+"""Objects below the envelope whose keys must be unique, with the objects in them to check."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Keys:
-    """What is known of an object: a key that stands there twice, and the objects that matter."""
+    """A duplicate key of an object, and its members to check."""
 
     twice: str | None = None
     inner: Mapping[str, "_Keys"] = field(default_factory=dict)
@@ -209,11 +209,11 @@ _INNER = frozenset({"result", "result_info", "behaviors"})
 
 
 def _refuse_duplicates(body: bytes) -> None:
-    """Raise BadResponseError where a key stands twice and only one of them would be believed.
+    """Raise BadResponseError for a duplicate key, of which a decoder would use only one.
 
-    JSON leaves open which one counts. Looked at are the envelope, `result`, `result_info` and the
-    map of behaviors; rows and events stay lenient. `body` is valid JSON. It is read as Latin-1,
-    which takes one byte a character and changes no ASCII key.
+    Checks the envelope, `result`, `result_info` and the map of behaviors, but not rows and events.
+    `body` is valid JSON. It is read as Latin-1, which needs one byte per character and does not
+    change ASCII keys.
     """
     try:
         keys: object = json.loads(
@@ -238,9 +238,9 @@ def _keys_of(pairs: list[tuple[str, object]]) -> _Keys:
 
 def _refuse_in(keys: _Keys, at: str, inner: Collection[str]) -> None:
     if keys.twice is not None:
-        # Only a documented name is repeated in the message: any other is received text.
+        # The message contains documented names only. Any other name is received text.
         name = keys.twice if keys.twice in _DOCUMENTED else "a key"
-        raise BadResponseError("stands there twice", field=f"{at}.{name}".lstrip("."))
+        raise BadResponseError("duplicate key", field=f"{at}.{name}".lstrip("."))
     for name in inner:
         if name in keys.inner:
             _refuse_in(keys.inner[name], f"{at}.{name}".lstrip("."), _UNIQUE_BELOW.get(name, ()))
@@ -255,7 +255,7 @@ _DOCUMENTED: Final = frozenset(
 
 
 def _repaired(body: bytes) -> bytes:
-    """Repair half surrogate pairs, but only where there are any: they are rare and bodies long."""
+    """Replace lone surrogates. Skips the slow search in a body without escaped surrogates."""
     return without_lone_surrogates(body) if rb"\ud" in body or rb"\uD" in body else body
 
 

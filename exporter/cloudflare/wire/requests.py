@@ -1,7 +1,4 @@
-"""Requests of the eleven operations, as values.
-
-Knows paths, queries and bodies; nothing of hosts, tokens or sockets.
-"""
+"""The requests of the eleven operations: paths, queries and bodies, without host and token."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +13,7 @@ from exporter.risk.model import BehaviorChange
 
 
 class Operation(StrEnum):
-    """One of the API's eleven calls; the value is the `operation` label."""
+    """One of the API's eleven operations; the value is the `operation` label."""
 
     LIST_SUMMARY = "list_summary"
     GET_USER = "get_user"
@@ -32,19 +29,19 @@ class Operation(StrEnum):
 
 
 OPERATIONS = tuple(Operation)
-"""All eleven, in the order of the API's reference."""
+"""All operations in the order of the API's reference."""
 
 UNADDRESSABLE_USERS = frozenset({"", ".", "..", "summary", "behaviors", "integrations"})
-"""Ids no user can have: put into a path they would ask for something else."""
+"""Strings that are no user ids: in a path they would select another operation."""
 
 _UNADDRESSABLE = frozenset({"", ".", "..", "reference_id"})
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One call. `path` begins with a slash, follows the API's base URL and is already encoded.
+    """One request. `path` begins with a slash, follows the API's base URL and is already encoded.
 
-    `body` is JSON, or None where the call has none.
+    `body` is JSON or None.
     """
 
     operation: Operation
@@ -55,29 +52,29 @@ class Request:
 
 
 def list_summary(account_id: str, *, page: int = 1) -> Request:
-    """Ask for the risk of every user of the account; pages count from 1."""
+    """Return the request for the risk of all users of the account; pages count from 1."""
     path = _path(account_id, "summary")
     return Request(Operation.LIST_SUMMARY, "GET", path, query=_page_query(page))
 
 
 def get_user(account_id: str, user_id: str) -> Request:
-    """Ask for one user's events and level."""
+    """Return the request for one user's events and level."""
     return Request(Operation.GET_USER, "GET", _path(account_id, _user(user_id)))
 
 
 def reset_user(account_id: str, user_id: str) -> Request:
-    """Clear one user's score."""
+    """Return the request that clears one user's score."""
     return Request(Operation.RESET_USER, "POST", _path(account_id, _user(user_id), "reset"))
 
 
 def get_behaviors(account_id: str, *, page: int = 1) -> Request:
-    """Ask for every behavior and its configuration."""
+    """Return the request for all behaviors and their configuration."""
     path = _path(account_id, "behaviors")
     return Request(Operation.GET_BEHAVIORS, "GET", path, query=_page_query(page))
 
 
 def set_behaviors(account_id: str, changes: Mapping[str, BehaviorChange]) -> Request:
-    """Configure the behaviors named by `changes`' keys; the others stay as they are.
+    """Return the request that configures the behaviors of `changes` and no others.
 
     Raises ConfigurationError for a level that cannot be configured.
     """
@@ -90,7 +87,7 @@ def set_behaviors(account_id: str, changes: Mapping[str, BehaviorChange]) -> Req
 
 
 def list_integrations(account_id: str, *, page: int = 1) -> Request:
-    """Ask for all integrations."""
+    """Return the request for all integrations."""
     path = _path(account_id, "integrations")
     return Request(Operation.LIST_INTEGRATIONS, "GET", path, query=_page_query(page))
 
@@ -98,7 +95,7 @@ def list_integrations(account_id: str, *, page: int = 1) -> Request:
 def create_integration(
     account_id: str, *, integration_type: str, tenant_url: str, reference_id: str | None = None
 ) -> Request:
-    """Create an integration; without `reference_id` the API gives it none, or one of its own."""
+    """Return the request that creates an integration. `reference_id` is optional."""
     fields: dict[str, object] = {"integration_type": integration_type, "tenant_url": tenant_url}
     body = _json(_with_reference(fields, reference_id))
     path = _path(account_id, "integrations")
@@ -106,7 +103,7 @@ def create_integration(
 
 
 def get_integration(account_id: str, integration_id: str) -> Request:
-    """Ask for one integration."""
+    """Return the request for one integration."""
     path = _path(account_id, "integrations", _integration(integration_id))
     return Request(Operation.GET_INTEGRATION, "GET", path)
 
@@ -119,7 +116,10 @@ def update_integration(
     tenant_url: str,
     reference_id: str | None = None,
 ) -> Request:
-    """Overwrite an integration's three writable fields; None leaves the reference out."""
+    """Return the request that overwrites an integration's writable fields.
+
+    If `reference_id` is None, it is left out of the request.
+    """
     fields: dict[str, object] = {"active": active, "tenant_url": tenant_url}
     body = _json(_with_reference(fields, reference_id))
     path = _path(account_id, "integrations", _integration(integration_id))
@@ -127,13 +127,13 @@ def update_integration(
 
 
 def delete_integration(account_id: str, integration_id: str) -> Request:
-    """Delete one integration."""
+    """Return the request that deletes one integration."""
     path = _path(account_id, "integrations", _integration(integration_id))
     return Request(Operation.DELETE_INTEGRATION, "DELETE", path)
 
 
 def find_integration(account_id: str, reference_id: str) -> Request:
-    """Ask for the integration with the client's own reference."""
+    """Return the request for the integration with this client-defined reference."""
     reference = _segment("reference id", reference_id)
     path = _path(account_id, "integrations", "reference_id", reference)
     return Request(Operation.FIND_INTEGRATION, "GET", path)
@@ -153,7 +153,7 @@ def _integration(integration_id: str) -> str:
 
 
 def _segment(what: str, value: str, *, refused: frozenset[str] = _UNADDRESSABLE) -> str:
-    """Encode an id as one segment of a path, whatever characters it has."""
+    """Encode an id as one segment of a path."""
     if value in refused:
         raise ConfigurationError(f"{value!r} is not a valid {what}")
     try:
@@ -163,7 +163,7 @@ def _segment(what: str, value: str, *, refused: frozenset[str] = _UNADDRESSABLE)
 
 
 def _page_query(page: int) -> tuple[tuple[str, str], ...]:
-    """Name only later pages: the API documents none for these calls."""
+    """Return a query for later pages only, because the API documents none for these operations."""
     return () if page == 1 else (("page", str(page)),)
 
 

@@ -41,8 +41,8 @@ _EVENT = msgspec.json.Decoder(_Event)
 def read_user(body: bytes) -> UserDetails:
     """Read the body of a good answer; events keep the API's order.
 
-    An event that is not as documented costs only itself and is counted in `unreadable_events`.
-    `events` may be null, which is how some servers write an empty list, but not missing.
+    Events that are not as documented are skipped and counted in `unreadable_events`. `events` may
+    be null, as some servers write an empty list, but not missing.
     """
     user = decode(_DETAILS, open_result(body), at="result")
     raws = user.events or []
@@ -96,7 +96,7 @@ _CHANGES = msgspec.json.Decoder(_Changes)
 
 
 def read_behaviors(body: bytes, *, page: int = 1) -> Page[Rows[Behavior]]:
-    """Read the body of a good answer; a behavior not as documented is left out and counted."""
+    """Read the body of a good answer. Behaviors that are not as documented are skipped and counted."""
     opened = open_page(body, page=page)
     raws = decode(_BEHAVIORS, opened.value, at="result").behaviors
     read = (_readable_behavior(key, raw) for key, raw in raws.items())
@@ -105,7 +105,7 @@ def read_behaviors(body: bytes, *, page: int = 1) -> Page[Rows[Behavior]]:
 
 
 def read_changes(body: bytes) -> Mapping[str, BehaviorChange]:
-    """Read what the API says was set; one wrong entry refuses the whole answer."""
+    """Read the configuration that the API reports as set; every entry must be as documented."""
     changes = decode(_CHANGES, open_result(body), at="result").behaviors
     return {
         key: BehaviorChange(enabled=change.enabled, level=level_of(change.risk_level))
@@ -143,9 +143,9 @@ _INTEGRATION = msgspec.json.Decoder(_Integration)
 
 
 def read_integrations(body: bytes, *, page: int = 1) -> Page[Rows[Integration]]:
-    """Read the body of a good answer; an integration not as documented is left out and counted.
+    """Read the body of a good answer. Integrations that are not as documented are skipped and counted.
 
-    Of two with the same id the later one stands.
+    If an id is repeated, the last integration counts.
     """
     opened = open_page(body, page=page)
     raws = decode(_INTEGRATIONS, opened.value, at="result")
@@ -158,7 +158,7 @@ def read_integrations(body: bytes, *, page: int = 1) -> Page[Rows[Integration]]:
 
 
 def read_integration(body: bytes) -> Integration:
-    """Read the body of a good answer about one integration; any wrong field refuses it."""
+    """Read the body of a good answer with one integration; every field must be as documented."""
     return _integration(decode(_INTEGRATION, open_result(body), at="result"))
 
 

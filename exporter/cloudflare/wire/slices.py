@@ -1,15 +1,14 @@
-"""A long summary, read slice by slice while it arrives, without a JSON parser of our own.
+"""Reads a long summary in slices while it arrives, without a JSON parser of its own.
 
-The trick: JSON is read from left to right, so if a stretch that begins where a row begins is a
-valid array once it stands between brackets, then it ends where a row ends. A cut is therefore
-proved by decoding the slice, which has to be done anyway. A cut that was wrong, inside a string
-or a nested object, makes an invalid slice; then the slice simply grows, to twice its size, until
-a cut is right or the body is over. In the worst case everything is decoded once more at the end,
-whole: the sizes double, so all failed attempts together cost no more than that.
+JSON is parsed from left to right. If bytes that begin at a row form a valid array between brackets,
+they therefore end at a row. Decoding a slice, which is necessary anyway, proves that its cut is
+right. A wrong cut, inside a string or a nested object, makes the slice invalid; the slice then grows
+to twice its size until a cut is right or the body ends. Because the sizes double, all failed attempts
+cost at most one more decoding of the whole body.
 
-What is left after the last cut, put behind what stood before the first row, is the answer with
-fewer users. It is read at the end as any answer is, and that proves the rest: that `success` is
-true, wherever it stands, that no key stands there twice, and that nothing is cut short.
+The bytes before the first row and those after the last cut form the same answer with fewer users. It
+is read at the end like any answer, which proves that `success` is true, that no key is repeated, and
+that the body is complete.
 """
 
 import re
@@ -33,13 +32,13 @@ from exporter.errors import BadResponseError
 from exporter.risk.model import KnownRows, SummaryReading
 
 SLICE_BYTES = 16 * 1024
-"""About 80 rows: a fifth of a millisecond to read."""
+"""About 80 rows, which take 0.2 ms to read."""
 
 MOST_UNCUT_BYTES = 8 * 1024 * 1024
-"""What is held of an answer while no end of a row is found in it."""
+"""The most bytes that are held while no end of a row is found."""
 
 MOST_UNREADABLE_ROWS = 100_000
-"""An answer with more of them is not a summary; the user of each may have to be remembered."""
+"""The most unreadable rows of an answer, because the user of each may have to be kept in memory."""
 
 _ARRAY_BEGINS = re.compile(rb'"users"[ \t\r\n]*:[ \t\r\n]*\[')
 _LIKELY_BEGINNINGS = 8
@@ -52,11 +51,10 @@ _SPACE = b" \t\r\n"
 
 
 class SummarySlicer:
-    """Bytes of one answer in, in any pieces; readings of their rows out, as soon as they can be.
+    """Takes the bytes of one answer in any pieces, and returns readings of their rows early.
 
-    A reading says nothing yet about users it does not have, nor is any of them to be believed
-    before `finish` has returned: until then the answer may still turn out to be a failure.
-    Rows in `known` are recalled, not decoded; None decodes all rows.
+    The readings are valid only once `finish` has returned, because the answer may still be an
+    error or incomplete. Rows in `known` are recalled instead of decoded; None decodes all rows.
     """
 
     def __init__(
@@ -71,10 +69,10 @@ class SummarySlicer:
         self._unreadable = 0
 
     def feed(self, piece: bytes) -> SummaryReading | None:
-        """Take the next bytes; return the rows of the slice they complete, if they do.
+        """Take the next bytes; return the rows of a slice that they complete, or None.
 
-        Raises BadResponseError for a row of more than a megabyte, for `MOST_UNCUT_BYTES` without
-        the end of a row, and for more than `MOST_UNREADABLE_ROWS`.
+        Raises BadResponseError for a row of more than 1 MiB, for `MOST_UNCUT_BYTES` without the end
+        of a row, and for more than `MOST_UNREADABLE_ROWS`.
         """
         self._rest += piece
         if len(self._rest) < self._try_at:
@@ -93,9 +91,9 @@ class SummarySlicer:
         return None
 
     def finish(self) -> Page[SummaryReading]:
-        """Return the rows of the last slice; no bytes will come any more.
+        """Return the rows of the last slice.
 
-        Raises BadResponseError unless all that was fed is one whole, good answer.
+        Raises BadResponseError unless all fed bytes form one complete, good answer.
         """
         document = self._head + bytes(self._rest)
         page = read_whole_summary(document, page=self._page)
@@ -110,7 +108,7 @@ class SummarySlicer:
             )
 
     def _find_head(self) -> bool:
-        """Move everything up to the first row from the rest to the head."""
+        """Move the bytes before the first row from the rest to the head; return whether they are there."""
         start = bytes(self._rest[:_LONGEST_HEAD])
         for beginning in islice(_ARRAY_BEGINS.finditer(start), _LIKELY_BEGINNINGS):
             head = start[: beginning.end()]
@@ -130,7 +128,7 @@ class SummarySlicer:
 
 
 def read_summary(body: bytes, *, page: int = 1) -> Page[SummaryReading]:
-    """Read a body that is already there, in slices all the same."""
+    """Read a complete body in slices."""
     slicer = SummarySlicer(page=page)
     first = slicer.feed(body)
     last = slicer.finish()
@@ -149,10 +147,10 @@ _ANSWER = msgspec.json.Decoder(_Answer)
 
 
 def _leads_to_users(head: bytes) -> bool:
-    """Whether what follows `head` is the first element of `result.users`.
+    """Return whether the bytes after `head` are the first element of `result.users`.
 
-    Shown by closing it where it stands, with and without an element: both must be valid, and
-    the element must be found in its place.
+    To check, `head` is completed with and without an element. Both must be valid, and the element
+    must be found in `result.users`.
     """
     try:
         empty, one = _ANSWER.decode(head + b"]}}"), _ANSWER.decode(head + b"0]}}")
@@ -162,7 +160,7 @@ def _leads_to_users(head: bytes) -> bool:
 
 
 def _cuts(rows: bytearray) -> Iterator[tuple[int, int]]:
-    """Find likely cuts, last first: where a row ends and where the next one begins."""
+    """Yield likely cuts, last first, as the end of a row and the beginning of the next one."""
     brace = len(rows)
     for _ in range(_LIKELY_BRACES):
         brace = rows.rfind(b"{", 0, brace)
@@ -176,7 +174,7 @@ def _cuts(rows: bytearray) -> Iterator[tuple[int, int]]:
 
 
 def _read_slice(rows: bytes, known: KnownRows | None) -> SummaryReading | None:
-    """Read the rows, or return None where they are not whole ones."""
+    """Read the rows, or return None if they are not complete."""
     check_size(rows, field="result.users")
     if known is not None and len(rows) <= MOST_ROW_BYTES:
         reading = recall_rows(rows, known)
@@ -196,6 +194,6 @@ def _read_slice(rows: bytes, known: KnownRows | None) -> SummaryReading | None:
 
 
 def _repaired(array: bytes) -> bytes | None:
-    """Repair half surrogate pairs; None where there are none."""
+    """Replace lone surrogates; return None if there are no escaped surrogates."""
     has_surrogates = rb"\ud" in array or rb"\uD" in array
     return without_lone_surrogates(array) if has_surrogates else None

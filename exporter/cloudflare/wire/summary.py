@@ -1,7 +1,7 @@
-"""The summary: every user who has a risk level, as one array of rows.
+"""The summary: one array with a row for every user who has a risk level.
 
-The array of a large account is tens of megabytes, so `SummarySlicer` (in `slices`) reads it in
-pieces; what a row is, and what becomes of one that cannot be read, is decided here for both.
+The array of a large account has tens of megabytes, and `SummarySlicer` (in `slices`) reads it in
+pieces. This module reads a row, and handles unreadable rows, for both.
 """
 
 from collections.abc import Iterable
@@ -18,12 +18,12 @@ from exporter.errors import BadResponseError
 from exporter.risk.model import KnownRows, RiskLevel, SummaryReading, UserSummary
 
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
-"""A count a database can hold; JSON's `true` is none."""
+"""A count that fits into a 64-bit integer of the database."""
 
 
 UserId = Annotated[str, Meta(max_length=256)]
 Text = Annotated[str, Meta(max_length=1024)]
-"""An email has at most 320 characters; without a bound one row could hold a megabyte for days."""
+"""A bounded text. An email has at most 320 characters; an unbounded one would occupy memory for days."""
 
 
 class _Row(Struct, frozen=True, gc=False):
@@ -48,7 +48,7 @@ MOST_ROW_BYTES = 1024 * 1024
 
 
 class RowTooLongError(BadResponseError):
-    """A whole row was found that is longer than any real one."""
+    """A complete row is longer than `MOST_ROW_BYTES`."""
 
 
 _ROWS = msgspec.json.Decoder(list[_Row])
@@ -61,8 +61,8 @@ _SUMMARY = msgspec.json.Decoder(_Summary)
 def read_whole_summary(body: bytes, *, page: int = 1) -> Page[SummaryReading]:
     """Read the body of a good answer in one piece.
 
-    Raises BadResponseError unless the answer is well formed and `result.users` is an array; a
-    row that is not as documented costs only itself.
+    Raises BadResponseError unless the answer is well formed and `result.users` is an array. Rows
+    that are not as documented are skipped and counted.
     """
     opened = open_page(body, page=page)
     users = decode(_SUMMARY, opened.value, at="result").users
@@ -72,7 +72,7 @@ def read_whole_summary(body: bytes, *, page: int = 1) -> Page[SummaryReading]:
 def read_rows(array: bytes | Raw) -> SummaryReading:
     """Read a JSON array of rows.
 
-    Raises BadResponseError where it is not an array, or has a row of more than `MOST_ROW_BYTES`.
+    Raises BadResponseError if it is not an array or has a row of more than `MOST_ROW_BYTES`.
     """
     if len(memoryview(array)) > MOST_ROW_BYTES:
         _check_row_sizes(array)
@@ -115,7 +115,7 @@ def _check_row_sizes(array: bytes | Raw) -> None:
 
 
 def join(readings: Iterable[SummaryReading]) -> SummaryReading:
-    """Join the readings of slices or pages into one, again with at most one row a user."""
+    """Join the readings of slices or pages into one, with at most one row per user."""
     users: list[UserSummary] = []
     unreadable = 0
     kept: frozenset[str] = frozenset()
@@ -128,7 +128,7 @@ def join(readings: Iterable[SummaryReading]) -> SummaryReading:
 
 
 def newer(one: UserSummary, other: UserSummary) -> UserSummary:
-    """Choose between two rows of the same user: the later event counts, then the higher level."""
+    """Return the row with the later event of two rows of a user; if equal, with the higher level."""
     return max(one, other, key=lambda row: (row.last_event, row.level))
 
 
@@ -146,7 +146,7 @@ def _read_one_by_one(raws: list[Raw]) -> SummaryReading:
 
 
 def _named(raw: Raw) -> frozenset[str]:
-    """Name the user of an unreadable row, as far as that much can be read."""
+    """Return the user id of an unreadable row, or nothing if the id is unreadable too."""
     try:
         return frozenset({_NAMED_ROW.decode(raw).user_id}) - UNADDRESSABLE_USERS
     except UNDECODABLE:
@@ -154,9 +154,9 @@ def _named(raw: Raw) -> frozenset[str]:
 
 
 def _reading(rows: list[_Row]) -> SummaryReading:
-    """What the rows say. By far the most of what a poll does in Python, so it does little.
+    """Return the users of the rows. Most of the time of a poll in Python is spent here.
 
-    `level_of` is spelt out for that reason alone: a call for each row is what it saves.
+    `level_of` is inlined to save a call per row.
     """
     users = [
         UserSummary(
