@@ -290,3 +290,12 @@ def test_texts_of_an_absurd_length_are_not_kept() -> None:
     assert details.unreadable_events == 2
     with pytest.raises(BadResponseError):
         read_user(answer(user(name="x" * 1025)))
+
+
+@pytest.mark.parametrize("body", [answer(None), b'{"success":true}'])
+def test_a_null_result_is_named_as_such(body: bytes) -> None:
+    """`true` is as long as `null`, and is rejected for its type instead."""
+    with pytest.raises(BadResponseError, match=r"^result: null or missing$"):
+        read_user(body)
+    with pytest.raises(BadResponseError, match=r"^result: Expected"):
+        read_user(answer(True))
