@@ -1,7 +1,6 @@
-"""The catalogue: every metric, declared once, and what a snapshot shows of it.
+"""The catalogue: all metrics, and the samples of a snapshot.
 
-Performs no I/O and knows no exposition format. A metric that is not declared here is exposed
-nowhere.
+It performs no I/O and does not depend on the exposition format.
 """
 
 from exporter.catalogue.families import USER_FAMILIES, UserFamily, account_families

@@ -1,4 +1,4 @@
-"""What a snapshot shows: from the values of the model to the samples of each family."""
+"""The samples of each family, from the values of a snapshot."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,10 +18,10 @@ from exporter.risk.model import (
 
 
 def account_families(snapshot: AccountSnapshot) -> tuple[Family, ...]:
-    """Every family of the account's own level.
+    """Return the families of the account itself.
 
-    Where the gauges are withdrawn theirs have no samples; `up`, `account_info` and the counters
-    always have.
+    `up`, `account_info` and the counters always have samples; gauges have none while they are
+    withdrawn.
     """
     present = (
         Family(risk.UP, (Sample((), int(snapshot.up and snapshot.gauges is not None)),)),
@@ -91,9 +91,9 @@ def _users_samples(gauges: AccountGauges) -> Iterator[Sample]:
 
 @dataclass(frozen=True, slots=True)
 class UserFamily:
-    """A metric each user has series of, and how a user's row becomes its samples.
+    """A metric with series for each user, and the function from a user's row to its samples.
 
-    `is_identity` marks what is left out where the snapshot says identities are not shown.
+    A family with `is_identity` is left out of snapshots that do not expose identities.
     """
 
     metric: Metric
@@ -129,4 +129,4 @@ USER_FAMILIES = (
     UserFamily(risk.USER_LAST_EVENT, lambda row: (Sample((row.user_id,), row.last_event),)),
     UserFamily(risk.USER_LAST_RESET, _user_last_reset),
 )
-"""In the order they are exposed."""
+"""In the order of exposition."""

@@ -9,14 +9,14 @@ import msgspec
 from exporter.risk.model import Exemplar
 
 PREFIX = "cloudflare_zt_risk_"
-"""What every name begins with."""
+"""The prefix of every metric name."""
 
 EXPORTER_PREFIX = PREFIX + "exporter_"
-"""What the names of the exporter's own telemetry begin with."""
+"""The prefix of the exporter's metrics about itself."""
 
 
 class MetricType(Enum):
-    """The types of the Prometheus data model that are used here, by their names in `# TYPE`."""
+    """The metric types in use, with their names in `# TYPE` lines."""
 
     GAUGE = "gauge"
     COUNTER = "counter"
@@ -25,11 +25,11 @@ class MetricType(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A metric as it is promised: declared once, for both exposition formats and the README.
+    """The declaration of a metric, for both exposition formats and the documentation.
 
-    `name` is what a query says, so a counter's ends in `_total`. `labels` is every label in the
-    order it is written, `account` first where there is one. `buckets` are the upper bounds of a
-    histogram without the infinite one, in its unit; empty for the other types.
+    `name` is the name in queries, so that of a counter ends in `_total`. `labels` are all labels
+    in the order of exposition, `account` first if it is one of them. `buckets` are the upper
+    bounds of a histogram in its unit, without the infinite one; empty for the other types.
     """
 
     name: str
@@ -45,20 +45,20 @@ class Metric:
 
     @property
     def is_counter(self) -> bool:
-        """Whether it only grows."""
+        """Whether the metric is a counter."""
         return self.type is MetricType.COUNTER
 
     @property
     def created(self) -> str:
-        """The name of the OpenMetrics sample that says since when a counter counts."""
+        """The name of the OpenMetrics sample with the time at which a counter began."""
         return self.family + "_created"
 
 
 class Sample(msgspec.Struct, frozen=True, gc=False):
-    """One series' value now.
+    """The current value of one series.
 
-    `labels` are the values of the metric's labels after `account`, in their order. `created`
-    (Unix seconds) and `exemplar` are a counter's alone, and shown in OpenMetrics only.
+    `labels` are the values of the metric's labels after `account`, in their order. Only counters
+    have `created`, in Unix seconds, and `exemplar`; only OpenMetrics exposes them.
     """
 
     labels: tuple[str, ...]
@@ -69,14 +69,14 @@ class Sample(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """All samples of one metric for one account; none where nothing is to be shown."""
+    """All samples of one metric for one account; empty if nothing is exposed."""
 
     metric: Metric
     samples: tuple[Sample, ...]
 
 
 def metric_table(metrics: Iterable[Metric]) -> str:
-    """One row a metric: name, type, labels, meaning. Ends with a newline."""
+    """Return one row per metric: name, type, labels, meaning. The text ends with a newline."""
     rows = ["| Metric | Type | Labels | Meaning |", "|---|---|---|---|"]
     rows += [_row(metric) for metric in metrics]
     return "\n".join(rows) + "\n"

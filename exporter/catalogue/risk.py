@@ -1,4 +1,4 @@
-"""The risk metrics: everything a scrape shows of an account and of its users."""
+"""The risk metrics: what a scrape exposes about an account and its users."""
 
 from typing import Final
 
@@ -27,7 +27,7 @@ UP: Final = Metric(
 ACCOUNT_INFO: Final = Metric(
     PREFIX + "account_info",
     MetricType.GAUGE,
-    "Always 1; says which Cloudflare account the account label stands for, from the configuration.",
+    "Always 1. The id of the Cloudflare account that the account label names, from the configuration.",
     labels=("account", "account_id"),
 )
 USERS: Final = _gauge(
@@ -45,18 +45,18 @@ EVENTS: Final = _counter(
 )
 LEVEL_CHANGES: Final = _counter(
     "level_changes_total",
-    "Changes of a user's risk level seen between two polls of the risk summary; a user who is not"
+    "Changes of a user's risk level between two polls of the risk summary; a user who is not"
     " listed has the level none.",
     "from",
     "to",
 )
 RESETS: Final = _counter(
     "resets_total",
-    "Risk scores seen cleared: users whose last_reset_time became later.",
+    "Resets of risk scores: how often a user's last_reset_time became later.",
 )
 USER_INFO: Final = _gauge(
     "user_info",
-    "Always 1; says who the user_id is: email and name from the risk summary.",
+    "Always 1. Email and name of a user, from the risk summary.",
     "user_id",
     "email",
     "name",
@@ -89,12 +89,12 @@ USER_LAST_EVENT: Final = _gauge(
 USER_LAST_RESET: Final = _gauge(
     "user_last_reset_timestamp_seconds",
     "When a user's risk score was last cleared, last_reset_time of the user's details, in Unix"
-    " seconds; absent where it never was or is not known yet.",
+    " seconds; absent if it never was, or is not known yet.",
     "user_id",
 )
 BEHAVIOR_INFO: Final = _gauge(
     "behavior_info",
-    "Always 1; name and description of a behavior, from the behaviors resource.",
+    "Always 1. Name and description of a behavior, from the behaviors resource.",
     "behavior",
     "name",
     "description",
@@ -112,7 +112,8 @@ BEHAVIOR_LEVEL: Final = _gauge(
 )
 INTEGRATION_INFO: Final = _gauge(
     "integration_info",
-    "Always 1; what an integration that receives risk levels is, from the integrations resource.",
+    "Always 1. Type, tenant URL and reference id of an integration that receives risk levels, from"
+    " the integrations resource.",
     "integration_id",
     "integration_type",
     "tenant_url",
@@ -120,12 +121,12 @@ INTEGRATION_INFO: Final = _gauge(
 )
 INTEGRATION_ACTIVE: Final = _gauge(
     "integration_active",
-    "Whether an integration is sent risk levels, active of the integrations resource: 1 yes, 0 no.",
+    "Whether risk levels are sent to an integration, active of the integrations resource: 1 yes, 0 no.",
     "integration_id",
 )
 INTEGRATION_CREATED: Final = _gauge(
     "integration_created_timestamp_seconds",
-    "When an integration was made, created_at of the integrations resource, in Unix seconds.",
+    "When an integration was created, created_at of the integrations resource, in Unix seconds.",
     "integration_id",
 )
 

@@ -1,4 +1,4 @@
-"""The exporter's metrics about itself, as declarations; the numbers are kept elsewhere."""
+"""Declarations of the exporter's metrics about itself. `exporter.telemetry` keeps their values."""
 
 from typing import Final
 
@@ -6,23 +6,23 @@ from exporter.catalogue.metric import EXPORTER_PREFIX, Metric, MetricType
 from exporter.errors import POLL_ERRORS
 
 REQUEST_DURATION_BUCKETS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
-"""Seconds. From an edge that answers at once to the default time limit of one attempt, in the
-steps of roughly two that tell a slow API from a stalled one."""
+"""Seconds, in factors of about two up to the default timeout of one attempt, so that a slow API and a
+stalled one differ."""
 
 DETECTION_DELAY_BUCKETS: Final = (1, 5, 15, 30, 60, 90, 120, 300, 900, 3600, 21600, 86400)
-"""Seconds. Fine around the default poll interval of a minute, so that `le="90"` says how often
-an event was shown within an interval and a little; then coarse up to a day, because how late the
-API lists an event is not known and a slow age refresh finds what the summary did not tell."""
+"""Seconds. Fine around the default poll interval of a minute: `le="90"` counts the events that were
+exposed within about one interval. Coarse up to a day: it is not known how late the API lists an
+event, and a refresh by age finds events that the summary does not show."""
 
 FAILURE_REASONS: Final = tuple(dict.fromkeys(error.reason for error in POLL_ERRORS))
-"""Why a poll can fail, as `poll_failures_total` says it."""
+"""Values of the label `reason` of `poll_failures_total`."""
 
 PENDING_REASONS: Final = ("changed", "never_read", "refresh")
-"""Why a user's details are to be fetched, as `pending_users` says it."""
+"""Values of the label `reason` of `pending_users`."""
 
 
 CONNECTION_REFUSAL_REASONS: Final = ("limit", "evicted", "timeout")
-"""Why the web server closes a connection unasked."""
+"""Values of the label `reason` of `web_connections_refused_total`."""
 
 
 def _metric(name: str, metric_type: MetricType, help_text: str, *labels: str) -> Metric:
@@ -39,7 +39,7 @@ def _counter(name: str, help_text: str, *labels: str) -> Metric:
 
 BUILD_INFO: Final = _gauge(
     "build_info",
-    "Always 1; the versions of the exporter and of the Python that runs it.",
+    "Always 1. The versions of the exporter and of the Python that runs it.",
     "version",
     "python_version",
 )
@@ -64,13 +64,13 @@ POLL_DURATION: Final = _gauge(
 )
 POLL_INTERVAL: Final = _gauge(
     "poll_interval_seconds",
-    "How often the resource is polled while all goes well, from the configuration, in seconds.",
+    "How often the resource is polled while polls succeed, from the configuration, in seconds.",
     "account",
     "resource",
 )
 POLLS: Final = _counter(
     "polls_total",
-    "Polls of the resource begun, those that failed included.",
+    "Polls of the resource that were started, failed ones included.",
     "account",
     "resource",
 )
@@ -83,8 +83,8 @@ POLL_FAILURES: Final = _counter(
 )
 API_REQUESTS: Final = _counter(
     "api_requests_total",
-    "Requests sent to the Cloudflare API, by operation and HTTP status code; where no answer"
-    " came, the code is the reason: timeout, network, tls, or cancelled at a reload or the end.",
+    "Requests sent to the Cloudflare API, by operation and HTTP status code. Without a"
+    " response the code is the reason: timeout, network, tls, or cancelled at a reload or shutdown.",
     "account",
     "operation",
     "code",
@@ -92,22 +92,22 @@ API_REQUESTS: Final = _counter(
 API_REQUEST_DURATION: Final = Metric(
     EXPORTER_PREFIX + "api_request_duration_seconds",
     MetricType.HISTOGRAM,
-    "How long requests to the Cloudflare API took, the body of the answer included, in seconds.",
+    "How long requests to the Cloudflare API took, the response body included, in seconds.",
     labels=("operation",),
     buckets=REQUEST_DURATION_BUCKETS,
 )
 ANSWER_ROWS: Final = _counter(
     "answer_rows_total",
-    "Rows of good answers of the Cloudflare API by operation: a user of the summary, an event, a"
-    " behavior, an integration. Unreadable rows are included, and each answer counts its rows again.",
+    "Rows of successful responses of the Cloudflare API, by operation: users of the summary, events,"
+    " behaviors or integrations. Unreadable rows are included; each response counts its rows again.",
     "account",
     "operation",
 )
 UNREADABLE_ROWS: Final = _counter(
     "unreadable_rows_total",
-    "Rows left out of good answers of the Cloudflare API because they could not be read, by"
-    " operation. Each answer counts its rows again; an answer without a readable row is a failed"
-    " poll.",
+    "Rows of successful responses of the Cloudflare API that could not be read and were left out, by"
+    " operation. Each response counts its rows again. A response whose rows are all unreadable is a"
+    " failed poll.",
     "account",
     "operation",
 )
@@ -120,19 +120,18 @@ ACCOUNT_TOKEN_INFO: Final = _gauge(
 )
 API_QUOTA_LIMIT: Final = _gauge(
     "api_quota_limit",
-    "Requests the API allows the token in one window, from the Ratelimit-Policy header; absent"
-    " while the API has not said.",
+    "Requests that the API allows the token in one window, from the Ratelimit-Policy header; absent"
+    " until the API has sent it.",
     "token",
 )
 API_QUOTA_REMAINING: Final = _gauge(
     "api_quota_remaining",
-    "Requests the token had left in the window as the API last said, from the Ratelimit header.",
+    "Requests that the token has left in the window, from the last Ratelimit header.",
     "token",
 )
 API_QUOTA_RESET: Final = _gauge(
     "api_quota_reset_timestamp_seconds",
-    "When the window of the token's quota ends, as the API last said in the Ratelimit header, in"
-    " Unix seconds.",
+    "When the window of the token's quota ends, from the last Ratelimit header, in Unix seconds.",
     "token",
 )
 API_PAUSED: Final = _counter(
@@ -153,15 +152,15 @@ PENDING_USERS: Final = _gauge(
 )
 OLDEST_PENDING: Final = _gauge(
     "oldest_pending_timestamp_seconds",
-    "Since when the details of the longest waiting changed user are to be fetched, in Unix seconds;"
-    " absent while there is no such user.",
+    "When the longest waiting of the changed users began to wait for their details to be fetched, in"
+    " Unix seconds; absent if no changed user waits.",
     "account",
 )
 DETECTION_DELAY: Final = Metric(
     EXPORTER_PREFIX + "detection_delay_seconds",
     MetricType.HISTOGRAM,
-    "From a risk event's own timestamp to the moment it is exposed, in seconds; events of the"
-    " account's first poll are left out.",
+    "Time from a risk event's timestamp until it is exposed, in seconds; events of the account's"
+    " first poll are left out.",
     labels=("account",),
     buckets=DETECTION_DELAY_BUCKETS,
 )
@@ -175,12 +174,12 @@ USERS_WITHHELD: Final = _gauge(
 DEPARTURES_FROZEN: Final = _gauge(
     "departures_frozen",
     "Whether the last three summaries or more each had a row without a readable user id: 1 yes, 0"
-    " no. Users who left stay listed then, because the row could be theirs.",
+    " no. Users who left stay listed in that case, because the row could be theirs.",
     "account",
 )
 STATE_COMMIT_FAILURES: Final = _counter(
     "state_commit_failures_total",
-    "Transactions that did not reach the state file; their changes are kept and tried again.",
+    "Transactions that did not reach the state file; their changes are kept and retried.",
 )
 STATE_COMMIT_DURATION: Final = _gauge(
     "state_commit_duration_seconds",
@@ -202,14 +201,14 @@ EXPOSITION_BYTES: Final = _gauge(
 )
 WEB_CONNECTIONS_REFUSED: Final = _counter(
     "web_connections_refused_total",
-    "Connections to the exporter's web server that it closed unasked, by reason: limit, a new one"
-    " while all others were busy; evicted, a waiting one that made room for a new one; timeout, no"
-    " complete request within 10 s.",
+    "Connections that the exporter's web server closed on its own, by reason: limit, a new one while"
+    " all others were busy; evicted, an idle one that made room for a new one; timeout, no complete"
+    " request within 10 s.",
     "reason",
 )
 CONFIG_RELOAD_SUCCESSFUL: Final = _gauge(
     "config_last_reload_successful",
-    "Whether the last attempt to read the configuration succeeded: 1 yes, 0 no.",
+    "Whether the configuration was last read successfully: 1 yes, 0 no.",
 )
 CONFIG_RELOAD_SUCCESS: Final = _gauge(
     "config_last_reload_success_timestamp_seconds",
