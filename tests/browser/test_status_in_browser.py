@@ -25,7 +25,7 @@ tokens:
 faults:
   - {kind: html, operation: behaviors, account: acme}
 """
-"""Three accounts: one fails in part, one is well, one is closed to the token."""
+"""Three accounts: one fails partly, one has no problems, and the token has no access to one."""
 
 
 @asynccontextmanager
@@ -37,7 +37,7 @@ async def look_at(
     scheme: Scheme = "light",
     scripts: bool = True,
 ) -> AsyncIterator[Visit]:
-    """Open the page as soon as it has the words `awaited`."""
+    """Open the page as soon as it contains the text `awaited`."""
 
     async def read() -> str:
         return (await exporter.get("/")).text
@@ -60,8 +60,8 @@ async def run_troubled(folder: Path) -> AsyncIterator[Exporter]:
         yield demo
 
 
-async def test_a_browser_has_nothing_to_complain_of() -> None:
-    """A style or anything else that the page's own policy forbids would be told in the console."""
+async def test_the_browser_console_stays_empty() -> None:
+    """The console reports everything that the page's content security policy blocks."""
     async with run_demo() as demo, look_at(demo, "1 up to date") as seen:
         await seen.page.wait_for_load_state("networkidle")
         margin = await seen.style("body", "margin-top")
@@ -78,14 +78,14 @@ async def test_the_page_needs_no_scripts() -> None:
 
 
 @pytest.mark.parametrize("width", [320, 360, 1280])
-async def test_nothing_reaches_beyond_the_window(tmp_path: Path, width: int) -> None:
-    """Whoever is called at night looks at a telephone; 320 pixels are WCAG 2.2's own (1.4.10)."""
+async def test_the_page_fits_into_narrow_windows(tmp_path: Path, width: int) -> None:
+    """People on call use phones; WCAG 2.2 requires 320 pixels (1.4.10)."""
     async with run_troubled(tmp_path) as demo, look_at(demo, "server_error", width=width) as seen:
         assert await seen.overflow() == []
 
 
-async def test_the_page_loads_itself_again() -> None:
-    """Beside the dashboards it stays open for hours."""
+async def test_the_page_refreshes_itself() -> None:
+    """It may stay open for hours beside the dashboards."""
     async with run_demo() as demo, look_at(demo, "1 up to date") as seen:
         before = await seen.page.get_attribute("time", "datetime")
         await seen.page.wait_for_function(
@@ -96,8 +96,8 @@ async def test_the_page_loads_itself_again() -> None:
     assert seen.complaints == []
 
 
-async def test_dark_and_light_are_as_the_reader_prefers(tmp_path: Path) -> None:
-    """Dark text on light, and the other way round; of the accounts' panels too."""
+async def test_the_page_follows_the_preferred_colour_scheme(tmp_path: Path) -> None:
+    """Page, panels and text all change their colours."""
     grounds = {}
     async with run_demo() as demo:
         for scheme in ("light", "dark"):
@@ -112,8 +112,8 @@ async def test_dark_and_light_are_as_the_reader_prefers(tmp_path: Path) -> None:
     assert all(one != other for one, other in zip(light, dark, strict=True))
 
 
-async def test_assistive_technology_finds_its_way(tmp_path: Path) -> None:
-    """Accounts are regions by their names, tables go by their captions."""
+async def test_regions_and_tables_have_accessible_names(tmp_path: Path) -> None:
+    """Accounts are named regions, and tables are named by their captions."""
     async with run_troubled(tmp_path) as demo, look_at(demo, "server_error") as seen:
         region = seen.page.get_by_role("region", name="acme")
         resources = region.get_by_role("table", name="Resources")
@@ -126,7 +126,7 @@ async def test_assistive_technology_finds_its_way(tmp_path: Path) -> None:
 
 
 async def test_the_page_shows_no_identities_and_no_token(tmp_path: Path) -> None:
-    """It stands where people look who must not know who is at risk."""
+    """The page may be open to people who must not know who is at risk."""
     async with run_demo("--poll-interval", "1s") as demo, look_at(demo, "1 up to date") as seen:
         page = await seen.page.content()
         users = (await demo.cloudflare.truth()).users
@@ -137,8 +137,8 @@ async def test_the_page_shows_no_identities_and_no_token(tmp_path: Path) -> None
     assert [secret for secret in secrets if secret in page] == []
 
 
-async def test_a_token_without_the_permission_is_told_which_one(tmp_path: Path) -> None:
-    """Neither a zero nor silence: the summary is forbidden, what the token may read is not."""
+async def test_the_page_shows_the_permission_that_a_token_lacks(tmp_path: Path) -> None:
+    """The summary is forbidden, and resources that the token may read are not."""
     path = tmp_path / "scenario.yaml"
     path.write_text("tokens: [{name: narrow, permissions: [Zero Trust Read]}]", encoding="utf-8")
     async with (
@@ -152,8 +152,8 @@ async def test_a_token_without_the_permission_is_told_which_one(tmp_path: Path) 
     assert "HTTP 403: code 10000 authentication error" in text
 
 
-async def test_data_are_called_stale_when_cloudflare_is_gone(tmp_path: Path) -> None:
-    """The last good numbers stay, and nobody may take them for today's."""
+async def test_data_are_out_of_date_when_the_api_is_unreachable(tmp_path: Path) -> None:
+    """The last numbers stay, marked as out of date."""
     every_second = {"RISK_EXPORTER_POLL_INTERVAL": "1s"}
     async with run_simulation("--users", "100") as (simulation, cloudflare):
         await cloudflare.order("pause")

@@ -46,7 +46,7 @@ FIREFOX = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
         pytest.param(",;,q=1;;", False, id="rubbish"),
     ],
 )
-def test_openmetrics_is_for_whoever_names_it(accept: str, *, openmetrics: bool) -> None:
+def test_openmetrics_needs_an_explicit_accept_header(accept: str, *, openmetrics: bool) -> None:
     """A scraper that gets a format it cannot read loses the whole scrape."""
     wish = read_scrape_options(accept=accept, accept_encoding="", names=())
     assert wish.openmetrics is openmetrics
@@ -72,15 +72,15 @@ def test_openmetrics_is_for_whoever_names_it(accept: str, *, openmetrics: bool) 
         ("zstd, br", False),
     ],
 )
-def test_gzip_is_for_whoever_takes_it(accept_encoding: str, *, gzip: bool) -> None:
-    """q=0 is a refusal, not a low wish (RFC 9110, 12.4.2)."""
+def test_gzip_needs_an_accept_encoding_header(accept_encoding: str, *, gzip: bool) -> None:
+    """q=0 means not acceptable (RFC 9110, 12.4.2)."""
     wish = read_scrape_options(accept="", accept_encoding=accept_encoding, names=())
     assert wish.gzip is gzip
 
 
 @pytest.mark.parametrize(("length", "is_read"), [(2048, True), (2049, False)])
-def test_a_header_of_a_length_nobody_needs_is_as_if_not_sent(length: int, *, is_read: bool) -> None:
-    """A megabyte of commas, in many lines of one name, would hold the loop for seconds."""
+def test_an_overlong_header_is_ignored(length: int, *, is_read: bool) -> None:
+    """A megabyte of commas in repeated headers would block the event loop for seconds."""
     wish = read_scrape_options(
         accept="application/openmetrics-text".ljust(length, ","),
         accept_encoding="gzip".ljust(length, ","),
@@ -89,13 +89,13 @@ def test_a_header_of_a_length_nobody_needs_is_as_if_not_sent(length: int, *, is_
     assert (wish.openmetrics, wish.gzip) == (is_read, is_read)
 
 
-def test_no_names_are_all_families() -> None:
-    """A scrape without `name[]` is the usual one, not an empty one."""
+def test_without_names_all_families_are_selected() -> None:
+    """Most scrapes have no `name[]`."""
     assert read_scrape_options(accept="", accept_encoding="", names=()).names is None
 
 
-def test_a_blank_name_is_as_if_not_sent() -> None:
-    """A form with an empty field asks for everything, as prometheus-client understands it."""
+def test_a_blank_name_is_ignored() -> None:
+    """As in prometheus-client, a form with an empty field selects everything."""
     assert read_scrape_options(accept="", accept_encoding="", names=("",)).names is None
     assert read_scrape_options(accept="", accept_encoding="", names=("", "a")).names == frozenset(
         "a"

@@ -1,4 +1,4 @@
-"""The page's words from values; how it looks in a browser is tested in tests/browser."""
+"""The text of the status page; tests/browser tests its appearance in a browser."""
 
 import re
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ def resource(
     failing: float | None = None,
     access: Access = Access.PERMITTED,
 ) -> ResourceStatus:
-    """Return a resource by how many seconds ago it was good and began to fail."""
+    """Return a resource that last succeeded, and began to fail, this many seconds ago."""
     return ResourceStatus(
         name=ResourceName(name),
         permission=f"to read {name}",
@@ -57,7 +57,7 @@ def account(
     departures_frozen: bool = False,
     failures: tuple[FailureStatus, ...] = (),
 ) -> AccountStatus:
-    """Return an account that is polled every minute and well, where not told otherwise."""
+    """Return an account that is polled every minute, by default without problems."""
     return AccountStatus(
         account=name,
         poll_interval=60.0,
@@ -75,7 +75,7 @@ def account(
 def failure(
     message: str = "HTTP 502", *, count: int = 1, reason: str = "server_error"
 ) -> FailureStatus:
-    """Return a failure of the summary, a minute ago for the last time."""
+    """Return a failure of the summary, last seen a minute ago."""
     return FailureStatus(ResourceName.SUMMARY, reason, message, count, NOW - 3600, NOW - 60)
 
 
@@ -86,13 +86,13 @@ def render(*accounts: AccountStatus) -> str:
 
 
 def words_of(*accounts: AccountStatus) -> str:
-    """Return what a reader reads, its elements apart by one space."""
+    """Return the visible text, with one space between elements."""
     body = render(*accounts).partition("<body>")[2]
     return " ".join(unescape(re.sub(r"<[^>]*>", " ", body)).split())
 
 
 class Outline(HTMLParser):
-    """The elements of a page in their order; AssertionError where one ends that is not open."""
+    """The elements of a page in order. Raises AssertionError if their nesting is wrong."""
 
     void = frozenset({"meta"})
 
@@ -118,15 +118,15 @@ class Outline(HTMLParser):
         return [attributes for name, attributes in self.elements if name == tag]
 
 
-def test_each_resource_tells_when_it_was_good_last() -> None:
-    """Whoever looks here wants to know whether the data can be believed."""
+def test_each_resource_shows_its_last_success() -> None:
+    """The age of the data decides whether they can be trusted."""
     page = render(account(resource(), resource("behaviors", good=250.5)))
     assert '<time datetime="2023-11-14T22:13:08Z" title="2023-11-14 22:13:08 UTC">12 s ago<' in page
     assert ">4 min ago</time>" in page
 
 
-def test_a_failing_resource_tells_since_when_and_why() -> None:
-    """The reason is the one in the metrics, so that both can be found by it."""
+def test_a_failing_resource_shows_since_when_and_why() -> None:
+    """The reason is the same as in the metrics."""
     text = words_of(account(resource(), resource("users", good=7300, failing=7200)))
     assert "users 2 h 1 min ago failing for 2 h : timeout" in text
     assert "The summary is up to date. Failing: users." in text
@@ -147,8 +147,8 @@ def test_a_failing_resource_tells_since_when_and_why() -> None:
         (86400.0 + 60.0, "1 d"),
     ],
 )
-def test_a_span_is_told_as_people_say_it(seconds: float, told: str) -> None:
-    """Never rounded up: what is told to be old is at least as old."""
+def test_a_duration_is_shown_in_its_largest_units(seconds: float, told: str) -> None:
+    """Durations are never rounded up."""
     assert format_duration(seconds) == told
 
 
@@ -165,30 +165,30 @@ def test_a_span_is_told_as_people_say_it(seconds: float, told: str) -> None:
         (account(resource(good=None), users=None), Condition.WAITING),
     ],
 )
-def test_an_account_is_as_believable_as_its_summary(
+def test_the_state_of_an_account_follows_its_summary(
     status: AccountStatus, condition: Condition
 ) -> None:
-    """Nothing is called fresh whose summary fails, or is overdue although nothing failed."""
+    """An account is not up to date if its summary fails or is overdue."""
     assert status.condition(NOW) is condition
     assert f"1 account: 1 {condition.value}." in words_of(status)
 
 
 def test_users_are_counted_by_level() -> None:
-    """The highest first; a level without a word for it only where somebody has it."""
+    """The highest comes first; the level unknown is shown only if a user has it."""
     assert "Users by level 3 high 20 medium 1,000 low" in words_of(account())
     odd = {**USERS, RiskLevel.UNKNOWN: 2}
     assert "Users by level 2 unknown 3 high" in words_of(account(users=odd))
 
 
-def test_no_users_are_told_where_there_are_no_data_to_believe() -> None:
+def test_no_user_counts_are_shown_without_current_data() -> None:
     """A zero would be a false all-clear."""
     text = words_of(account(resource(good=None, failing=5.0), users=None))
     assert "Users by level not available" in text
     assert "0 high" not in text
 
 
-def test_the_quota_tells_what_is_left_and_until_when() -> None:
-    """It is shared with people, who want to know who spent it."""
+def test_the_quota_shows_remaining_requests_and_reset_time() -> None:
+    """People share the quota with the exporter."""
     text = words_of(account(quota=QuotaStatus(limit=1200, remaining=612, resets_at=NOW + 187)))
     assert "612 of 1,200 requests left resets in 3 min" in text
 
@@ -210,15 +210,15 @@ def test_the_quota_tells_what_is_left_and_until_when() -> None:
         ),
     ],
 )
-def test_a_pause_tells_why_and_until_when(pause: PauseStatus, told: str) -> None:
-    """Old data without an error would look like a bug."""
+def test_a_pause_shows_why_and_until_when(pause: PauseStatus, told: str) -> None:
+    """Without this, old data without an error would look like a bug."""
     text = words_of(account(pause=pause))
     assert "Paused: the " in text
     assert told in text
 
 
-def test_the_backlog_says_how_many_why_and_since_when() -> None:
-    """A number alone does not tell a busy minute from a stuck hour."""
+def test_the_backlog_shows_numbers_reasons_and_waiting_time() -> None:
+    """A number alone does not distinguish a busy minute from a stuck hour."""
     backlog = BacklogStatus(changed=4, oldest=NOW - 480, never_read=1100, refresh=2)
     text = words_of(account(backlog=backlog))
     assert "User details to fetch 1,106 users 4 changed, the oldest waiting for 8 min" in text
@@ -226,14 +226,14 @@ def test_the_backlog_says_how_many_why_and_since_when() -> None:
     assert "User details to fetch none" in words_of(account())
 
 
-def test_the_page_says_that_departures_are_frozen() -> None:
-    """The counts by level may be too high, although the summary is fresh."""
+def test_the_page_shows_that_departures_are_frozen() -> None:
+    """The counts by level may be too high, although the summary is up to date."""
     assert "Departures are frozen" not in words_of(account())
     assert "Departures are frozen: rows of the summary" in words_of(account(departures_frozen=True))
 
 
-def test_pacing_is_no_pause() -> None:
-    """The first minute of every installation would look like a spent quota."""
+def test_pacing_is_not_shown_as_a_pause() -> None:
+    """Otherwise the first minute of every installation would look like an exhausted quota."""
     backlog = BacklogStatus(never_read=40)
     quota = QuotaStatus(limit=1200, remaining=1142, resets_at=NOW + 200)
     text = words_of(account(backlog=backlog, quota=quota, is_paced=True))
@@ -241,8 +241,8 @@ def test_pacing_is_no_pause() -> None:
     assert "Paused" not in text
 
 
-def test_what_is_forbidden_names_the_missing_permission() -> None:
-    """So that nobody has to look for it in the API's reference."""
+def test_a_forbidden_resource_shows_the_missing_permission() -> None:
+    """Operators need not look it up in the API reference."""
     denied = resource("users", good=None, failing=5.0, access=Access.FORBIDDEN)
     text = words_of(account(resource(), denied))
     assert "forbidden ; needs to read users" in text
@@ -250,35 +250,35 @@ def test_what_is_forbidden_names_the_missing_permission() -> None:
 
 
 @pytest.mark.parametrize("access", Access)
-def test_the_page_tells_what_the_token_may_do(access: Access) -> None:
-    """Nothing is called permitted that was not tried."""
+def test_the_page_shows_the_access_of_the_token(access: Access) -> None:
+    """Access that was not tried is not called permitted."""
     assert access.value in words_of(account(resource(access=access)))
 
 
-def test_errors_tell_when_what_why_and_how_often() -> None:
-    """With the instant, so that the log around it can be found."""
+def test_errors_show_when_what_why_and_how_often() -> None:
+    """The timestamp helps to find the log lines around it."""
     text = words_of(account(failures=(failure(count=1534),)))
     assert "1 min ago 2023-11-14 22:12:20 UTC summary: server_error HTTP 502" in text
     assert "1,534 times since 2023-11-14 21:13:20 UTC" in text
 
 
 def test_only_the_last_errors_are_shown() -> None:
-    """Of one account, so that it does not hide the next."""
+    """A long list would push the next account off the screen."""
     text = words_of(account(failures=tuple(failure(f"number {i}.") for i in range(9))))
     assert "number 4." in text
     assert "number 5." not in text
 
 
-def test_names_and_messages_are_text_and_never_markup() -> None:
-    """A name is the operator's, a message the API's; nothing of them may ever be run or hidden."""
+def test_names_and_messages_are_escaped() -> None:
+    """Operators choose account names and the API chooses messages; neither may inject HTML."""
     evil = "<script>alert(1)</script>\"'&"
     page = render(account(name=evil, failures=(failure(evil, reason=evil),)), account(name="other"))
     assert "<script" not in page
     assert page.count("&lt;script&gt;alert(1)&lt;/script&gt;&#34;&#39;&amp;") == 4
 
 
-def test_accounts_in_trouble_come_first() -> None:
-    """Of a hundred accounts nobody looks through ninety-nine good ones."""
+def test_accounts_with_problems_come_first() -> None:
+    """With a hundred accounts, one with a problem must not be far down the page."""
     page = render(
         account(name="good"),
         account(resource(), resource("users", failing=5.0), name="partial"),
@@ -289,8 +289,8 @@ def test_accounts_in_trouble_come_first() -> None:
         assert re.findall(names, page) == ["stale", "partial", "good", "good too"]
 
 
-def test_every_account_of_many_has_a_line_that_leads_to_it() -> None:
-    """A hundred sections can only be read with a way to the one that is wanted."""
+def test_each_of_many_accounts_has_a_link_in_the_overview() -> None:
+    """A hundred sections need navigation."""
     outline = Outline(render(*(account(name=f"customer {i}") for i in range(100))))
     links = {link["href"] for link in outline.all("a") if (link["href"] or "").startswith("#")}
     assert links == {f"#{heading['id']}" for heading in outline.all("h2")}
@@ -298,11 +298,11 @@ def test_every_account_of_many_has_a_line_that_leads_to_it() -> None:
 
 
 def test_a_single_account_needs_no_overview() -> None:
-    """It would say everything twice."""
+    """It would repeat the account's section."""
     assert "Accounts and their users by level" not in words_of(account())
 
 
-def test_the_page_is_made_to_be_read_aloud() -> None:
+def test_the_page_is_accessible_to_screen_readers() -> None:
     """WCAG 2.2: language, headings in order, captions, and what each header cell heads."""
     outline = Outline(render(account(failures=(failure(),)), account()))
     assert outline.open == []
@@ -316,15 +316,15 @@ def test_the_page_is_made_to_be_read_aloud() -> None:
 
 
 def test_the_page_runs_and_loads_nothing() -> None:
-    """Its policy forbids it, and a browser would say so in its console."""
+    """Its content security policy forbids both."""
     outline = Outline(render(account()))
     kinds = {name for name, _ in outline.elements}
     assert kinds.isdisjoint({"script", "img", "link", "iframe", "form"})
     assert not any("style" in attributes for _, attributes in outline.elements)
 
 
-def test_the_page_tells_the_versions() -> None:
-    """They are the first question of every report."""
+def test_the_page_shows_the_versions() -> None:
+    """Bug reports need them."""
     assert "Version 1.2.3 · Python 3.11.7" in words_of()
 
 
@@ -348,7 +348,7 @@ def luminance(colour: str) -> float:
 @pytest.mark.parametrize("text", ["ink", "quiet", "link", "good", "fair", "poor"])
 @pytest.mark.parametrize("ground", ["page", "panel"])
 @pytest.mark.parametrize(("scheme", "colours"), [*schemes()])
-def test_text_stands_out_from_its_ground(
+def test_text_has_enough_contrast(
     scheme: str, colours: dict[str, str], ground: str, text: str
 ) -> None:
     """WCAG 2.2, 1.4.3 (AA): 4.5 to 1."""

@@ -21,8 +21,8 @@ def header(user: str, password: str) -> str:
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
-async def test_a_stranger_is_asked_who_they_are() -> None:
-    """A browser shows its dialog only where the challenge is."""
+async def test_a_request_without_credentials_gets_a_challenge() -> None:
+    """Without a challenge, a browser shows no dialog."""
     async with serve(config=WebConfig(users=users(alice="opensesame"))) as served:
         answer = await served.client.get("/metrics")
     assert answer.status_code == 401
@@ -31,13 +31,13 @@ async def test_a_stranger_is_asked_who_they_are() -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/-/healthy", "/-/ready", "/-/reload", "/nowhere"])
-async def test_every_path_is_behind_the_password(path: str) -> None:
-    """As the exporter-toolkit has it: not even which paths there are is told."""
+async def test_every_path_requires_the_password(path: str) -> None:
+    """As in the exporter-toolkit, the response does not reveal which paths exist."""
     async with serve(config=WebConfig(users=users(alice="opensesame"))) as served:
         assert (await served.client.get(path)).status_code == 401
 
 
-async def test_a_user_with_their_password_is_answered() -> None:
+async def test_a_user_with_the_correct_password_has_access() -> None:
     """On the first request, which bcrypt checks, and on the next, which it does not."""
     async with serve(config=WebConfig(users=users(alice="opensesame"))) as served:
         for _ in range(2):
@@ -61,8 +61,8 @@ async def test_a_user_with_their_password_is_answered() -> None:
         pytest.param("Basic " + base64.b64encode(b"alice:\x00").decode(), id="a NUL"),
     ],
 )
-async def test_anything_else_is_refused(authorization: str) -> None:
-    """Refused as values: none of these may become a 500."""
+async def test_any_other_credentials_are_rejected(authorization: str) -> None:
+    """None of these may cause a 500."""
     assert not await BasicAuth(users(alice="opensesame")).allows(authorization)
 
 
@@ -72,14 +72,14 @@ async def test_a_password_may_hold_colons_and_any_letters() -> None:
     assert await auth.allows(header("ålice", "a:b:ü"))
 
 
-async def test_of_a_long_password_the_first_72_bytes_count() -> None:
-    """So bcrypt has it, and so the exporter-toolkit: the same file must let in the same people."""
+async def test_only_the_first_72_bytes_of_a_password_count() -> None:
+    """This is bcrypt's rule, and the exporter-toolkit's: the same file must accept the same users."""
     auth = BasicAuth({"alice": bcrypt.hashpw(b"x" * 72, bcrypt.gensalt(4))})
     assert await auth.allows(header("alice", "x" * 80))
 
 
-async def test_one_user_s_right_password_opens_nothing_for_another() -> None:
-    """What is remembered is the pair."""
+async def test_the_password_of_one_user_is_wrong_for_another() -> None:
+    """User and password are remembered together."""
     auth = BasicAuth(users(alice="one", bob="two"))
     assert await auth.allows(header("alice", "one"))
     assert not await auth.allows(header("bob", "one"))
@@ -162,7 +162,7 @@ class Checks:
         return True
 
 
-async def test_addresses_take_turns() -> None:
+async def test_addresses_are_served_alternately() -> None:
     """A client that guesses waits behind its own guesses, not before others."""
     checks = Checks()
     flood = [checks.submit("flood") for _ in range(4)]
@@ -172,7 +172,7 @@ async def test_addresses_take_turns() -> None:
 
 
 async def test_an_address_that_was_never_served_comes_first() -> None:
-    """A right user need not wait for a round of the addresses that guess."""
+    """A user with the correct password need not wait for all guessing addresses."""
     checks = Checks()
     await checks.finish(*[checks.submit("flood") for _ in range(4)])
     again = threading.Event()
@@ -210,8 +210,8 @@ async def test_where_many_addresses_flood_a_new_one_displaces_the_newest_of_thos
     assert refused == [waiting[7]]  # flood0 has run once more than the others
 
 
-async def test_a_client_that_hangs_up_gets_no_second_thread() -> None:
-    """Otherwise connections opened and closed would run any number of checks at once."""
+async def test_a_client_that_disconnects_gets_no_second_thread() -> None:
+    """Otherwise a client could start any number of concurrent checks."""
     checks = Checks()
     checks.first.cancel()
     abandoned, kept = checks.submit("one"), checks.submit("one")
@@ -301,10 +301,10 @@ async def test_a_password_that_was_right_costs_nothing_again(
     assert await auth.allows(header("alice", "one"))
 
 
-async def test_the_loop_goes_on_while_a_password_is_checked(
+async def test_a_password_check_does_not_block_the_event_loop(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A stranger at the door must not stop the scrapes inside."""
+    """Password checks must not delay scrapes."""
     begun, loop_went_on = threading.Event(), threading.Event()
 
     def check(_password: bytes, _hashed: bytes) -> bool:
@@ -320,8 +320,8 @@ async def test_the_loop_goes_on_while_a_password_is_checked(
 
 
 @pytest.mark.slow
-async def test_a_crowd_of_strangers_is_turned_away_but_no_friend() -> None:
-    """Guessing must not queue without bound, nor keep Prometheus out."""
+async def test_many_wrong_passwords_do_not_lock_out_a_correct_one() -> None:
+    """The queue of guesses is limited, and Prometheus keeps its access."""
     auth = BasicAuth({"alice": bcrypt.hashpw(b"one", bcrypt.gensalt(8))})
     assert await auth.allows(header("alice", "one"))
     guesses = [asyncio.create_task(auth.allows(header("alice", str(n)))) for n in range(9)]
@@ -333,8 +333,8 @@ async def test_a_crowd_of_strangers_is_turned_away_but_no_friend() -> None:
 
 
 @pytest.mark.slow
-async def test_a_stranger_in_a_crowd_is_told_to_come_again() -> None:
-    """A 401 would say that the password is wrong, and nobody has looked at it."""
+async def test_an_unchecked_password_is_answered_with_retry_after() -> None:
+    """A 401 would mean that the password was checked."""
     config = WebConfig(users={"alice": bcrypt.hashpw(b"one", bcrypt.gensalt(8))})
     async with serve(config=config) as served, asyncio.TaskGroup() as group:
         answers = [
@@ -347,7 +347,7 @@ async def test_a_stranger_in_a_crowd_is_told_to_come_again() -> None:
     assert crowded.headers["Retry-After"] == "5"
 
 
-async def test_what_is_remembered_is_bounded() -> None:
+async def test_the_number_of_remembered_passwords_is_limited() -> None:
     """The oldest is forgotten, which costs its user one more check."""
     names = [f"user{number}" for number in range(100)]
     hashed = bcrypt.hashpw(b"one", bcrypt.gensalt(4))

@@ -65,8 +65,8 @@ async def read_all(client: socket.socket) -> int:
     return count
 
 
-async def test_a_slow_reader_is_dropped_when_time_is_up() -> None:
-    """One who never reads would otherwise keep a place for ever."""
+async def test_a_slow_client_is_dropped_at_the_time_limit() -> None:
+    """A client that never reads would otherwise keep its slot."""
     clock = ManualClock()
     async with (
         serve(Sources(MORE_THAN_SOCKETS_HOLD), clock=clock) as served,
@@ -77,8 +77,8 @@ async def test_a_slow_reader_is_dropped_when_time_is_up() -> None:
         assert 0 < await read_all(client) < 128 * 262_144
 
 
-async def test_a_reader_in_time_gets_everything() -> None:
-    """Slow is not late: the watch ends with the scrape."""
+async def test_a_client_within_the_time_limit_gets_the_whole_scrape() -> None:
+    """The watchdog ends with the scrape."""
     clock = ManualClock()
     async with (
         serve(Sources(MORE_THAN_SOCKETS_HOLD), clock=clock) as served,
@@ -107,8 +107,8 @@ async def test_a_scrape_is_sent_when_nothing_of_it_is_left_with_us() -> None:
         assert connection.transport.get_write_buffer_size() == 0
 
 
-async def test_one_scrape_too_many_is_told_to_come_again() -> None:
-    """Each scrape costs buffers; a crowd must not cost the exporter its memory."""
+async def test_a_scrape_beyond_the_limit_gets_503_and_retry_after() -> None:
+    """Each scrape in progress costs memory."""
     limits = ScrapeLimits(concurrent=2)
     async with (
         serve(Sources(MORE_THAN_SOCKETS_HOLD), limits=limits) as served,
@@ -195,8 +195,8 @@ async def test_a_place_is_free_again_after_a_scrape() -> None:
             assert (await served.client.get("/metrics")).status_code == 200
 
 
-async def test_a_client_that_hangs_up_is_no_error() -> None:
-    """Prometheus hangs up whenever its scrape timeout is over."""
+async def test_a_client_that_disconnects_is_not_an_error() -> None:
+    """Prometheus disconnects when its scrape timeout has passed."""
     with capture_logs() as events:
         async with serve(Sources(MORE_THAN_SOCKETS_HOLD)) as served:
             async with stuck_reader(served):
@@ -249,7 +249,7 @@ async def test_an_aborted_scrape_has_carried_nothing() -> None:
     assert (sources.begun, sources.carried) == (1, 0)
 
 
-async def test_the_loop_is_given_back_between_pieces() -> None:
+async def test_the_event_loop_runs_between_pieces() -> None:
     """A scrape that is taken as fast as it is sent must not hold the loop until its end."""
     turns = 0
     seen: list[int] = []
@@ -357,8 +357,8 @@ def hostile_account() -> AccountSnapshot:
 
 
 @pytest.mark.slow
-async def test_a_real_prometheus_scrapes_what_people_call_themselves(tmp_path: Path) -> None:
-    """One user's name, or the id of one event, must not cost the scrape of everybody."""
+async def test_a_real_prometheus_scrapes_hostile_names(tmp_path: Path) -> None:
+    """One user's name, or the id of one event, must not make the whole scrape fail."""
     exposition = Exposition()
     await exposition.publish(hostile_account(), changed=None)
     async with (
