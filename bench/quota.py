@@ -16,7 +16,7 @@ from bench import competing
 from exporter.cloudflare.wire import QuotaHeaders, QuotaLeft
 from exporter.polling.details import WORKERS
 from exporter.polling.planner import Planner
-from exporter.polling.publisher import LONGEST_REST_SECONDS
+from exporter.polling.publisher import LONGEST_PAUSE_SECONDS
 from exporter.polling.queues import RefreshReason
 from exporter.polling.quota import DEFAULT_POLICY, Quota
 from exporter.polling.quota_window import Priority
@@ -157,7 +157,7 @@ class Account:
         self.read_at.setdefault(user_id, now)
         changed_at = self._changed_at.pop(user_id, None)
         if changed_at is not None and record.level is RiskLevel.HIGH:
-            self.delays.append(now + SUMMARY_SECONDS + LONGEST_REST_SECONDS - changed_at)
+            self.delays.append(now + SUMMARY_SECONDS + LONGEST_PAUSE_SECONDS - changed_at)
 
     def _exchange(self, sent_at: float, now: float) -> None:
         self._quota.spend(sent_at)

@@ -15,11 +15,12 @@ from exporter.cloudflare.wire import Operation
 from exporter.polling.account import AccountPoller
 from exporter.polling.context import AccountContext, PollIntervals
 from exporter.polling.governor import Governor
-from exporter.polling.ledger_writer import Journal, Recorder
+from exporter.polling.ledger_writer import DurableLedger, LedgerWriter
 from exporter.polling.planner import Planner
 from exporter.polling.publisher import Publisher
 from exporter.polling.quota import Quota
 from exporter.polling.resource import Resource
+from exporter.polling.view import AccountView
 from exporter.risk.model import RiskLevel
 from exporter.risk.projection import Disclosure
 from exporter.settings import AccountSettings, Settings
@@ -59,7 +60,7 @@ class PreparedAccount:
 
     account: AccountSettings
     access: Access
-    journal: Journal
+    ledger: DurableLedger
     resources: dict[ResourceName, Resource]
     client: CloudflareClient
     disclosure: Disclosure
@@ -88,17 +89,17 @@ async def prepare_accounts(settings: Settings, runtime: Runtime) -> tuple[Prepar
     Raises ConfigurationError for a token that cannot be read, StateError for state that cannot.
     """
     key = await runtime.store.pseudonym_key()
-    journals = [await runtime.journal(account.account_id) for account in settings.accounts]
+    ledgers = [await runtime.ledger(account.account_id) for account in settings.accounts]
     accesses = build_accesses(settings, runtime)
     polling = settings.model_dump(exclude=_NOT_OF_POLLING)
     prepared = []
-    for account, journal, access in zip(settings.accounts, journals, accesses, strict=True):
+    for account, ledger, access in zip(settings.accounts, ledgers, accesses, strict=True):
         resources = build_resources(account, settings, runtime)
         prepared.append(
             PreparedAccount(
                 account=account,
                 access=access,
-                journal=journal,
+                ledger=ledger,
                 resources=resources,
                 client=build_client(account, settings, runtime, access, resources),
                 disclosure=build_disclosure(settings, key),
@@ -178,70 +179,61 @@ async def build_poller(
     prepared: PreparedAccount, settings: Settings, runtime: Runtime
 ) -> AccountPoller:
     """Build the poller of an account whose earlier poller, if any, has ended, and show it."""
-    account, journal, access = prepared.account, prepared.journal, prepared.access
+    account, durable, access = prepared.account, prepared.ledger, prepared.access
+    pause = runtime.scrape_priority.yield_to_scrapes
+    state = runtime.account_state(account.account_id)
     planner = Planner(max_age_seconds=settings.detail_max_age)
-    await run_chunked(
-        planner.load(journal.ledger.users.items()), runtime.scrape_priority.yield_to_scrapes
-    )
+    await run_chunked(planner.load(durable.ledger.users.items()), pause)
     runtime.telemetry.register_account(account.name)
     runtime.telemetry.note_token(account.name, access.token.fingerprint)
-    publication = _publication(account, journal, prepared.disclosure, runtime)
+    view = AccountView(
+        account=account.name,
+        durable=durable,
+        state=state,
+        disclosure=prepared.disclosure,
+        telemetry=runtime.telemetry,
+        clock=runtime.clock,
+        pause=pause,
+    )
+    publisher = Publisher(
+        account=account.name,
+        exposition=runtime.exposition,
+        telemetry=runtime.telemetry,
+        clock=runtime.clock,
+    )
+    writer = LedgerWriter(
+        account=account.name,
+        durable=durable,
+        view=view,
+        publisher=publisher,
+        planner=planner,
+        store=runtime.store,
+        telemetry=runtime.telemetry,
+        pause=pause,
+    )
+    publisher.enqueue(await view.publication((), reselect=True))
+    await publisher.publish()
     context = AccountContext(
         account=account.name,
         account_id=account.account_id,
         client=prepared.client,
         governor=access.governor,
-        journal=journal,
         planner=planner,
-        publication=publication,
-        recorder=_recorder(account.name, journal, publication, planner, runtime),
-        state=runtime.account_state(account.account_id),
+        publisher=publisher,
+        writer=writer,
+        state=state,
         scrape_priority=runtime.scrape_priority,
         clock=runtime.clock,
         jitter=jitter,
     )
     frozen = runtime.telemetry.departures_frozen.labels(account.name)
-    frozen.set_function(lambda: context.state.departures_frozen)
-    await context.publication.show()
+    frozen.set_function(lambda: state.departures_frozen)
     return AccountPoller(context, prepared.resources, _intervals(settings))
 
 
 def jitter() -> float:
     """A number from 0 to 1, another one each time."""
     return random.random()  # noqa: S311 (spreads retries, hides nothing)
-
-
-def _publication(
-    account: AccountSettings, journal: Journal, disclosure: Disclosure, runtime: Runtime
-) -> Publisher:
-    return Publisher(
-        account=account.name,
-        journal=journal,
-        state=runtime.account_state(account.account_id),
-        disclosure=disclosure,
-        exposition=runtime.exposition,
-        telemetry=runtime.telemetry,
-        clock=runtime.clock,
-        pause=runtime.scrape_priority.yield_to_scrapes,
-    )
-
-
-def _recorder(
-    account: str,
-    journal: Journal,
-    publication: Publisher,
-    planner: Planner,
-    runtime: Runtime,
-) -> Recorder:
-    return Recorder(
-        account=account,
-        journal=journal,
-        publication=publication,
-        planner=planner,
-        store=runtime.store,
-        telemetry=runtime.telemetry,
-        pause=runtime.scrape_priority.yield_to_scrapes,
-    )
 
 
 def build_client(

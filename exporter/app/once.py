@@ -75,7 +75,7 @@ async def poll_once(
         notes = tuple(
             f"{poller.account}: no user is listed, so no user's details were tried"
             for poller in pollers
-            if poller.context.state.up and not poller.context.journal.ledger.listed
+            if poller.context.state.up and not poller.context.writer.ledger.listed
         )
         return OnceResult(b"".join(scrape.pieces), failed, notes)
 

@@ -12,7 +12,7 @@ from exporter.clock import Clock
 from exporter.cloudflare.client import open_session
 from exporter.exposition import Exposition
 from exporter.polling.governor import Governor
-from exporter.polling.ledger_writer import Journal
+from exporter.polling.ledger_writer import DurableLedger
 from exporter.polling.quota import Quota
 from exporter.polling.resource import AccountState
 from exporter.scrape_priority import ScrapePriority
@@ -28,7 +28,7 @@ UNLIMITED = 0
 class Runtime:
     """What outlives a reload of the configuration.
 
-    `journals` and `account_states` are by account id: an account that stays configured keeps its
+    `ledgers` and `account_states` are by account id: an account that stays configured keeps its
     ledger, and its gauges. `quotas` are by token, see `quota`: a 429 holds over a reload, too.
     `governors` are those of the configuration in force, one for each token, by its digest.
     """
@@ -39,25 +39,24 @@ class Runtime:
     telemetry: Telemetry
     scrape_priority: ScrapePriority
     clock: Clock
-    journals: dict[str, Journal] = field(default_factory=dict)
+    ledgers: dict[str, DurableLedger] = field(default_factory=dict)
     account_states: dict[str, AccountState] = field(default_factory=dict)
     quotas: dict[bytes, Quota] = field(default_factory=dict)
     governors: dict[bytes, Governor] = field(default_factory=dict)
 
-    async def journal(self, account_id: str) -> Journal:
-        """The journal of one account, opened at its first use. Raises StateError."""
-        journal = self.journals.get(account_id)
-        if journal is None:
-            ledger = await self.store.load(account_id, now=self.clock.time())
-            journal = Journal(
+    async def ledger(self, account_id: str) -> DurableLedger:
+        """Return the ledger of one account, loaded at its first use. Raises StateError."""
+        durable = self.ledgers.get(account_id)
+        if durable is None:
+            durable = DurableLedger(
                 account_id,
-                ledger,
+                await self.store.load(account_id, now=self.clock.time()),
                 self.store,
                 clock=self.clock,
                 pause=self.scrape_priority.yield_to_scrapes,
             )
-            self.journals[account_id] = journal
-        return journal
+            self.ledgers[account_id] = durable
+        return durable
 
     def account_state(self, account_id: str) -> AccountState:
         """What was found of one account so far."""

@@ -3,7 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Never
 
@@ -22,7 +22,6 @@ from exporter.clock import Clock, SystemClock
 from exporter.errors import ConfigurationError, ExporterError
 from exporter.polling.account import AccountPoller
 from exporter.polling.backoff import start_delay
-from exporter.polling.ledger_writer import Journal
 from exporter.settings import Settings
 from exporter.web import (
     ConnectionTable,
@@ -82,7 +81,6 @@ class _Run:
     """The poller of one account, and the task that runs it."""
 
     effective: object
-    journal: Journal
     poller: AccountPoller
     task: asyncio.Task[Never] | None = None
 
@@ -269,7 +267,7 @@ class _Exporter:
             run = next((run for run in kept if run.effective == each.effective), None)
             if run is None:
                 poller = await build_poller(each, self._settings, self._runtime)
-                run = _Run(each.effective, each.journal, poller)
+                run = _Run(each.effective, poller)
             runs.append(run)
         self._runs = tuple(runs)
         self._sources.pollers = tuple(run.poller for run in runs)
@@ -294,18 +292,16 @@ class _Exporter:
         await self._stop_polling(runs)
 
     async def _stop_polling(self, runs: Sequence[_Run]) -> None:
-        """Cancel polling without interrupting a commit, which would make counters wrong.
-
-        A journal commits under its lock, so its pollers are cancelled while that is held.
-        """
-        async with AsyncExitStack() as held:
+        """Cancel polling once everything the pollers submitted is committed."""
+        async with asyncio.TaskGroup() as closing:
             for run in runs:
-                await held.enter_async_context(run.journal.lock)
-            tasks = [run.task for run in runs if run.task is not None]
-            for task in tasks:
-                task.cancel()
-            if tasks:
-                await asyncio.wait(tasks)
+                if run.task is not None:
+                    closing.create_task(run.poller.close())
+        tasks = [run.task for run in runs if run.task is not None]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
 
     def _forget_accounts(self, *, of: Settings, kept: Settings) -> None:
         """Show nothing more of accounts that are in the one and not in the other."""

@@ -97,7 +97,7 @@ def _access(resource: Resource) -> Access:
 def _users(context: AccountContext) -> Mapping[RiskLevel, int] | None:
     if not context.state.has_fresh_data:
         return None
-    return dict(context.journal.ledger.listed_by_level)
+    return dict(context.writer.ledger.listed_by_level)
 
 
 def _quota(context: AccountContext) -> QuotaStatus | None:

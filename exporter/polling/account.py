@@ -60,6 +60,8 @@ class AccountPoller:
         a poll that was due moves. What was found before a reload goes on growing old meanwhile.
         """
         async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._context.writer.run())
+            tasks.create_task(self._context.publisher.run())
             tasks.create_task(self._summary.withdraw_old_data(self._intervals.data_max_age))
             clock, state = self._context.clock, self._context.state
             if state.start_at is None:
@@ -72,21 +74,29 @@ class AccountPoller:
             ):
                 tasks.create_task(self._repeat(name, poll, interval))
             tasks.create_task(self._details.run())
-            tasks.create_task(self._context.publication.run())
             tasks.create_task(self._forget_old_marks())
         raise AssertionError("pollers end by an exception only")
 
     async def poll_once(self) -> None:
         """Poll every resource once, with the details of all changed users or of one listed user."""
-        await self._behaviors.poll()
-        await self._summary.poll()
-        await self._integrations.poll()
-        await self._details.ask_all()
-        await self._context.publication.show_all()
+        writer, publisher = self._context.writer, self._context.publisher
+        async with asyncio.TaskGroup() as tasks:
+            background = [tasks.create_task(writer.run()), tasks.create_task(publisher.run())]
+            await self._behaviors.poll()
+            await self._summary.poll()
+            await self._integrations.poll()
+            await self._details.ask_all()
+            await publisher.flush_counters()
+            for task in background:
+                task.cancel()
 
     async def end(self, *, within_seconds: float) -> None:
         """Send no further request, and wait until what was sent is answered and recorded."""
         await self._context.work.end(self._context.clock, within_seconds=within_seconds)
+
+    async def close(self) -> None:
+        """Record nothing more, and wait until what was submitted is committed."""
+        await self._context.writer.close()
 
     async def _repeat(
         self, name: ResourceName, poll: Callable[[], Awaitable[PollError | None]], interval: float
@@ -106,5 +116,5 @@ class AccountPoller:
         clock = self._context.clock
         while True:
             gone_before = clock.time() - MARKS_KEPT_SECONDS
-            await self._context.recorder.forget_marks(gone_before=gone_before)
+            await self._context.writer.forget_marks(gone_before=gone_before)
             await clock.sleep(FORGET_INTERVAL_SECONDS)

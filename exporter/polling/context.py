@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from exporter.clock import Clock
 from exporter.cloudflare.client import CloudflareClient
 from exporter.polling.governor import Admission, Governor
-from exporter.polling.ledger_writer import Journal, Recorder
+from exporter.polling.ledger_writer import LedgerWriter
 from exporter.polling.planner import Planner
 from exporter.polling.publisher import Publisher
 from exporter.polling.quota_window import Priority
@@ -67,10 +67,9 @@ class AccountContext:
     account_id: str
     client: CloudflareClient
     governor: Governor
-    journal: Journal
     planner: Planner
-    publication: Publisher
-    recorder: Recorder
+    publisher: Publisher
+    writer: LedgerWriter
     state: AccountState
     scrape_priority: ScrapePriority
     clock: Clock

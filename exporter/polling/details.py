@@ -5,13 +5,14 @@ from collections.abc import Awaitable, Callable, Iterator
 from itertools import chain, islice
 from typing import Never
 
-from exporter.errors import NotFoundError, PollError, StateError
+from exporter.errors import NotFoundError, PollError
 from exporter.polling.backoff import Backoff, delay_after_stale_answer
 from exporter.polling.context import AccountContext
 from exporter.polling.governor import Admission
+from exporter.polling.ledger_writer import CommitResult, DurableLedger
 from exporter.polling.quota_window import Priority
 from exporter.polling.resource import Resource
-from exporter.risk.ledger import observe_details, observe_missing
+from exporter.risk.ledger import Changes, observe_details, observe_missing
 from exporter.risk.model import UserDetails
 
 WORKERS = {
@@ -74,7 +75,7 @@ class DetailsPoller:
         details can be read at all.
         """
         changed = self._context.planner.changed()
-        listed = self._context.journal.ledger.listed
+        listed = self._context.writer.ledger.listed
         proof = () if listed.intersection(changed) else tuple(islice(listed, 1))
         user_ids = chain(changed, proof)
         async with asyncio.TaskGroup() as workers:
@@ -150,30 +151,28 @@ class DetailsPoller:
     def _speaks_of_the_unknown(self, details: UserDetails) -> bool:
         if self._context.work.is_ending:
             return False
-        names = self._context.journal.ledger.names
+        names = self._context.writer.ledger.names
         return any(event.name not in names for event in details.events)
 
     async def _record(self, user_id: str, details: UserDetails | None) -> None:
         context = self._context
-        async with context.journal.lock:
-            ledger, now = context.journal.ledger, context.clock.time()
-            try:
-                marks = await context.journal.marks(user_id)
-            except StateError as error:
-                context.recorder.note_unreadable_state(error)
-                context.planner.rest(user_id, until=now + self._interval)
-                return
+
+        async def observe(durable: DurableLedger) -> Changes:
+            marks = await durable.marks(user_id)
+            now = context.clock.time()
             if details is None:
-                changes = observe_missing(ledger, user_id, marks, now=now)
-            else:
-                changes = observe_details(ledger, user_id, details, marks, now=now)
-            await context.recorder.record(changes)
-        self._settle(user_id)
+                return observe_missing(durable.ledger, user_id, marks, now=now)
+            return observe_details(durable.ledger, user_id, details, marks, now=now)
+
+        if await context.writer.submit(observe) is CommitResult.UNREADABLE:
+            context.planner.rest(user_id, until=context.clock.time() + self._interval)
+        else:
+            self._settle(user_id)
 
     def _settle(self, user_id: str) -> None:
         """Tell the planner; where the answer was older than the summary, ask again in a while."""
         context = self._context
-        record = context.journal.ledger.users[user_id]
+        record = context.writer.ledger.users[user_id]
         context.planner.settle(user_id, record)
         if record.stale_answers:
             delay = delay_after_stale_answer(record.stale_answers, interval=self._interval)

@@ -1,10 +1,15 @@
-"""Commits observations to one account's ledger before they are published."""
+"""The only writer of an account's ledger.
+
+Pollers submit observations. One task per account applies them in order, commits them and hands an
+immutable value to the publisher.
+"""
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Never, TypeAlias
 
 import structlog
 
@@ -12,47 +17,36 @@ from exporter.chunked import Chunked, Pause, in_chunks, run_chunked, was_full_ch
 from exporter.clock import Clock
 from exporter.errors import CommitError, StateError
 from exporter.polling.planner import Planner
+from exporter.polling.publisher import Publisher
 from exporter.polling.queues import RefreshReason
+from exporter.polling.view import AccountView, Counters
 from exporter.risk.ledger import Changes, EventMark, Ledger
-from exporter.risk.model import EventCount, RiskLevel
+from exporter.risk.model import EventCount
 from exporter.store import Store
 from exporter.telemetry import Telemetry
 
-if TYPE_CHECKING:
-    from exporter.polling.publisher import Publisher
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Counters:
-    """An account's counters as they may be shown."""
+class Commit:
+    """The outcome of one transaction.
 
-    created: float
-    resets: int
-    totals: tuple[EventCount, ...]
-    level_changes: Mapping[tuple[RiskLevel, RiskLevel], int]
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """What came of recording one observation.
-
-    `saved` is what became durable, earlier changes that had failed included; None where the
-    commit failed. `error` says why it failed.
+    `saved` is what became durable, earlier changes whose commit had failed included; None if the
+    commit failed, for the reason `error`. `seconds` is None if nothing had to be stored.
     """
 
-    observed: Changes
     saved: Changes | None
-    seconds: float
+    seconds: float | None
     error: CommitError | None = None
 
 
-class Journal:
-    """Records observations of one account, one after another.
+class DurableLedger:
+    """An account's ledger and the changes in it that are not on disk yet.
 
-    Whoever observes holds `lock` from reading the ledger until `record` has returned. Whoever
-    shows the ledger and the counters holds `moving` meanwhile: without it they may find a half of
-    what was observed. It is never held while a disk works. `pause` is awaited between the steps
-    of a large change.
+    The ledger follows every observation, so that a full disk hides no user. `counters` and
+    `events_of` stay at the last successful commit. `pause` is awaited between the chunks of a
+    large change. Only one task at a time may call `apply` and `commit`.
     """
 
     def __init__(
@@ -61,80 +55,78 @@ class Journal:
         self.account_id = account_id
         self.ledger = ledger
         self.ledger.exemplars_after = clock.time()
-        self.lock = asyncio.Lock()
-        self.moving = asyncio.Lock()
         self._pause = pause
         self._store = store
         self._clock = clock
-        self._unsaved = Changes()
-        self._shown: Counters | None = None
-        self._shown_events: dict[str, tuple[EventCount, ...]] = {}
+        self._uncommitted = Changes()
+        self._committed: Counters | None = None
+        self._committed_events: dict[str, tuple[EventCount, ...]] = {}
 
     async def marks(self, user_id: str) -> Mapping[bytes, EventMark]:
-        """The event marks of one user, those not yet on disk included. Raises StateError."""
+        """Return the event marks of one user, uncommitted ones included. Raises StateError."""
         marks = dict(await self._store.load_marks(self.account_id, user_id))
-        for key, mark in self._unsaved.marks.get(user_id, {}).items():
+        for key, mark in self._uncommitted.marks.get(user_id, {}).items():
             if mark is None:
                 marks.pop(key, None)
             else:
                 marks[key] = mark
         return marks
 
-    async def record(self, changes: Changes) -> Entry:
-        """Move the ledger on and commit `changes`, with all that failed to be committed before.
+    async def apply(self, changes: Changes) -> None:
+        """Apply `changes` in memory; the next commit makes them durable.
 
-        Until the commit has succeeded everything stands as if it had failed: whoever is
-        cancelled meanwhile leaves nothing behind that is neither here nor on disk.
+        If cancelled, apply the remaining chunks before propagating the cancellation.
         """
-        attempt = self._unsaved.then(changes)
-        async with self.moving:
-            await run_chunked(self._move(changes, attempt), self._pause)
-        began = self._clock.monotonic()
-        error = await self._commit(attempt)
-        seconds = self._clock.monotonic() - began
-        if error is None:
-            async with self.moving:
-                self._unsaved = Changes()
-                self._shown = None
-                self._shown_events.clear()
-        return Entry(
-            observed=changes,
-            saved=attempt if error is None else None,
-            seconds=seconds,
-            error=error,
-        )
+        await run_chunked(self._apply(changes), self._pause)
+
+    async def commit(self) -> Commit:
+        """Commit all changes applied since the last successful commit.
+
+        A cancelled commit counts as failed: the next one writes the same values again, which does
+        no harm if the store had finished.
+        """
+        changes = self._uncommitted
+        seconds = None
+        if changes.must_be_stored:
+            began = self._clock.monotonic()
+            error = await self._store_changes(changes)
+            seconds = self._clock.monotonic() - began
+            if error is not None:
+                return Commit(None, seconds, error)
+        self._uncommitted = Changes()
+        self._committed = None
+        self._committed_events.clear()
+        return Commit(changes, seconds)
 
     def counters(self) -> Counters:
-        """The account's counters as of the last commit."""
-        return self._shown or self._current()
+        """Return the account's counters as of the last commit."""
+        return self._committed or self._current()
 
     def events_of(self, user_id: str) -> tuple[EventCount, ...]:
-        """A user's counters as of the last commit; empty where nothing was counted."""
-        held = self._shown_events.get(user_id)
-        if held is not None:
-            return held
+        """Return a user's counters as of the last commit; empty if nothing was counted."""
+        events = self._committed_events.get(user_id)
+        if events is not None:
+            return events
         record = self.ledger.users.get(user_id)
         return () if record is None else record.events
 
-    async def _commit(self, changes: Changes) -> CommitError | None:
-        if not changes.must_be_stored:
-            return None
+    async def _store_changes(self, changes: Changes) -> CommitError | None:
         try:
             await self._store.commit(self.account_id, changes)
         except CommitError as error:
             return error
         return None
 
-    def _move(self, changes: Changes, attempt: Changes) -> Chunked[None]:
-        """Move the ledger on, after remembering what is shown, which the disk does not know."""
-        if self._shown is None:
-            self._shown = self._current()
-        for some in in_chunks(changes.users):
-            for user_id in some:
-                self._shown_events.setdefault(user_id, self.events_of(user_id))
-            if was_full_chunk(some):
+    def _apply(self, changes: Changes) -> Chunked[None]:
+        """Apply `changes` after saving the counters they replace, which are still to be exposed."""
+        if self._committed is None:
+            self._committed = self._current()
+        for users in in_chunks(changes.users):
+            for user_id in users:
+                self._committed_events.setdefault(user_id, self.events_of(user_id))
+            if was_full_chunk(users):
                 yield
-        self._unsaved = attempt
+        self._uncommitted = self._uncommitted.then(changes)
         yield from self.ledger.apply_in_steps(changes)
 
     def _current(self) -> Counters:
@@ -146,85 +138,193 @@ class Journal:
         )
 
 
-_log = structlog.get_logger(__name__)
+class CommitResult(Enum):
+    """What became of a submitted observation.
+
+    - `COMMITTED`: it is durable.
+    - `UNCOMMITTED`: it is applied in memory and is committed with the next observation.
+    - `UNREADABLE`: the state it depends on could not be read, so it was not applied.
+    """
+
+    COMMITTED = "committed"
+    UNCOMMITTED = "uncommitted"
+    UNREADABLE = "unreadable"
 
 
-class Recorder:
-    """Records changes of one account's ledger and tells planner and telemetry.
+Observe: TypeAlias = Callable[[DurableLedger], Awaitable[Changes]]
+"""Compares what was polled with the ledger. Runs in the writer's task, so that nothing else changes
+the ledger meanwhile. Raises StateError."""
 
-    The caller holds the journal's lock while it makes the changes and calls `record`. `pause` is
-    awaited between users where there are many.
+
+@dataclass(frozen=True, slots=True)
+class _Submission:
+    observe: Observe
+    moves_users: bool
+    result: asyncio.Future[CommitResult] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+
+class LedgerWriter:
+    """Applies, commits and hands on the observations of one account, strictly in order.
+
+    Observations that wait together are committed in one transaction. `run` is the writer's task.
     """
 
     def __init__(
         self,
         *,
         account: str,
-        journal: Journal,
-        publication: "Publisher",
+        durable: DurableLedger,
+        view: AccountView,
+        publisher: Publisher,
         planner: Planner,
         store: Store,
         telemetry: Telemetry,
         pause: Pause,
     ) -> None:
         self._account = account
-        self._journal = journal
-        self._publication = publication
+        self._durable = durable
+        self._view = view
+        self._publisher = publisher
         self._planner = planner
         self._store = store
         self._telemetry = telemetry
         self._pause = pause
+        self._queue: asyncio.Queue[_Submission] = asyncio.Queue()
+        self._is_closed = False
         self._has_failed = False
-        for want in RefreshReason:
-            pending = telemetry.pending_users.labels(account, want.label)
-            pending.set_function(partial(planner.pending, want))
+        for reason in RefreshReason:
+            pending = telemetry.pending_users.labels(account, reason.label)
+            pending.set_function(partial(planner.pending, reason))
 
-    async def record(self, changes: Changes, *, moves_users: bool = False) -> None:
-        """Commit `changes`, have them shown, and let the planner know who is wanted now.
+    @property
+    def ledger(self) -> Ledger:
+        """The account's ledger, for reading."""
+        return self._durable.ledger
 
-        Where users may have come, gone or changed their level, the caller calls
-        `Publisher.show` afterwards, without the lock; else they are shown by and by.
+    async def submit(self, observe: Observe, *, moves_users: bool = False) -> CommitResult:
+        """Have an observation applied and committed; return once its publication is enqueued.
+
+        Set `moves_users` if users may have come, gone or changed their level. After `close` this
+        never returns: the caller is about to be cancelled.
         """
-        entry = await self._journal.record(changes)
-        # At once: nobody may show the account meanwhile without what is committed of it.
-        self._publication.note(entry, reselect=moves_users)
+        submission = _Submission(observe, moves_users)
+        if not self._is_closed:
+            self._queue.put_nowait(submission)
+        return await submission.result
+
+    async def refresh(self, *, moves_users: bool = False) -> None:
+        """Have the account published as it is, for a change beside the ledger."""
+        await self.submit(_observe_nothing, moves_users=moves_users)
+
+    async def run(self) -> Never:
+        """Process submissions in order until cancelled."""
+        try:
+            while True:
+                batch = [await self._queue.get(), *self._waiting()]
+                try:
+                    await self._write(batch)
+                finally:
+                    for _ in batch:
+                        self._queue.task_done()
+        finally:
+            self._is_closed = True
+            for _ in self._waiting():
+                self._queue.task_done()
+
+    async def close(self) -> None:
+        """Accept no further submission, and wait until all earlier ones are processed.
+
+        Return at once if the writer's task has ended.
+        """
+        self._is_closed = True
+        await self._queue.join()
+
+    async def forget_marks(self, *, gone_before: float) -> None:
+        """Drop the marks of events gone since before that instant. A failure is logged."""
+        try:
+            await self._store.forget_marks(self._durable.account_id, gone_before=gone_before)
+        except CommitError as error:
+            self._record_failure(error)
+
+    def _waiting(self) -> list[_Submission]:
+        """Take all submissions that wait now."""
+        return [self._queue.get_nowait() for _ in range(self._queue.qsize())]
+
+    async def _write(self, batch: Sequence[_Submission]) -> None:
+        applied: list[Changes] = []
+        readable: list[_Submission] = []
+        for submission in batch:
+            try:
+                changes = await submission.observe(self._durable)
+            except StateError as error:
+                self._record_failure(error)
+                _resolve(submission, CommitResult.UNREADABLE)
+                continue
+            await self._durable.apply(changes)
+            applied.append(changes)
+            readable.append(submission)
+        if not readable:
+            return
+        commit = await self._durable.commit()
+        self._report(commit)
+        for changes in applied:
+            await self._update_planner(changes)
+        moves_users = any(submission.moves_users for submission in readable)
+        changed = _changed_users(applied, commit)
+        self._publisher.enqueue(
+            await self._view.publication(changed, reselect=moves_users), saved=commit.saved
+        )
+        is_durable = commit.error is None
+        for submission in readable:
+            _resolve(submission, CommitResult.COMMITTED if is_durable else CommitResult.UNCOMMITTED)
+
+    async def _update_planner(self, changes: Changes) -> None:
         for users in in_chunks(changes.users.items()):
             for user_id, record in users:
                 self._planner.learn(user_id, record)
             if was_full_chunk(users):
                 await self._pause()
-        self._tell_oldest()
-        self._tell_state(entry)
-
-    async def forget_marks(self, *, gone_before: float) -> None:
-        """Drop the marks of events gone since before that instant; a failure is told, not raised."""
-        try:
-            await self._store.forget_marks(self._journal.account_id, gone_before=gone_before)
-        except CommitError as error:
-            self._tell_failure(error)
-
-    def note_unreadable_state(self, error: StateError) -> None:
-        """Tell that what was remembered of a user could not be read, and so nothing counted."""
-        self._tell_failure(error)
-
-    def _tell_oldest(self) -> None:
         since = self._planner.pending_since
         if since is not None:
             self._telemetry.oldest_pending.labels(self._account).set(since)
         else:
             self._telemetry.forget_oldest_pending(self._account)
 
-    def _tell_state(self, entry: Entry) -> None:
-        self._telemetry.state_commit_duration.set(entry.seconds)
+    def _report(self, commit: Commit) -> None:
+        if commit.seconds is None:
+            return
+        self._telemetry.state_commit_duration.set(commit.seconds)
         self._telemetry.state_size.set(self._store.size_bytes())
-        if entry.error is not None:
-            self._tell_failure(entry.error)
+        if commit.error is not None:
+            self._record_failure(commit.error)
         elif self._has_failed:
             self._has_failed = False
             _log.info("state.recovered", account=self._account)
 
-    def _tell_failure(self, error: CommitError | StateError) -> None:
+    def _record_failure(self, error: CommitError | StateError) -> None:
         self._telemetry.state_commit_failures.inc()
         tell = _log.debug if self._has_failed else _log.warning
         tell("state.commit_failed", account=self._account, error=str(error))
         self._has_failed = True
+
+
+async def _observe_nothing(_: DurableLedger) -> Changes:
+    return Changes()
+
+
+def _changed_users(applied: Sequence[Changes], commit: Commit) -> set[str]:
+    """Return the users whose gauges or exposed counters may differ from before."""
+    changed: set[str] = set()
+    for changes in applied:
+        changed.update(changes.users, changes.renamed)
+    if commit.saved is not None:
+        changed.update(commit.saved.users)
+    return changed
+
+
+def _resolve(submission: _Submission, result: CommitResult) -> None:
+    """Report the result, unless the submitter was cancelled meanwhile."""
+    if not submission.result.done():
+        submission.result.set_result(result)

@@ -10,10 +10,11 @@ import structlog
 from exporter.chunked import run_chunked
 from exporter.errors import PollError
 from exporter.polling.context import AccountContext
+from exporter.polling.ledger_writer import DurableLedger
 from exporter.polling.quota_window import Priority
 from exporter.polling.resource import Resource
-from exporter.risk.ledger import SummaryFold, observe_behaviors
-from exporter.risk.model import LISTED_LEVELS, KnownRows, RiskLevel
+from exporter.risk.ledger import Changes, SummaryFold, observe_behaviors
+from exporter.risk.model import LISTED_LEVELS, Behavior, KnownRows, RiskLevel
 
 _log = structlog.get_logger(__name__)
 
@@ -64,18 +65,21 @@ class SummaryPoller:
 
     async def _record(self, fold: SummaryFold) -> None:
         context = self._context
-        async with context.journal.lock:
+
+        async def observe(_: DurableLedger) -> Changes:
             changes = await run_chunked(
                 fold.finish_in_steps(), context.scrape_priority.yield_to_scrapes
             )
-            await context.recorder.record(changes, moves_users=True)
+            context.state.up = True
+            context.state.read_at = context.clock.monotonic()
+            return changes
+
+        await context.writer.submit(observe, moves_users=True)
         self._on_recorded()
-        context.state.up = True
-        context.state.read_at = context.clock.monotonic()
         self._was_read.set()
         self._note_departures(fold)
         self._log_users()
-        await context.publication.show(reselect=True)
+        await context.publisher.flush()
 
     def _note_departures(self, fold: SummaryFold) -> None:
         """Count summaries that prove no departure, and log when departures freeze or resume."""
@@ -90,7 +94,7 @@ class SummaryPoller:
     def _log_users(self) -> None:
         """Log the listed users by level, at first and whenever a count changes; no identities."""
         context, state = self._context, self._context.state
-        by_level = context.journal.ledger.listed_by_level
+        by_level = context.writer.ledger.listed_by_level
         counts = {level.label: by_level[level] for level in (*LISTED_LEVELS, RiskLevel.UNKNOWN)}
         if counts == state.logged_users:
             return
@@ -100,19 +104,21 @@ class SummaryPoller:
 
     async def _show_failure(self) -> None:
         self._context.state.up = False
-        await self._context.publication.show()
+        await self._context.writer.refresh()
+        await self._context.publisher.flush()
 
     async def _withdraw(self, max_age: float) -> None:
         context = self._context
         context.state.up = False
         context.state.read_at = None
         _log.warning("data.withdrawn", account=context.account, max_age_seconds=max_age)
-        await context.publication.show(reselect=True)
+        await context.writer.refresh(moves_users=True)
+        await context.publisher.flush()
 
     async def _read(self) -> SummaryFold:
         context = self._context
         known = self._known_rows
-        fold = SummaryFold(context.journal.ledger, now=context.clock.time(), known=known)
+        fold = SummaryFold(context.writer.ledger, now=context.clock.time(), known=known)
         stream = context.client.stream_summary(context.account_id, known=known)
         async with aclosing(stream) as readings:
             async for reading in readings:
@@ -151,9 +157,9 @@ class BehaviorsPoller:
             now = self._context.clock.monotonic()
             if self._asked_at > heard_at or now < self._in_vain_at + RELEARN_SECONDS:
                 return
-            known = len(self._context.journal.ledger.names)
+            known = len(self._context.writer.ledger.names)
             await self._poll()
-            if len(self._context.journal.ledger.names) == known:
+            if len(self._context.writer.ledger.names) == known:
                 self._in_vain_at = self._context.clock.monotonic()
 
     def _refusal(self) -> PollError | None:
@@ -176,13 +182,18 @@ class BehaviorsPoller:
             if isinstance(outcome, PollError):
                 self._in_vain_at = context.clock.monotonic()
                 return outcome
-            now = context.clock.time()
-            async with context.journal.lock:
-                changes = observe_behaviors(context.journal.ledger, outcome, now=now)
-                await context.recorder.record(changes)
-            context.state.behaviors = outcome
-            await context.publication.show()
+            await self._record(outcome)
             return None
+
+    async def _record(self, behaviors: tuple[Behavior, ...]) -> None:
+        context = self._context
+
+        async def observe(durable: DurableLedger) -> Changes:
+            context.state.behaviors = behaviors
+            return observe_behaviors(durable.ledger, behaviors, now=context.clock.time())
+
+        await context.writer.submit(observe)
+        await context.publisher.flush()
 
 
 class IntegrationsPoller:
@@ -204,5 +215,6 @@ class IntegrationsPoller:
             if isinstance(outcome, PollError):
                 return outcome
             context.state.integrations = outcome
-            await context.publication.show()
+            await context.writer.refresh()
+            await context.publisher.flush()
             return None

@@ -1,283 +1,273 @@
-"""What of one account is shown, and the moment it is: the only way to the exposition.
+"""Exposes one account: takes its publications from a one-slot mailbox and renders them.
 
-Gauges follow the last good observation, counters the last commit. Publishing is done by one
-task at a time; what others want shown meanwhile goes out together in the next turn.
+What is enqueued while a publication is being rendered is merged and exposed by the next one.
 """
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import KeysView, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from math import inf
 from typing import Never
 
-from msgspec.structs import replace
+import msgspec
 
-from exporter.chunked import Chunked, Pause, in_chunks, run_chunked
 from exporter.clock import Clock
 from exporter.exposition import Exposition
-from exporter.polling.ledger_writer import Entry, Journal
-from exporter.polling.resource import AccountState
+from exporter.polling.view import Publication
 from exporter.risk.ledger import Changes, CountedEvent
-from exporter.risk.model import (
-    AccountGauges,
-    AccountSnapshot,
-    EventCount,
-    Identity,
-    RiskLevel,
-    UserRow,
-)
-from exporter.risk.projection import Disclosure, user_row
-from exporter.risk.selection import Selection
+from exporter.risk.model import AccountSnapshot, RiskLevel, UserRow
 from exporter.telemetry import Telemetry
 
-RESTS_PER_PUBLICATION = 4.0
-"""How many times as long as a publication took is rested after it. A publication has a price of
-its own, however few users changed: with this rest it never takes more than a fifth of the time."""
+PAUSES_PER_PUBLICATION = 4.0
+"""The pause after a publication, as a multiple of its duration. A publication has a fixed cost,
+however few users changed; with this pause it takes at most a fifth of the time."""
 
-SHORTEST_REST_SECONDS = 0.1
-LONGEST_REST_SECONDS = 1.0
-
+SHORTEST_PAUSE_SECONDS = 0.1
+LONGEST_PAUSE_SECONDS = 1.0
 
 FIRST_ZERO_SECONDS = 120.0
-"""How long a user's new counter is shown at 0 where no scrape comes."""
+"""How long a user's new counter is exposed at 0 if no scrape comes."""
 
-Pair = tuple[str, RiskLevel]
+CounterKey = tuple[str, RiskLevel]
 
 
-class _NewCounters:
-    """The users' counters that began while this process runs and are shown at 0 first.
+class NewCounters:
+    """The users' counters that began while this process runs and are exposed at 0 first.
 
-    Prometheus takes the first value of a series for the one it always had: `increase()` would miss
-    the events of a counter that begins above 0. So a new counter is shown at 0 until a whole scrape
+    Prometheus assumes that a new series always had its first value: `increase()` would miss the
+    events of a counter that begins above 0. So a new counter is exposed at 0 until a whole scrape
     has carried it, or for `FIRST_ZERO_SECONDS`. The cost grows with the number of new counters.
     """
 
     def __init__(self) -> None:
-        self._at_zero: dict[str, set[Pair]] = {}
-        self._unshown: list[tuple[str, Pair]] = []
-        self._shown: deque[tuple[int, float, Sequence[tuple[str, Pair]]]] = deque()
-        self._publications = 0
+        self._at_zero: dict[str, set[CounterKey]] = {}
+        self._rows: dict[str, UserRow] = {}
+        self._unshown: list[tuple[str, CounterKey]] = []
+        self._shown: deque[tuple[int, float, Sequence[tuple[str, CounterKey]]]] = deque()
 
-    def note(self, saved: Changes) -> None:
-        """Add the counters that have counted nothing but what these changes count."""
+    def add(self, saved: Changes) -> None:
+        """Add the counters that counted no events before these changes."""
         tally = Counter((one.user_id, (one.behavior, one.event.level)) for one in saved.counted)
-        for (user_id, pair), counted in tally.items():
+        for (user_id, key), counted in tally.items():
             events = saved.users[user_id].events
-            if any((one.behavior, one.level) == pair and one.count == counted for one in events):
-                self._at_zero.setdefault(user_id, set()).add(pair)
-                self._unshown.append((user_id, pair))
+            if any((one.behavior, one.level) == key and one.count == counted for one in events):
+                self._at_zero.setdefault(user_id, set()).add(key)
+                self._unshown.append((user_id, key))
 
-    def as_shown(self, user_id: str, events: tuple[EventCount, ...]) -> tuple[EventCount, ...]:
-        """Return a user's counters with the new ones at 0."""
-        pairs = self._at_zero.get(user_id)
-        if pairs is None:
-            return events
-        return tuple(
-            replace(one, count=0, exemplar=None) if (one.behavior, one.level) in pairs else one
-            for one in events
+    def keep_rows(self, publication: Publication) -> None:
+        """Keep the rows of users with counters at 0, to be exposed as they are later."""
+        for user_id in self._at_zero.keys() & publication.changed:
+            row = publication.rows.get(user_id)
+            if row is None:
+                self._rows.pop(user_id, None)
+            else:
+                self._rows[user_id] = row
+
+    def row(self, user_id: str) -> UserRow | None:
+        """Return the kept row of a user with the counters that are still new at 0."""
+        row = self._rows.get(user_id)
+        keys = self._at_zero.get(user_id)
+        if row is None or keys is None:
+            return row
+        events = tuple(
+            msgspec.structs.replace(one, count=0, exemplar=None)
+            if (one.behavior, one.level) in keys
+            else one
+            for one in row.events
         )
+        return msgspec.structs.replace(row, events=events)
+
+    @property
+    def users(self) -> KeysView[str]:
+        """The users who have a counter at 0."""
+        return self._at_zero.keys()
 
     @property
     def unshown(self) -> int:
-        """How many were noted since the last call of `note_shown`."""
+        """How many counters were added since `note_shown` last took them."""
         return len(self._unshown)
 
-    def next_publication(self) -> int:
-        """Return a number for a publication, larger than those before."""
-        self._publications += 1
-        return self._publications
-
     def note_shown(self, count: int, *, publication: int, now: float) -> None:
-        """Take the first `count` of the unshown counters as shown at 0 since `now`."""
+        """Take the first `count` unshown counters as exposed at 0 since `now`."""
         if count:
             counters = self._unshown[:count]
             self._shown.append((publication, now + FIRST_ZERO_SECONDS, counters))
             del self._unshown[:count]
 
-    def release(self, *, carried: float = 0, now: float = -inf) -> set[str]:
-        """Return the users whose counters stay at 0 no longer.
+    def release(self, *, carried: float = 0, now: float = -inf) -> dict[str, UserRow]:
+        """Return the rows to expose next, because fewer of their counters are at 0.
 
-        Those are the counters that publication `carried` or one before showed, and those whose time
-        is over at `now`.
+        Released are the counters exposed by publication `carried` or an earlier one, and those
+        whose time is over at `now`.
         """
-        released: set[str] = set()
+        released: dict[str, UserRow] = {}
         while self._shown and (self._shown[0][0] <= carried or self._shown[0][1] <= now):
-            for user_id, pair in self._shown.popleft()[2]:
-                self._at_zero[user_id].remove(pair)
-                if not self._at_zero[user_id]:
+            for user_id, key in self._shown.popleft()[2]:
+                keys = self._at_zero[user_id]
+                keys.remove(key)
+                if not keys:
                     del self._at_zero[user_id]
-                released.add(user_id)
+                row = self.row(user_id)
+                if row is not None:
+                    released[user_id] = row
+                if not keys:
+                    self._rows.pop(user_id, None)
         return released
 
     def wait_seconds(self, now: float) -> float:
-        """Return for how long no time is over, `FIRST_ZERO_SECONDS` at most."""
+        """Return for how long no counter's time is over, at most `FIRST_ZERO_SECONDS`."""
         return self._shown[0][1] - now if self._shown else FIRST_ZERO_SECONDS
 
 
+@dataclass(slots=True)
+class _Unpublished:
+    """The one slot of the mailbox: what changed since the last publication was rendered."""
+
+    changed: set[str] = field(default_factory=set)
+    rows: dict[str, UserRow] = field(default_factory=dict)
+    counted: list[CountedEvent] = field(default_factory=list)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing about users changed."""
+        return not (self.changed or self.counted)
+
+    def merge(self, later: "_Unpublished") -> None:
+        """Add later changes; they replace earlier ones of the same users."""
+        for user_id in self.rows.keys() & later.changed:
+            del self.rows[user_id]
+        self.changed |= later.changed
+        self.rows.update(later.rows)
+        self.counted += later.counted
+
+
 class Publisher:
-    """One account's place in the exposition."""
+    """Exposes the publications of one account; `run` is its only task."""
 
     def __init__(
-        self,
-        *,
-        account: str,
-        journal: Journal,
-        state: AccountState,
-        disclosure: Disclosure,
-        exposition: Exposition,
-        telemetry: Telemetry,
-        clock: Clock,
-        pause: Pause,
+        self, *, account: str, exposition: Exposition, telemetry: Telemetry, clock: Clock
     ) -> None:
         self._account = account
-        self._journal = journal
-        self._state = state
-        self._disclosure = disclosure
         self._exposition = exposition
         self._telemetry = telemetry
         self._clock = clock
-        self._pause = pause
-        self._lock = asyncio.Lock()
-        self._selection = Selection(journal.ledger, disclosure)
-        self._reselect = True
-        self._was_shown = False
-        self._changed: set[str] = set()
-        self._untold: set[str] = set()
-        self._counted: list[CountedEvent] = []
-        self._new_counters = _NewCounters()
-        self._is_due = False
-        self._news = asyncio.Event()
+        self._snapshot: AccountSnapshot | None = None
+        self._unpublished = _Unpublished()
+        self._published: AccountSnapshot | None = None
+        self._publications = 0
+        self._new_counters = NewCounters()
+        self._flushes: list[asyncio.Future[None]] = []
+        self._has_news = asyncio.Event()
+        self._is_urgent = asyncio.Event()
 
-    async def show(self, *, reselect: bool = False) -> None:
-        """Show the account as it is now; return when it is shown.
+    def enqueue(self, publication: Publication, *, saved: Changes | None = None) -> None:
+        """Put a publication into the mailbox, merged with what it still holds.
 
-        `reselect` where it may have changed who is shown.
+        `saved` are the changes that became durable since the publication before. The caller must
+        not use it afterwards.
         """
-        self._is_due = True
-        self._reselect |= reselect
-        async with self._lock:
-            if self._is_due:
-                self._is_due = False
-                await self._publish()
+        if saved is not None:
+            self._new_counters.add(saved)
+        self._new_counters.keep_rows(publication)
+        self._snapshot = publication.snapshot
+        counted = [] if saved is None else list(saved.counted)
+        self._put(_Unpublished(publication.changed, publication.rows, counted))
 
     async def run(self) -> Never:
-        """Show what is noted, for ever: at once where nothing was shown lately, else together."""
-        while True:
-            wait_seconds = self._new_counters.wait_seconds(self._clock.monotonic())
-            is_news = await self._clock.wait(self._news, wait_seconds)
-            released = self._new_counters.release(now=self._clock.monotonic())
-            self._changed |= released
-            if not (is_news or released):
-                continue
-            began = self._clock.monotonic()
-            await self.show()
-            rest = RESTS_PER_PUBLICATION * (self._clock.monotonic() - began)
-            await self._clock.sleep(min(max(rest, SHORTEST_REST_SECONDS), LONGEST_REST_SECONDS))
+        """Publish what is enqueued: at once if nothing was published lately, else together.
 
-    def note(self, entry: Entry, *, reselect: bool = False) -> None:
-        """Have `entry` shown by the next `show`, or by `run` where none is about to follow.
-
-        `reselect` where it may have changed who is shown; then a `show` has to follow.
+        No pause follows a flush: flushes are as rare as polls, and details come right after them.
         """
-        self._reselect |= reselect
-        if not reselect:
-            self._news.set()
-        self._changed.update(entry.observed.users, entry.observed.renamed)
-        if entry.saved is not None:
-            self._changed.update(entry.saved.users)
-            self._counted.extend(entry.saved.counted)
-            self._new_counters.note(entry.saved)
+        while True:
+            await self._wait_for_news()
+            is_flush = self._is_urgent.is_set()
+            began = self._clock.monotonic()
+            await self.publish()
+            if is_flush:
+                continue
+            pause = PAUSES_PER_PUBLICATION * (self._clock.monotonic() - began)
+            pause = min(max(pause, SHORTEST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)
+            await self._clock.wait(self._is_urgent, pause)
 
-    async def show_all(self) -> None:
-        """Show the account with every counter at its value, new ones included."""
-        await self.show()
+    async def flush(self) -> None:
+        """Return when everything enqueued so far is exposed, without the pause in between."""
+        flushed = asyncio.get_running_loop().create_future()
+        self._flushes.append(flushed)
+        self._has_news.set()
+        self._is_urgent.set()
+        await flushed
+
+    async def flush_counters(self) -> None:
+        """Like `flush`, with every counter at its value, new ones included."""
+        await self.flush()
         self._release(inf)
-        await self.show()
+        await self.flush()
+
+    async def publish(self) -> None:
+        """Render and expose what is enqueued. Must not be called while `run` is running.
+
+        If cancelled, nothing is exposed, and the next publication exposes it.
+        """
+        flushes, self._flushes = self._flushes, []
+        self._has_news.clear()
+        self._is_urgent.clear()
+        taken, self._unpublished = self._unpublished, _Unpublished()
+        try:
+            await self._expose(taken)
+        except BaseException:
+            taken.merge(self._unpublished)
+            self._unpublished = taken
+            raise
+        for flushed in flushes:
+            if not flushed.done():
+                flushed.set_result(None)
+
+    async def _wait_for_news(self) -> None:
+        while not self._has_news.is_set():
+            wait_seconds = self._new_counters.wait_seconds(self._clock.monotonic())
+            await self._clock.wait(self._has_news, wait_seconds)
+            self._expose_later(self._new_counters.release(now=self._clock.monotonic()))
+
+    async def _expose(self, unpublished: _Unpublished) -> None:
+        snapshot = self._snapshot
+        if snapshot is None or (snapshot is self._published and unpublished.is_empty):
+            return
+        self._publications += 1
+        publication = self._publications
+        new_counters = self._new_counters.unshown
+        rows = unpublished.rows
+        for user_id in self._new_counters.users & rows.keys():
+            row = self._new_counters.row(user_id)
+            if row is not None:
+                rows[user_id] = row
+        await self._exposition.publish(
+            replace(snapshot, users=rows),
+            changed=None if self._published is None else unpublished.changed,
+            on_carried=partial(self._release, publication),
+        )
+        now = self._clock.monotonic()
+        self._new_counters.note_shown(new_counters, publication=publication, now=now)
+        self._published = snapshot
+        self._observe_delays(unpublished.counted)
 
     def _release(self, publication: float) -> None:
-        released = self._new_counters.release(carried=publication)
-        if released:
-            self._changed |= released
-            self._news.set()
+        self._expose_later(self._new_counters.release(carried=publication))
 
-    async def _publish(self) -> None:
-        async with self._journal.moving:
-            self._news.clear()
-            new_counters = self._new_counters.unshown
-            publication = self._new_counters.next_publication()
-            counted, self._counted = self._counted, []
-            up, is_fresh = self._state.up, self._state.has_fresh_data
-            rows = await run_chunked(self._prepare(is_fresh=is_fresh), self._pause)
-            snapshot = self._snapshot(rows, up=up, is_fresh=is_fresh)
-        # Another publication may have shown this account before: nothing of it may stay.
-        changed = self._untold if self._was_shown else None
-        await self._exposition.publish(
-            snapshot, changed=changed, on_carried=partial(self._release, publication)
-        )
-        self._new_counters.note_shown(
-            new_counters, publication=publication, now=self._clock.monotonic()
-        )
-        self._was_shown = True
-        self._untold = set()
+    def _expose_later(self, rows: dict[str, UserRow]) -> None:
+        if rows:
+            self._put(_Unpublished(set(rows), rows))
+
+    def _put(self, unpublished: _Unpublished) -> None:
+        if self._unpublished.is_empty:
+            self._unpublished = unpublished
+        else:
+            self._unpublished.merge(unpublished)
+        self._has_news.set()
+
+    def _observe_delays(self, counted: Sequence[CountedEvent]) -> None:
         now = self._clock.time()
         delay = self._telemetry.detection_delay.labels(self._account)
         for one in counted:
             delay.observe(max(now - one.event.timestamp, 0.0))
-
-    def _prepare(self, *, is_fresh: bool) -> Chunked[Mapping[str, UserRow]]:
-        """The rows of those who changed and are shown; whoever changed is in `_untold` then."""
-        self._untold |= self._changed
-        self._changed = set()
-        reselect, self._reselect = self._reselect, False  # at once: it may be wanted again
-        if reselect:
-            self._untold |= yield from self._select(self._untold, is_fresh=is_fresh)
-            self._tell_withheld("min_level", self._selection.withheld_by_level)
-            self._tell_withheld("limit", self._selection.withheld_by_limit)
-        rows: dict[str, UserRow] = {}
-        for some in in_chunks(self._untold):
-            for user_id in self._selection.shown.intersection(some):
-                row = self._row(user_id)
-                if row is not None:
-                    rows[user_id] = row
-            yield
-        return rows
-
-    def _select(self, changed: Collection[str], *, is_fresh: bool) -> Chunked[set[str]]:
-        """Choose who is shown; who is now and was not, or the reverse."""
-        if not is_fresh:
-            return self._selection.clear()
-        return (yield from self._selection.update_in_steps(changed, now=self._clock.monotonic()))
-
-    def _row(self, user_id: str) -> UserRow | None:
-        record = self._journal.ledger.users[user_id]
-        events = self._new_counters.as_shown(user_id, self._journal.events_of(user_id))
-        return user_row(user_id, record, events, self._disclosure)
-
-    def _tell_withheld(self, reason: str, count: int) -> None:
-        self._telemetry.users_withheld.labels(self._account, reason).set(count)
-
-    def _snapshot(
-        self, rows: Mapping[str, UserRow], *, up: bool, is_fresh: bool
-    ) -> AccountSnapshot:
-        counters = self._journal.counters()
-        return AccountSnapshot(
-            account=self._account,
-            account_id=self._journal.account_id,
-            up=up,
-            gauges=self._gauges() if is_fresh else None,
-            users=rows,
-            identity_shown=self._disclosure.identity is Identity.FULL,
-            created=counters.created,
-            events=counters.totals,
-            level_changes=counters.level_changes,
-            resets=counters.resets,
-        )
-
-    def _gauges(self) -> AccountGauges:
-        by_level = self._journal.ledger.listed_by_level
-        return AccountGauges(
-            users_by_level={level: count for level, count in by_level.items() if count},
-            behaviors=self._state.behaviors,
-            integrations=self._state.integrations,
-        )

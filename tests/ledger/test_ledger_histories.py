@@ -26,7 +26,7 @@ from hypothesis.stateful import (
 
 from exporter.clock import SystemClock
 from exporter.errors import CommitError
-from exporter.polling.ledger_writer import Journal
+from exporter.polling.ledger_writer import DurableLedger
 from exporter.risk.ledger import (
     Changes,
     SummaryFold,
@@ -63,15 +63,15 @@ class Histories(RuleBasedStateMachine):
         self.truth = Truth()
         self.durable = self.truth
         self.shown: Counter[tuple[str, RiskLevel]] = Counter()
-        self.journal = self._start()
+        self.memory = self._start()
 
     def _store(self) -> Store:
         return MemoryStore()
 
-    def _start(self) -> Journal:
+    def _start(self) -> DurableLedger:
         self.store = self._store()
         ledger = self.run_async(self.store.load(ACCOUNT, now=self.world.now))
-        return Journal(ACCOUNT, ledger, self.store, clock=SystemClock(), pause=_no_rest)
+        return DurableLedger(ACCOUNT, ledger, self.store, clock=SystemClock(), pause=_no_rest)
 
     def run_async(self, work: Coroutine[None, None, T]) -> T:
         """Await something on the one loop of this history."""
@@ -85,8 +85,11 @@ class Histories(RuleBasedStateMachine):
     # What the exporter does ---------------------------------------------------------------
 
     def _record(self, changes: Changes) -> None:
-        entry = self.run_async(self.journal.record(changes))
-        if entry.error is None:
+        self.run_async(self.memory.apply(changes))
+        self._commit()
+
+    def _commit(self) -> None:
+        if self.run_async(self.memory.commit()).error is None:
             self.durable = deepcopy(self.truth)
 
     def _observed_details(self, user_id: str, *, age: int, step: int) -> Changes:
@@ -94,12 +97,12 @@ class Histories(RuleBasedStateMachine):
         answer = self.world.answer(user_id, age=age)
         answer = answer._replace(events=answer.events[::step])
         self.truth.read(user_id, answer, self.world.names)
-        marks = self.run_async(self.journal.marks(user_id))
-        ledger = self.journal.ledger
+        marks = self.run_async(self.memory.marks(user_id))
+        ledger = self.memory.ledger
         return observe_details(ledger, user_id, answer.details(), marks, now=self.world.now)
 
     def _is_asked_about(self, user_id: str) -> bool:
-        record = self.journal.ledger.users.get(user_id)
+        record = self.memory.ledger.users.get(user_id)
         return record is not None and (record.summary is not None or record.due_since is not None)
 
     @initialize(
@@ -121,7 +124,7 @@ class Histories(RuleBasedStateMachine):
     def read_behaviors(self) -> None:
         """Read the configuration."""
         behaviors = self.world.configured()
-        self._record(observe_behaviors(self.journal.ledger, behaviors, now=self.world.now))
+        self._record(observe_behaviors(self.memory.ledger, behaviors, now=self.world.now))
 
     @rule(
         kept=st.sets(users, max_size=1),
@@ -137,7 +140,7 @@ class Histories(RuleBasedStateMachine):
         readings = sliced(
             self.world, kept_rows, nobodys_rows=nobodys_rows, doubled=list(doubled), slices=slices
         )
-        fold = SummaryFold(self.journal.ledger, now=self.world.now)
+        fold = SummaryFold(self.memory.ledger, now=self.world.now)
         for reading in readings:
             fold.add(reading)
         if self.truth.is_begun:
@@ -152,7 +155,7 @@ class Histories(RuleBasedStateMachine):
         self.world.now += 60.0
         self.read_summary(kept=set(), nobodys_rows=0, doubled=set(), slices=1)
         for user_id in USERS:
-            record = self.journal.ledger.users.get(user_id)
+            record = self.memory.ledger.users.get(user_id)
             if record is not None and record.due_since is not None:
                 self.read_details(user_id, age=0, step=1)
 
@@ -166,8 +169,8 @@ class Histories(RuleBasedStateMachine):
     def read_that_a_user_is_missing(self, user_id: str) -> None:
         """A 404 for details, whether the user is listed or not."""
         if self._is_asked_about(user_id):
-            marks = self.run_async(self.journal.marks(user_id))
-            ledger = self.journal.ledger
+            marks = self.run_async(self.memory.marks(user_id))
+            ledger = self.memory.ledger
             self._record(observe_missing(ledger, user_id, marks, now=self.world.now))
 
     @rule()
@@ -248,12 +251,12 @@ class Histories(RuleBasedStateMachine):
     @invariant()
     def all_that_was_seen_is_counted_once(self) -> None:
         """The ledger knows the truth, whether or not a disk took it."""
-        assert _counts(self.journal.ledger.totals.values()) == self.truth.counts()
+        assert _counts(self.memory.ledger.totals.values()) == self.truth.counts()
 
     @invariant()
     def users_counters_add_up_to_the_accounts(self) -> None:
         """And each user's are theirs."""
-        records = self.journal.ledger.users
+        records = self.memory.ledger.users
         by_user = {who: _counts(record.events) for who, record in records.items()}
         assert all(counts == self.truth.counts_of(who) for who, counts in by_user.items())
         assert sum(by_user.values(), Counter()) == self.truth.counts()
@@ -261,7 +264,7 @@ class Histories(RuleBasedStateMachine):
     @invariant()
     def level_changes_and_resets_are_counted_once(self) -> None:
         """As far as a summary or an answer told of them."""
-        ledger = self.journal.ledger
+        ledger = self.memory.ledger
         assert ledger.level_changes == self.truth.level_changes
         assert ledger.account.resets == self.truth.resets
         listed = {who: ledger.users[who].level for who in ledger.listed}
@@ -270,7 +273,7 @@ class Histories(RuleBasedStateMachine):
     @invariant()
     def what_is_shown_is_on_disk_and_never_falls(self) -> None:
         """Commit before publish."""
-        counters = self.journal.counters()
+        counters = self.memory.counters()
         shown = _counts(counters.totals)
         assert shown == self.durable.counts()
         assert counters.level_changes == self.durable.level_changes
@@ -319,14 +322,14 @@ class SqliteHistories(Histories):
         """What was committed is all there is; the rest will be answered again, or is lost."""
         if self._is_broken():
             self.mend_disk()
-        before = contents(self.journal.ledger, as_kept=True)
+        before = contents(self.memory.ledger, as_kept=True)
         was_all_durable = self.durable.counts() == self.truth.counts() and (
-            self.journal._unsaved == Changes()
+            self.memory._uncommitted == Changes()
         )
         self.run_async(self.opened.aclose())
         self.truth = deepcopy(self.durable)
-        self.journal = self._start()
-        assert not was_all_durable or contents(self.journal.ledger, as_kept=True) == before
+        self.memory = self._start()
+        assert not was_all_durable or contents(self.memory.ledger, as_kept=True) == before
         self.read_behaviors()
 
     @rule(user_id=users)

@@ -176,7 +176,7 @@ async def test_a_cold_start_reads_all_high_users_within_five_minutes() -> None:
     async with talk_to_simulator(scenario, clock=clock) as talk, polling(talk, clock) as exporter:
         await clock.sleep(WINDOW)
 
-        users = exporter.runtime.journals.popitem()[1].ledger.users.values()
+        users = exporter.runtime.ledgers.popitem()[1].ledger.users.values()
         high = [one for one in users if one.level == 3]
         assert len(high) > 450
         assert all(one.details_at is not None for one in high)

@@ -1,17 +1,19 @@
 """What is shown of an account is of one moment, however many turns it takes to move on."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
-import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.chunked import CHUNK_SIZE
 from exporter.clock import SystemClock
 from exporter.exposition import Exposition
-from exporter.polling.ledger_writer import Journal, Recorder
+from exporter.polling.ledger_writer import CommitResult, DurableLedger, LedgerWriter
 from exporter.polling.planner import Planner
 from exporter.polling.publisher import Publisher
 from exporter.polling.resource import AccountState
+from exporter.polling.view import AccountView
 from exporter.risk.ledger import AccountRecord, Changes, Ledger, UserRecord
 from exporter.risk.model import EventCount, Identity, RiskLevel, UserSummary
 from exporter.risk.projection import Disclosure
@@ -45,23 +47,29 @@ class Account:
         self.may_render.set()
         self.exposition = Exposition(pause=self.render_on)
         self.store, self.telemetry = MemoryStore(), Telemetry()
-        self.journal = Journal(
+        self.durable = DurableLedger(
             "id", Ledger(AccountRecord(0.0)), self.store, clock=SystemClock(), pause=self.rest
         )
-        self.publication = Publisher(
+        self.publisher = Publisher(
             account="acme",
-            journal=self.journal,
+            exposition=self.exposition,
+            telemetry=self.telemetry,
+            clock=SystemClock(),
+        )
+        view = AccountView(
+            account="acme",
+            durable=self.durable,
             state=self.state,
             disclosure=Disclosure(RiskLevel.LOW, USERS, Identity.FULL, pseudonym_key=b""),
-            exposition=self.exposition,
             telemetry=self.telemetry,
             clock=SystemClock(),
             pause=self.rest,
         )
-        self.recorder = Recorder(
+        self.writer = LedgerWriter(
             account="acme",
-            journal=self.journal,
-            publication=self.publication,
+            durable=self.durable,
+            view=view,
+            publisher=self.publisher,
             planner=Planner(max_age_seconds=1.0),
             store=self.store,
             telemetry=self.telemetry,
@@ -79,11 +87,25 @@ class Account:
             self.is_held_up.set()
             await self.may_render.wait()
 
-    async def record(self, changes: Changes) -> None:
-        """Move on, and show it."""
-        async with self.journal.lock:
-            await self.recorder.record(changes, moves_users=True)
-        await self.publication.show(reselect=True)
+    async def record(self, changes: Changes) -> CommitResult:
+        """Apply and commit changes, and enqueue the publication."""
+
+        async def observe(_: DurableLedger) -> Changes:
+            return changes
+
+        return await self.writer.submit(observe, moves_users=True)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Run the writer and the publisher for as long as the block runs."""
+        async with asyncio.TaskGroup() as tasks:
+            background = [
+                tasks.create_task(self.writer.run()),
+                tasks.create_task(self.publisher.run()),
+            ]
+            yield
+            for task in background:
+                task.cancel()
 
     def shown(self) -> tuple[dict[str, float], float, float, float]:
         """Users by level, the sum of their own levels, all users' events, the account's events."""
@@ -105,14 +127,16 @@ class Account:
 async def test_a_publication_meanwhile_shows_a_large_change_whole_or_not_at_all() -> None:
     """Other polls of the account are shown while a summary moves thousands of users."""
     account = Account()
-    await account.record(everybody(RiskLevel.LOW, events=1))
-    recording = asyncio.create_task(account.record(everybody(RiskLevel.HIGH, events=2)))
     seen = []
+    async with account.running():
+        await account.record(everybody(RiskLevel.LOW, events=1))
+        await account.publisher.flush()
+        recording = asyncio.create_task(account.record(everybody(RiskLevel.HIGH, events=2)))
 
-    while not recording.done():
-        await account.publication.show(reselect=True)
-        seen.append(account.shown())
-    await recording
+        while not recording.done():
+            await account.publisher.flush()
+            seen.append(account.shown())
+        await account.publisher.flush()
 
     before = ({"low": USERS, "medium": 0, "high": 0, "unknown": 0}, USERS, USERS, USERS)
     observed = ({"low": 0, "medium": 0, "high": USERS, "unknown": 0}, USERS, USERS, USERS)
@@ -129,15 +153,15 @@ async def test_a_publication_meanwhile_shows_a_large_change_whole_or_not_at_all(
 async def test_data_withdrawn_while_they_are_being_shown_are_gone_in_the_end() -> None:
     """The publication in progress must not take the withdrawal for done."""
     account = Account()
-    async with account.journal.lock:
-        await account.recorder.record(everybody(RiskLevel.LOW, events=1), moves_users=True)
-    showing = asyncio.create_task(account.publication.show(reselect=True))
-    for _ in range(3):
-        await account.rest()
+    async with account.running():
+        account.may_render.clear()
+        await account.record(everybody(RiskLevel.LOW, events=1))
+        await account.is_held_up.wait()
 
-    account.state.up, account.state.read_at = False, None
-    await account.publication.show(reselect=True)
-    await showing
+        account.state.up, account.state.read_at = False, None
+        await account.writer.refresh(moves_users=True)
+        account.may_render.set()
+        await account.publisher.flush()
 
     assert account.shown() == ({}, 0, 0, USERS)
 
@@ -145,19 +169,16 @@ async def test_data_withdrawn_while_they_are_being_shown_are_gone_in_the_end() -
 async def test_what_a_cancelled_publication_was_to_show_is_shown_by_the_next() -> None:
     """The exposition forgets what it was told half-way, and nobody else tells it again."""
     account = Account()
-    await account.record(everybody(RiskLevel.LOW, events=1))
-    async with account.journal.lock:
-        await account.recorder.record(everybody(RiskLevel.HIGH, events=1), moves_users=True)
-    before = account.shown()
-    account.may_render.clear()
-    showing = asyncio.create_task(account.publication.show(reselect=True))
-    await account.is_held_up.wait()
+    async with account.running():
+        await account.record(everybody(RiskLevel.LOW, events=1))
+        await account.publisher.flush()
+        before = account.shown()
+        account.may_render.clear()
+        await account.record(everybody(RiskLevel.HIGH, events=1))
+        await account.is_held_up.wait()
 
-    showing.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await showing
     account.may_render.set()
 
     assert account.shown() == before
-    await account.publication.show()
+    await account.publisher.publish()
     assert account.shown()[1] == 3 * USERS
