@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Never
 
-from exporter.app import serve
+from exporter.app.serving import serve
 from exporter.cli.running import run
 from exporter.logs import configure_logging
 from exporter.settings import load_settings

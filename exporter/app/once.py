@@ -7,8 +7,7 @@ from typing import Never
 
 from exporter.app.accounts import build_pollers
 from exporter.app.runtime import open_runtime
-from exporter.app.sources import scrape_now
-from exporter.app.status import quota_wait
+from exporter.app.status import quota_wait, scrape_now
 from exporter.clock import Clock, SystemClock
 from exporter.polling.account import AccountPoller
 from exporter.polling.queues import RefreshReason

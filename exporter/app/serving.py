@@ -15,9 +15,9 @@ from exporter.app.accounts import (
     build_poller,
     prepare_accounts,
 )
-from exporter.app.heap import return_large_blocks, spare_collector
+from exporter.app.memory import return_large_blocks, spare_collector
 from exporter.app.runtime import Runtime, open_runtime
-from exporter.app.sources import Sources
+from exporter.app.status import Sources
 from exporter.clock import Clock, SystemClock
 from exporter.errors import ConfigurationError, ExporterError
 from exporter.polling.account import AccountPoller

@@ -1,4 +1,4 @@
-"""What can be typed in a terminal: arguments in, an exit status out."""
+"""The command line: arguments in, exit status out."""
 
 from exporter.cli.entry import main
 

@@ -1,4 +1,4 @@
-"""`backfill` writes the past that the API still holds, for Prometheus to take in."""
+"""The command `backfill`: past events as OpenMetrics, for promtool."""
 
 import argparse
 import os
@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
-from exporter.app import read_past
+from exporter.app.backfill import read_past
 from exporter.backfill import (
     METRICS,
     AccountHistory,
@@ -20,7 +20,8 @@ from exporter.backfill import (
     write_elsewhere,
 )
 from exporter.cli.flags import add_setting_flags, flag_options, given_flags
-from exporter.cli.printing import complain, print_bytes
+from exporter.cli.output import print_bytes, print_error
+from exporter.cli.parser import CommandParser
 from exporter.cli.progress import shown_progress
 from exporter.cli.running import run
 from exporter.clock import SystemClock
@@ -29,7 +30,7 @@ from exporter.logs import configure_logging
 from exporter.settings import load_settings
 from exporter.settings.values import read_duration
 
-_NOT_ASKED_FOR = frozenset(
+_UNUSED_SETTINGS = frozenset(
     {
         "config_interval",
         "data_max_age",
@@ -39,42 +40,43 @@ _NOT_ASKED_FOR = frozenset(
         "web_config_file",
     }
 )
-"""Settings of what goes on for ever."""
+"""Settings of continuous polling and serving."""
 
 _DEFAULT_SINCE = "15d"
-"""As long as Prometheus keeps anything unless told otherwise."""
+"""Prometheus's default retention time."""
 
 _HEAD_SECONDS = 3 * 3600.0
-"""What Prometheus may hold in memory alone, and throws away where a block reaches into it.
+"""The time span that Prometheus may hold in memory only, and drops where a block overlaps it.
 https://prometheus.io/docs/prometheus/latest/storage/#backfilling-from-openmetrics-format"""
 
 _LIKE_A_DURATION = re.compile(r"[\d.]+(?:ms|[smhd])?", re.ASCII)
 _LABEL_NAME = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
-_LABELS_TAKEN = frozenset(label for metric in METRICS for label in metric.labels)
+_RESERVED_LABELS = frozenset(label for metric in METRICS for label in metric.labels)
 
 
-def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `backfill`."""
-    parser = commands.add_parser(
-        "backfill",
-        help="write the events of the past as OpenMetrics, for promtool",
-        description="Ask about every listed user and write the events that Cloudflare still holds "
-        "as counters with timestamps, which promtool tsdb create-blocks-from openmetrics turns "
-        "into blocks for Prometheus. Fails if anything could not be read; the rest is written.",
+def add_arguments(parser: CommandParser) -> None:
+    """Add the arguments of `backfill`."""
+    parser.description = (
+        "Read the events that Cloudflare still holds of every listed user, and write them as "
+        "counters with timestamps, from which `promtool tsdb create-blocks-from openmetrics` "
+        "creates blocks for Prometheus. Fails if anything cannot be read; the rest is written."
     )
     parser.add_argument(
-        "--output", default="-", metavar="FILE", help="where to write; - is standard output"
+        "--output",
+        default="-",
+        metavar="FILE",
+        help="the file to write; - is standard output (default %(default)s)",
     )
     parser.add_argument(
         "--since",
         default=_DEFAULT_SINCE,
         metavar="WHEN",
-        help="the beginning: a duration before now, or an RFC 3339 instant (default %(default)s)",
+        help="the start: a duration before now, or an RFC 3339 timestamp (default %(default)s)",
     )
     parser.add_argument(
         "--until",
         metavar="WHEN",
-        help="the end, at the latest when the exporter's own series begin (default now)",
+        help="the end, not after the exporter's own series begin (default now)",
     )
     parser.add_argument(
         "--step",
@@ -87,9 +89,9 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="a label for every series, such as job=cloudflare-risk-exporter; may be repeated",
+        help="a label of every series, such as job=cloudflare-risk-exporter; can be repeated",
     )
-    add_setting_flags(parser, flag_options(without=_NOT_ASKED_FOR))
+    add_setting_flags(parser, flag_options(without=_UNUSED_SETTINGS))
     parser.set_defaults(run=_backfill)
 
 
@@ -113,9 +115,9 @@ def _backfill(arguments: argparse.Namespace) -> int:
                 write(document())
             except OutputError as error:
                 failure = error
-    _tell(readings, timeline, now=clock.time())
+    _report(readings, timeline, now=clock.time())
     if failure is not None:
-        raise OutputError(f"{failure}; {_kept(document)}") from failure
+        raise OutputError(f"{failure}; {_save(document)}") from failure
     return 1 if any(reading.problems for reading in readings) else 0
 
 
@@ -123,13 +125,13 @@ def _output(name: str) -> AbstractContextManager[Write]:
     return nullcontext(print_bytes) if name == "-" else open_output(Path(name))
 
 
-def _kept(document: Callable[[], Iterable[bytes]]) -> str:
-    """Keep what cannot be read again in a short time, and say where it is."""
+def _save(document: Callable[[], Iterable[bytes]]) -> str:
+    """Save the document elsewhere, because reading it again takes long, and return a message."""
     try:
         path = write_elsewhere(document)
     except OutputError as error:
-        return f"{error}: what was read is lost"
-    return f"the whole document is kept in {path}: make room and copy it, or give it to promtool"
+        return f"{error}: the data is lost"
+    return f"the whole document is in {path}; free some space and copy it, or give it to promtool"
 
 
 def _timeline(arguments: argparse.Namespace, *, now: float) -> Timeline:
@@ -145,7 +147,7 @@ def _timeline(arguments: argparse.Namespace, *, now: float) -> Timeline:
 
 
 def _instant(text: str, flag: str, *, now: float) -> float:
-    """Unix seconds of `7d`, which is so long before `now`, or of an RFC 3339 instant."""
+    """Return Unix seconds of a duration before `now`, such as `7d`, or of an RFC 3339 timestamp."""
     try:
         return now - read_duration(text)
     except ValueError as error:
@@ -157,7 +159,7 @@ def _instant(text: str, flag: str, *, now: float) -> float:
         instant = None
     if instant is None or instant.tzinfo is None:
         raise ConfigurationError(
-            f"{flag}: write a duration such as 7d, or an instant such as 2026-01-31T12:00:00Z"
+            f"{flag}: must be a duration such as 7d, or a timestamp such as 2026-01-31T12:00:00Z"
         )
     return instant.timestamp()
 
@@ -168,27 +170,27 @@ def _labels(pairs: Sequence[str]) -> Mapping[str, str]:
         name, _, value = pair.partition("=")
         if not _LABEL_NAME.fullmatch(name) or not value:
             raise ConfigurationError(f"--label: {pair!r} is not NAME=VALUE")
-        if name in _LABELS_TAKEN:
-            raise ConfigurationError(f"--label: every series has its own {name}")
+        if name in _RESERVED_LABELS:
+            raise ConfigurationError(f"--label: {name} is a label of the series themselves")
         if name in labels:
             raise ConfigurationError(f"--label: {name} is given twice")
         labels[name] = value
     return labels
 
 
-def _tell(readings: Sequence[AccountReading], timeline: Timeline, *, now: float) -> None:
-    """Say what was found and what is missing; standard output may hold the document."""
+def _report(readings: Sequence[AccountReading], timeline: Timeline, *, now: float) -> None:
+    """Report on standard error what was found and what is missing."""
     lines = [
         *(_found(reading.history, timeline) for reading in readings if reading.history),
         *(f"failed: {one.account}: {problem}" for one in readings for problem in one.problems),
     ]
     if timeline.end > now - _HEAD_SECONDS and any(reading.history for reading in readings):
         lines.append(
-            "note: this reaches into the last three hours. A Prometheus that has data of these "
-            "hours would lose them at its next restart, of all its targets: see docs/backfill.md"
+            "note: the data ends less than three hours ago. A Prometheus server with data of these "
+            "hours loses it for all targets at its next restart; see docs/backfill.md"
         )
     for line in lines:
-        complain(line)
+        print_error(line)
 
 
 def _found(history: AccountHistory, timeline: Timeline) -> str:

@@ -1,20 +1,14 @@
-"""`behaviors` shows what counts as risky, and configures it."""
+"""The commands `behaviors list` and `behaviors set`."""
 
 import argparse
 from collections.abc import Mapping, Sequence
 
-from exporter.app.asking import WRITE_PERMISSION
+from exporter.app.api_call import WRITE_PERMISSION
 from exporter.app.status import PERMISSIONS
-from exporter.cli.conversation import Conversation, add_group, add_question, begin
-from exporter.cli.printing import (
-    Json,
-    level_cell,
-    print_json,
-    print_line,
-    print_table,
-    printable,
-    yes_or_no,
-)
+from exporter.cli.context import CommandContext, add_api_command, add_subcommands, open_context
+from exporter.cli.output import Json, print_json, print_line, printable
+from exporter.cli.parser import CommandParser
+from exporter.cli.tables import level_cell, print_table, yes_or_no
 from exporter.cloudflare.client import CloudflareClient
 from exporter.errors import ConfigurationError, ExporterError
 from exporter.risk.model import LISTED_LEVELS, Behavior, BehaviorChange, RiskLevel
@@ -22,15 +16,19 @@ from exporter.status import ResourceName
 
 
 class UnknownBehaviorError(ExporterError):
-    """The account has no behavior of this key; the message lists those it has."""
+    """The account has no behavior with this key; the message lists its keys."""
 
 
-def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_arguments(parser: CommandParser) -> None:
     """Add `behaviors list` and `behaviors set`."""
-    group = add_group(commands, "behaviors", about="show and configure what counts as risky")
-    add_question(group, "list", _list, about="list every behavior and its configuration")
-    setting = add_question(
-        group, "set", _set, about="enable, disable or weigh one behavior", changes=True
+    commands = add_subcommands(parser, about="Show and configure risk behaviors.")
+    add_api_command(commands, "list", _list, about="list the behaviors and their configuration")
+    setting = add_api_command(
+        commands,
+        "set",
+        _set,
+        about="enable or disable a behavior, or set its risk level",
+        changes=True,
     )
     setting.add_argument("key", metavar="KEY", help="the behavior's key, such as imp_travel")
     switch = setting.add_mutually_exclusive_group()
@@ -40,14 +38,14 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--level",
         type=str.lower,
         choices=[level.label for level in LISTED_LEVELS],
-        help="the risk level of who does it",
+        help="the risk level of the behavior",
     )
 
 
 def _list(arguments: argparse.Namespace) -> int:
-    conversation = begin(arguments)
-    behaviors = _behaviors(conversation)
-    if conversation.wants_json:
+    context = open_context(arguments)
+    behaviors = _behaviors(context)
+    if context.wants_json:
         print_json({"behaviors": {one.key: _behavior_json(one) for one in behaviors}})
     else:
         print_table(
@@ -68,28 +66,30 @@ def _list(arguments: argparse.Namespace) -> int:
 
 def _set(arguments: argparse.Namespace) -> int:
     if arguments.enabled is None and arguments.level is None:
-        raise ConfigurationError("nothing to set: say --enabled, --disabled or --level")
-    conversation = begin(arguments)
-    before = _behavior(_behaviors(conversation), arguments.key)
-    wanted = _change(before, enabled=arguments.enabled, level=arguments.level)
-    if wanted == BehaviorChange(before.enabled, before.level):
-        _print_result(conversation, before.key, wanted, done="is so already")
+        raise ConfigurationError("nothing to set; use --enabled, --disabled or --level")
+    context = open_context(arguments)
+    before = _behavior(_behaviors(context), arguments.key)
+    new = _change(before, enabled=arguments.enabled, level=arguments.level)
+    if new == BehaviorChange(before.enabled, before.level):
+        _print_result(
+            context, before.key, new, done="already has this configuration; nothing was changed"
+        )
         return 0
-    conversation.get_consent(_plan(before, wanted))
+    context.confirm(_plan(before, new))
 
-    async def question(client: CloudflareClient, account_id: str) -> Mapping[str, BehaviorChange]:
-        return await client.set_behaviors(account_id, {before.key: wanted})
+    async def call(client: CloudflareClient, account_id: str) -> Mapping[str, BehaviorChange]:
+        return await client.set_behaviors(account_id, {before.key: new})
 
-    answer = conversation.ask(question, permission=WRITE_PERMISSION)
-    _print_result(conversation, before.key, answer.get(before.key, wanted), done="is set")
+    answer = context.call_api(call, permission=WRITE_PERMISSION)
+    _print_result(context, before.key, answer.get(before.key, new), done="is configured")
     return 0
 
 
-def _behaviors(conversation: Conversation) -> Sequence[Behavior]:
-    async def question(client: CloudflareClient, account_id: str) -> Sequence[Behavior]:
+def _behaviors(context: CommandContext) -> Sequence[Behavior]:
+    async def call(client: CloudflareClient, account_id: str) -> Sequence[Behavior]:
         return await client.read_behaviors(account_id)
 
-    behaviors = conversation.ask(question, permission=PERMISSIONS[ResourceName.BEHAVIORS])
+    behaviors = context.call_api(call, permission=PERMISSIONS[ResourceName.BEHAVIORS])
     return sorted(behaviors, key=lambda one: one.key)
 
 
@@ -98,38 +98,40 @@ def _behavior(behaviors: Sequence[Behavior], key: str) -> Behavior:
         if one.key == key:
             return one
     keys = ", ".join(printable(one.key) for one in behaviors)
-    raise UnknownBehaviorError(f"there is no behavior {printable(key)}; there are: {keys}")
+    raise UnknownBehaviorError(f"no behavior has the key {printable(key)}; known keys: {keys}")
 
 
 def _change(before: Behavior, *, enabled: bool | None, level: str | None) -> BehaviorChange:
-    """What to set: the API wants both values, so what is not said stays as it is.
+    """Return the configuration to set: the API needs both values, so one not given is kept.
 
-    Raises ConfigurationError where that is a level which we have no word for.
+    Raises ConfigurationError if the level to keep is one that this version does not know.
     """
     if level is None and before.level not in LISTED_LEVELS:
-        raise ConfigurationError("its level is one this version does not know: say --level too")
+        raise ConfigurationError(
+            "this version does not know the behavior's level; set it with --level"
+        )
     return BehaviorChange(
         enabled=before.enabled if enabled is None else enabled,
         level=before.level if level is None else RiskLevel[level.upper()],
     )
 
 
-def _plan(before: Behavior, wanted: BehaviorChange) -> Sequence[str]:
+def _plan(before: Behavior, new: BehaviorChange) -> Sequence[str]:
     changes = [f"  behavior {before.key}, {before.name}"]
-    if wanted.enabled != before.enabled:
-        old, new = yes_or_no(value=before.enabled), yes_or_no(value=wanted.enabled)
-        changes.append(f"  enabled {old} -> {new}")
-    if wanted.level != before.level:
-        changes.append(f"  level {before.level.label} -> {wanted.level.label}")
+    if new.enabled != before.enabled:
+        was, becomes = yes_or_no(value=before.enabled), yes_or_no(value=new.enabled)
+        changes.append(f"  enabled {was} -> {becomes}")
+    if new.level != before.level:
+        changes.append(f"  level {before.level.label} -> {new.level.label}")
     return changes
 
 
-def _print_result(conversation: Conversation, key: str, now: BehaviorChange, *, done: str) -> None:
-    if conversation.wants_json:
-        print_json({"behaviors": {key: _change_json(now)}})
+def _print_result(context: CommandContext, key: str, current: BehaviorChange, *, done: str) -> None:
+    if context.wants_json:
+        print_json({"behaviors": {key: _change_json(current)}})
     else:
-        enabled = "enabled" if now.enabled else "disabled"
-        print_line(f"behavior {key} {done}: {enabled}, {now.level.label}")
+        enabled = "enabled" if current.enabled else "disabled"
+        print_line(f"behavior {key} {done}: {enabled}, {current.level.label}")
 
 
 def _behavior_json(behavior: Behavior) -> Json:

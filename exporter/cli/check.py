@@ -1,4 +1,4 @@
-"""`check` tells before an exporter runs, or beside it, whether everything it needs is there."""
+"""The command `check`."""
 
 import argparse
 import os
@@ -6,10 +6,14 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from exporter.app.checking import Finding, Verdict, check, configuration_finding
+from exporter.app.checking import check
+from exporter.app.file_checks import configuration_finding
+from exporter.app.probe import Finding, Verdict
 from exporter.cli.flags import add_setting_flags, flag_options, given_flags
-from exporter.cli.printing import Json, print_json, print_table
+from exporter.cli.output import Json, print_json
+from exporter.cli.parser import CommandParser
 from exporter.cli.running import run
+from exporter.cli.tables import print_table
 from exporter.clock import SystemClock
 from exporter.logs import configure_logging
 from exporter.settings import load_settings
@@ -17,17 +21,14 @@ from exporter.settings import load_settings
 _STYLES = {Verdict.OK: "green", Verdict.NOTE: "yellow", Verdict.WRONG: "bold red"}
 
 
-def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `check`."""
-    parser = commands.add_parser(
-        "check",
-        help="tell whether configuration, token, quota and files are as they must be",
-        description="Look at the configuration, ask for each resource of each account once, and "
-        "tell what the token may read, what of its quota is needed, and how many series to "
-        "expect. Changes nothing, may run beside a running exporter, and fails if anything is "
-        "wrong.",
+def add_arguments(parser: CommandParser) -> None:
+    """Add the arguments of `check`."""
+    parser.description = (
+        "Check the configuration, request each resource of each account once, and report the "
+        "token's permissions, the quota needed and available, and the expected number of series. "
+        "Changes nothing, and can run beside a running exporter. Fails if anything is wrong."
     )
-    parser.add_argument("--json", action="store_true", help="print JSON, for programs")
+    parser.add_argument("--json", action="store_true", help="print JSON")
     add_setting_flags(parser, flag_options())
     parser.set_defaults(run=_check)
 
@@ -50,7 +51,7 @@ def _check(arguments: argparse.Namespace) -> int:
 
 def _print_findings(findings: Sequence[Finding]) -> None:
     print_table(
-        ("check", "account", "is", "because"),
+        ("check", "account", "result", "details"),
         (
             (
                 finding.subject,

@@ -1,37 +1,54 @@
-"""The command line as a whole: which commands there are, and what their endings mean."""
+"""The command line: its commands, its exit statuses, and how signals end it.
+
+Only the module of the command that runs is imported, so that `--help` is fast and a service holds
+no code of other commands in memory.
+"""
 
 import argparse
 import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
+from pkgutil import resolve_name
 
 from exporter import __version__
-from exporter.cli import backfill, behaviors, check, demo, integrations, serve, users
-from exporter.cli.flags import CREDENTIALS_HELP, CommandParser
-from exporter.cli.printing import complain, flush_output
+from exporter.cli.output import flush_output, print_error
+from exporter.cli.parser import CREDENTIALS_HELP, CommandParser
 from exporter.errors import ConfigurationError, ExporterError
 
 PROGRAM = "cloudflare-risk-exporter"
 
+COMMANDS: Mapping[str, tuple[str, str]] = {
+    "serve": ("serve:add_serve_arguments", "poll and serve /metrics (the default command)"),
+    "once": ("serve:add_once_arguments", "poll every account once and print the metrics"),
+    "demo": ("demo:add_demo_arguments", "serve /metrics of a simulated Cloudflare account"),
+    "simulate": ("demo:add_simulate_arguments", "serve a simulated Cloudflare API only"),
+    "backfill": ("backfill:add_arguments", "export past events as OpenMetrics for promtool"),
+    "check": ("check:add_arguments", "check configuration, token, quota and files"),
+    "users": ("users:add_arguments", "show and reset users' risk levels"),
+    "behaviors": ("behaviors:add_arguments", "show and configure risk behaviors"),
+    "integrations": ("integrations:add_arguments", "show and manage risk integrations"),
+}
+"""Command -> the function of `exporter.cli` that adds its arguments, and its line in the help."""
+
 _SERVICES = frozenset({"serve", "demo", "simulate"})
-"""Commands that go on until a signal ends them; then their work is done."""
+"""Commands that run until a signal."""
 
 _FAILED = 1
 _WRONG_USAGE = 2
 _STANDARD_ERROR = 2
-_INTERRUPTED = 128 + signal.SIGINT  # as shells spell it
+_INTERRUPTED = 128 + signal.SIGINT  # as in shells
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Do what `argv` asks for, `sys.argv` where there is none; return the exit status.
+    """Run the command in `argv`, or in `sys.argv`, and return the exit status.
 
-    0: done. 1: the work failed. 2: wrong usage or configuration; for wrong usage argparse leaves
-    with SystemExit. 130 and 143: SIGINT or SIGTERM came before the end of the work.
+    0: done. 1: failed. 2: wrong usage or configuration; for wrong usage argparse raises
+    SystemExit. 130 and 143: ended early by SIGINT or SIGTERM.
     """
-    _end_on_sigterm(0)
+    _exit_on_sigterm(0)
     _open_standard_streams()
     try:
         try:
@@ -39,36 +56,36 @@ def main(argv: Sequence[str] | None = None) -> int:
         finally:
             flush_output()
     except ConfigurationError as error:
-        return _complain(error, _WRONG_USAGE)
+        return _report(error, _WRONG_USAGE)
     except ExporterError as error:
-        return _complain(error, _FAILED)
+        return _report(error, _FAILED)
     except KeyboardInterrupt:
         return _INTERRUPTED
 
 
 def _run(argv: Sequence[str]) -> int:
-    words = _with_command(argv)
+    words = with_command(argv)
+    _exit_on_sigterm(0 if words[0] in _SERVICES else 128 + signal.SIGTERM)
     arguments = _parsed(words)
-    _end_on_sigterm(0 if words[0] in _SERVICES else 128 + signal.SIGTERM)
     command: Callable[[argparse.Namespace], int] = arguments.run
     return command(arguments)
 
 
-def _end_on_sigterm(status: int) -> None:
-    """Have SIGTERM end the process in order until a command listens for it itself.
+def _exit_on_sigterm(status: int) -> None:
+    """Exit with `status` on SIGTERM, until a command installs its own handler.
 
-    The first process of a container is not ended by a signal it does not handle, and starting
-    can take seconds. Only the main thread may say what a signal does; it is where commands run.
+    The first process of a container ignores signals that it does not handle, and starting can
+    take seconds. Python allows signal handlers in the main thread only, in which commands run.
     """
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(status))
 
 
 def _open_standard_streams() -> None:
-    """Give a process that was started without some of its standard streams a null device there.
+    """Replace standard streams that are closed at the start by the null device.
 
-    Otherwise a socket could become standard output, and `print` would write messages there. What
-    writes output still sees that `sys.stdout` is None.
+    Otherwise a socket could become standard output, and `print` would write to it.
+    `sys.stdout` stays None, by which writers detect that it is closed.
     """
     null = os.open(os.devnull, os.O_RDWR)
     while null <= _STANDARD_ERROR:
@@ -78,57 +95,61 @@ def _open_standard_streams() -> None:
         sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  # until the end
 
 
-def build_parser() -> CommandParser:
-    """Return the parser of every command; the parsed namespace's `run` does the work."""
+def build_parser(commands: Collection[str] = COMMANDS.keys()) -> CommandParser:
+    """Return a parser of the command line; the parsed namespace's `run` runs the command.
+
+    All commands are listed, but only those in `commands` are imported and have arguments.
+    """
     parser = CommandParser(
         prog=PROGRAM,
-        description="Cloudflare Zero Trust user risk as Prometheus metrics. Without a command: "
-        "serve. To try it without an account: demo.",
-        epilog=f"`{PROGRAM} COMMAND --help` lists each command's flags. {CREDENTIALS_HELP}",
+        description="Cloudflare Zero Trust user risk scores as Prometheus metrics. Without a "
+        "command, it runs `serve`. To try it without an account, run `demo`.",
+        epilog=f"`{PROGRAM} COMMAND --help` lists the flags of a command. {CREDENTIALS_HELP}",
     )
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
-    _add_commands(parser)
+    group = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name, (function, about) in COMMANDS.items():
+        command = group.add_parser(name, help=about)
+        if name in commands:
+            add_arguments: Callable[[CommandParser], None] = resolve_name(
+                f"exporter.cli.{function}"
+            )
+            add_arguments(command)
     return parser
 
 
-def _add_commands(parser: argparse.ArgumentParser) -> None:
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for group in (serve, demo, backfill, check, users, behaviors, integrations):
-        group.add_commands(commands)
-
-
 def _parsed(words: Sequence[str]) -> argparse.Namespace:
-    parser = build_parser()
+    parser = build_parser(words[:1])
     command = parser.parser_of(words)
     arguments, unknown = parser.parse_known_args(words)
     unknown = [word for word in unknown if word != "--"]
     if unknown:
-        command.error(_complaint_about(unknown, command, parser.commands))
+        command.error(_unknown_arguments(unknown, command, parser.commands))
     return arguments
 
 
-def _complaint_about(
+def _unknown_arguments(
     unknown: Sequence[str], command: CommandParser, commands: Collection[str]
 ) -> str:
-    """Name unknown flags alone, without their values: one may be a token."""
+    """Return a message with unknown flags, without their values, because one may be a token."""
     names = [_flag_name(word) for word in unknown if word.startswith("-")]
     misplaced = [word for word in unknown if word in commands]
     if misplaced:
-        return f"the command comes first, before all flags: {misplaced[0]}"
+        return f"the command comes before all flags: {misplaced[0]}"
     if not names:
         return "too many arguments"
-    complaint = f"unknown: {', '.join(map(command.unknown_flag, names))}"
+    message = f"unknown: {', '.join(map(command.suggestion, names))}"
     if any("token" in name for name in names):
-        complaint += "; a token is given by CLOUDFLARE_API_TOKEN or CLOUDFLARE_API_TOKEN_FILE"
-    return complaint
+        message += "; set the token with CLOUDFLARE_API_TOKEN or CLOUDFLARE_API_TOKEN_FILE"
+    return message
 
 
 def _flag_name(word: str) -> str:
     return word.partition("=")[0] if word.startswith("--") else word[:2]
 
 
-def _with_command(arguments: Sequence[str]) -> Sequence[str]:
-    """Put `serve` before arguments that begin with a flag of its own, or are none."""
+def with_command(arguments: Sequence[str]) -> Sequence[str]:
+    """Return the arguments with `serve` in front if they name no command."""
     if arguments and (
         not arguments[0].startswith("-") or arguments[0] in {"-h", "--help", "--version"}
     ):
@@ -136,6 +157,6 @@ def _with_command(arguments: Sequence[str]) -> Sequence[str]:
     return ("serve", *arguments)
 
 
-def _complain(error: ExporterError, status: int) -> int:
-    complain(f"{PROGRAM}: {error}")
+def _report(error: ExporterError, status: int) -> int:
+    print_error(f"{PROGRAM}: {error}")
     return status

@@ -1,22 +1,15 @@
-"""`integrations` shows and manages who else is told of risk levels."""
+"""The commands `integrations list`, `show`, `find`, `create`, `update` and `delete`."""
 
 import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from exporter.app.asking import WRITE_PERMISSION
+from exporter.app.api_call import WRITE_PERMISSION
 from exporter.app.status import PERMISSIONS
-from exporter.cli.conversation import Conversation, add_group, add_question, begin
-from exporter.cli.printing import (
-    Json,
-    instant_cell,
-    print_fields,
-    print_json,
-    print_line,
-    print_table,
-    rfc3339,
-    yes_or_no,
-)
+from exporter.cli.context import CommandContext, add_api_command, add_subcommands, open_context
+from exporter.cli.output import Json, print_json, print_line, rfc3339
+from exporter.cli.parser import CommandParser
+from exporter.cli.tables import instant_cell, print_fields, print_table, yes_or_no
 from exporter.cloudflare.client import CloudflareClient
 from exporter.errors import ConfigurationError
 from exporter.risk.model import Integration
@@ -24,52 +17,68 @@ from exporter.status import ResourceName
 
 _READ_PERMISSION = PERMISSIONS[ResourceName.INTEGRATIONS]
 _TYPES = ("Okta",)
-"""The only type there is: https://developers.cloudflare.com/api/resources/zero_trust/"""
+"""The only type: https://developers.cloudflare.com/api/resources/zero_trust/"""
 
 
 @dataclass(frozen=True, slots=True)
 class _Writable:
-    """What the API lets one change of an integration, all of it at once."""
+    """The fields of an integration that can be changed; the API needs all of them at once."""
 
     active: bool
     tenant_url: str
     reference_id: str
 
 
-def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_arguments(parser: CommandParser) -> None:
     """Add the commands that read integrations, and those that change them."""
-    group = add_group(commands, "integrations", about="show and manage who is told of risk levels")
-    add_question(group, "list", _list, about="list every integration")
-    show = add_question(group, "show", _show, about="show one integration")
-    find = add_question(group, "find", _find, about="show the integration of a reference")
-    find.add_argument("reference", metavar="REFERENCE", help="what its creator called it")
-    create = add_question(group, "create", _create, about="create an integration", changes=True)
-    create.add_argument(
-        "--type", type=str.capitalize, choices=_TYPES, required=True, help="what is integrated"
+    commands = add_subcommands(
+        parser, about="Show and manage the integrations that receive risk levels."
+    )
+    add_api_command(commands, "list", _list, about="list the integrations")
+    show = add_api_command(commands, "show", _show, about="show an integration")
+    find = add_api_command(
+        commands, "find", _find, about="show the integration with a reference id"
+    )
+    find.add_argument(
+        "reference", metavar="REFERENCE", help="the reference id given at its creation"
+    )
+    create = add_api_command(
+        commands, "create", _create, about="create an integration", changes=True
     )
     create.add_argument(
-        "--tenant-url", metavar="URL", required=True, help="where the tenant is, with https://"
+        "--type",
+        type=str.capitalize,
+        choices=_TYPES,
+        required=True,
+        help="the type of the integration",
     )
-    create.add_argument("--reference-id", metavar="TEXT", help="what you call it")
-    update = add_question(group, "update", _update, about="change an integration", changes=True)
+    create.add_argument(
+        "--tenant-url", metavar="URL", required=True, help="the URL of the tenant, with https://"
+    )
+    create.add_argument("--reference-id", metavar="TEXT", help="a reference id of your choice")
+    update = add_api_command(
+        commands, "update", _update, about="change an integration", changes=True
+    )
     switch = update.add_mutually_exclusive_group()
     switch.add_argument("--active", dest="active", action="store_true", default=None)
     switch.add_argument("--inactive", dest="active", action="store_false")
-    update.add_argument("--tenant-url", metavar="URL", help="where the tenant is now")
-    update.add_argument("--reference-id", metavar="TEXT", help="what you call it now")
-    delete = add_question(group, "delete", _delete, about="delete an integration", changes=True)
-    for parser in (show, update, delete):
-        parser.add_argument("id", metavar="ID", help="the integration's id")
+    update.add_argument("--tenant-url", metavar="URL", help="the new URL of the tenant")
+    update.add_argument("--reference-id", metavar="TEXT", help="the new reference id")
+    delete = add_api_command(
+        commands, "delete", _delete, about="delete an integration", changes=True
+    )
+    for command in (show, update, delete):
+        command.add_argument("id", metavar="ID", help="the integration's id")
 
 
 def _list(arguments: argparse.Namespace) -> int:
-    conversation = begin(arguments)
+    context = open_context(arguments)
 
-    async def question(client: CloudflareClient, account_id: str) -> Sequence[Integration]:
+    async def call(client: CloudflareClient, account_id: str) -> Sequence[Integration]:
         return await client.list_integrations(account_id)
 
-    integrations = conversation.ask(question, permission=_READ_PERMISSION)
-    if conversation.wants_json:
+    integrations = context.call_api(call, permission=_READ_PERMISSION)
+    if context.wants_json:
         print_json({"integrations": [_integration_json(one) for one in integrations]})
     else:
         print_table(
@@ -91,34 +100,34 @@ def _list(arguments: argparse.Namespace) -> int:
 
 
 def _show(arguments: argparse.Namespace) -> int:
-    conversation = begin(arguments)
-    _print_integration(conversation, _integration(conversation, arguments.id))
+    context = open_context(arguments)
+    _print_integration(context, _integration(context, arguments.id))
     return 0
 
 
 def _find(arguments: argparse.Namespace) -> int:
-    conversation = begin(arguments)
+    context = open_context(arguments)
     reference: str = arguments.reference
 
-    async def question(client: CloudflareClient, account_id: str) -> Integration:
+    async def call(client: CloudflareClient, account_id: str) -> Integration:
         return await client.find_integration(account_id, reference)
 
-    _print_integration(conversation, conversation.ask(question, permission=_READ_PERMISSION))
+    _print_integration(context, context.call_api(call, permission=_READ_PERMISSION))
     return 0
 
 
 def _create(arguments: argparse.Namespace) -> int:
-    conversation = begin(arguments)
+    context = open_context(arguments)
     kind, tenant_url, reference_id = arguments.type, arguments.tenant_url, arguments.reference_id
-    called = f", called {reference_id}" if reference_id else ""
-    conversation.get_consent([f"  create an integration: {kind} at {tenant_url}{called}"])
+    reference = f", reference id {reference_id}" if reference_id else ""
+    context.confirm([f"  create an integration: {kind} at {tenant_url}{reference}"])
 
-    async def question(client: CloudflareClient, account_id: str) -> Integration:
+    async def call(client: CloudflareClient, account_id: str) -> Integration:
         return await client.create_integration(
             account_id, integration_type=kind, tenant_url=tenant_url, reference_id=reference_id
         )
 
-    _print_integration(conversation, conversation.ask(question, permission=WRITE_PERMISSION))
+    _print_integration(context, context.call_api(call, permission=WRITE_PERMISSION))
     return 0
 
 
@@ -126,59 +135,59 @@ def _update(arguments: argparse.Namespace) -> int:
     given = (arguments.active, arguments.tenant_url, arguments.reference_id)
     if not any(value is not None for value in given):
         raise ConfigurationError(
-            "nothing to change: say --active, --inactive, --tenant-url or --reference-id"
+            "nothing to change; use --active, --inactive, --tenant-url or --reference-id"
         )
-    conversation = begin(arguments)
-    before = _integration(conversation, arguments.id)
-    wanted = _written_over(before, arguments)
-    plan = tuple(_differences(before, wanted))
+    context = open_context(arguments)
+    before = _integration(context, arguments.id)
+    new = _changed(before, arguments)
+    plan = tuple(_differences(before, new))
     if not plan:
-        _print_integration(conversation, before)
+        _print_integration(context, before)
         return 0
-    conversation.get_consent([f"  integration {before.integration_id}", *plan])
+    context.confirm([f"  integration {before.integration_id}", *plan])
 
-    async def question(client: CloudflareClient, account_id: str) -> Integration:
+    async def call(client: CloudflareClient, account_id: str) -> Integration:
         return await client.update_integration(
             account_id,
             before.integration_id,
-            active=wanted.active,
-            tenant_url=wanted.tenant_url,
-            reference_id=wanted.reference_id or None,
+            active=new.active,
+            tenant_url=new.tenant_url,
+            reference_id=new.reference_id or None,
         )
 
-    _print_integration(conversation, conversation.ask(question, permission=WRITE_PERMISSION))
+    _print_integration(context, context.call_api(call, permission=WRITE_PERMISSION))
     return 0
 
 
 def _delete(arguments: argparse.Namespace) -> int:
-    conversation = begin(arguments)
+    context = open_context(arguments)
     integration_id: str = arguments.id
-    if not conversation.has_consent:
-        one = _integration(conversation, integration_id)
-        conversation.get_consent(
+    if not context.is_confirmed:
+        one = _integration(context, integration_id)
+        context.confirm(
             [f"  delete integration {integration_id}: {one.integration_type} at {one.tenant_url}"]
         )
 
-    async def question(client: CloudflareClient, account_id: str) -> None:
+    async def call(client: CloudflareClient, account_id: str) -> None:
         await client.delete_integration(account_id, integration_id)
 
-    conversation.ask(question, permission=WRITE_PERMISSION)
-    if conversation.wants_json:
+    context.call_api(call, permission=WRITE_PERMISSION)
+    if context.wants_json:
         print_json({"id": integration_id, "deleted": True})
     else:
         print_line(f"integration {integration_id}: deleted")
     return 0
 
 
-def _integration(conversation: Conversation, integration_id: str) -> Integration:
-    async def question(client: CloudflareClient, account_id: str) -> Integration:
+def _integration(context: CommandContext, integration_id: str) -> Integration:
+    async def call(client: CloudflareClient, account_id: str) -> Integration:
         return await client.read_integration(account_id, integration_id)
 
-    return conversation.ask(question, permission=_READ_PERMISSION)
+    return context.call_api(call, permission=_READ_PERMISSION)
 
 
-def _written_over(before: Integration, arguments: argparse.Namespace) -> _Writable:
-    """All that will be written: the API overwrites, so what is not said stays as it is."""
+def _changed(before: Integration, arguments: argparse.Namespace) -> _Writable:
+    """Return all fields to write; the API overwrites them all, so those not given are kept."""
     active, tenant_url = arguments.active, arguments.tenant_url
     reference_id = arguments.reference_id
     return _Writable(
@@ -188,18 +197,18 @@ def _written_over(before: Integration, arguments: argparse.Namespace) -> _Writab
     )
 
 
-def _differences(before: Integration, wanted: _Writable) -> Iterator[str]:
-    if wanted.active != before.active:
-        old, new = yes_or_no(value=before.active), yes_or_no(value=wanted.active)
-        yield f"  active {old} -> {new}"
-    if wanted.tenant_url != before.tenant_url:
-        yield f"  tenant {before.tenant_url} -> {wanted.tenant_url}"
-    if wanted.reference_id != before.reference_id:
-        yield f"  reference {before.reference_id!r} -> {wanted.reference_id!r}"
+def _differences(before: Integration, new: _Writable) -> Iterator[str]:
+    if new.active != before.active:
+        was, becomes = yes_or_no(value=before.active), yes_or_no(value=new.active)
+        yield f"  active {was} -> {becomes}"
+    if new.tenant_url != before.tenant_url:
+        yield f"  tenant {before.tenant_url} -> {new.tenant_url}"
+    if new.reference_id != before.reference_id:
+        yield f"  reference {before.reference_id!r} -> {new.reference_id!r}"
 
 
-def _print_integration(conversation: Conversation, one: Integration) -> None:
-    if conversation.wants_json:
+def _print_integration(context: CommandContext, one: Integration) -> None:
+    if context.wants_json:
         print_json(_integration_json(one))
         return
     print_fields(

@@ -16,7 +16,7 @@ from rich.progress import (
 from rich.text import Text
 
 from exporter.app.once import QuotaWait
-from exporter.cli.printing import printable, rfc3339
+from exporter.cli.output import printable, rfc3339
 from exporter.clock import Clock
 
 _log = structlog.get_logger(__name__)

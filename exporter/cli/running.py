@@ -1,4 +1,4 @@
-"""Runs a command's coroutine, on uvloop where that is installed."""
+"""Runs the coroutine of a command, and ends the process if stopping takes too long."""
 
 import asyncio
 import os
@@ -10,6 +10,9 @@ from typing import TypeVar
 
 from exporter.errors import ExporterError
 
+STOP_SECONDS = 9.0
+"""Supervisors kill a process that has not ended ten seconds after SIGTERM."""
+
 _Result = TypeVar("_Result")
 
 _new_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
@@ -20,10 +23,11 @@ with suppress(ImportError):
 
 
 def run(coroutine: Coroutine[None, None, _Result]) -> _Result:
-    """Run `coroutine` on an event loop of its own to its end.
+    """Return the result of `coroutine`, run on an event loop of its own.
 
-    Where task groups end by nothing but ExporterErrors, the first of them is raised alone: its
-    message is all that the user needs. Any other group is a bug and stays whole.
+    If task groups end with ExporterErrors only, the first of these is raised instead of the
+    group, because its message is all that a user needs. Any other group is a bug and is raised
+    unchanged.
     """
     try:
         with asyncio.Runner(loop_factory=_new_loop) as runner:
@@ -38,22 +42,18 @@ def run(coroutine: Coroutine[None, None, _Result]) -> _Result:
 def ending_status(ended_by: signal.Signals) -> int:
     """Return the exit status of a command that runs until a signal.
 
-    0 after SIGTERM, with which supervisors stop a service in order; 130 after Ctrl-C, as shells
-    spell it, so that a script stops, too.
+    0 after SIGTERM, with which supervisors stop a service; 130 after Ctrl-C, as in shells, so
+    that a script around the command stops, too.
     """
     return 0 if ended_by is signal.SIGTERM else 128 + ended_by
 
 
-STOP_SECONDS = 9.0
-"""Supervisors kill what has not ended ten seconds after SIGTERM."""
-
-
 @contextmanager
 def stop_deadline(seconds: float = STOP_SECONDS) -> Iterator[Callable[[], None]]:
-    """Yield a function that starts a deadline; past it the process ends with status 1.
+    """Yield a function that starts a deadline, at which the process ends with status 1.
 
-    A thread watches it, because the event loop may be what hangs, for example on a disk. State is
-    written so that an end at any instant loses nothing.
+    A thread watches it, because the event loop itself may hang, for example on a disk. The state
+    file is written so that a process can end at any instant without losing anything.
     """
     timer = threading.Timer(seconds, _end_now)
     timer.daemon = True

@@ -1,22 +1,14 @@
-"""`users` shows who has a risk level and why, and clears it."""
+"""The commands `users list`, `users show` and `users reset`."""
 
 import argparse
 from collections.abc import Sequence
 
-from exporter.app.asking import WRITE_PERMISSION
+from exporter.app.api_call import WRITE_PERMISSION
 from exporter.app.status import PERMISSIONS
-from exporter.cli.conversation import Conversation, add_group, add_question, begin
-from exporter.cli.printing import (
-    Json,
-    instant_cell,
-    level_cell,
-    print_fields,
-    print_json,
-    print_line,
-    print_table,
-    printable,
-    rfc3339,
-)
+from exporter.cli.context import CommandContext, add_api_command, add_subcommands, open_context
+from exporter.cli.output import Json, print_json, print_line, printable, rfc3339
+from exporter.cli.parser import CommandParser
+from exporter.cli.tables import instant_cell, level_cell, print_fields, print_table
 from exporter.cloudflare.client import CloudflareClient
 from exporter.errors import ExporterError
 from exporter.risk.model import LISTED_LEVELS, RiskEvent, RiskLevel, UserDetails, UserSummary
@@ -26,14 +18,14 @@ _USER = "the user's id, or the email of a listed user"
 
 
 class UnknownUserError(ExporterError):
-    """No user, or more than one, is meant: say their id instead."""
+    """No listed user, or more than one, has the given email."""
 
 
-def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_arguments(parser: CommandParser) -> None:
     """Add `users list`, `users show` and `users reset`."""
-    group = add_group(commands, "users", about="show and reset users' risk levels")
-    listing = add_question(
-        group, "list", _list, about="list every user who has a risk level, the worst first"
+    commands = add_subcommands(parser, about="Show and reset users' risk levels.")
+    listing = add_api_command(
+        commands, "list", _list, about="list the users with a risk level, highest first"
     )
     listing.add_argument(
         "--level",
@@ -42,21 +34,23 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         choices=[level.label for level in LISTED_LEVELS],
         help="only users of this level; may be repeated",
     )
-    show = add_question(group, "show", _show, about="show one user's level and events")
+    show = add_api_command(commands, "show", _show, about="show the level and the events of a user")
     show.add_argument("user", metavar="USER", help=_USER)
-    reset = add_question(group, "reset", _reset, about="clear one user's risk level", changes=True)
+    reset = add_api_command(
+        commands, "reset", _reset, about="clear the risk level of a user", changes=True
+    )
     reset.add_argument("user", metavar="USER", help=_USER)
 
 
 def _list(arguments: argparse.Namespace) -> int:
-    conversation = begin(arguments)
+    context = open_context(arguments)
     wanted: Sequence[str] | None = arguments.level
     users = [
         user
-        for user in sorted(_listed_users(conversation), key=_worst_first)
+        for user in sorted(_listed_users(context), key=_highest_first)
         if wanted is None or user.level.label in wanted
     ]
-    if conversation.wants_json:
+    if context.wants_json:
         print_json({"users": [_summary_json(user) for user in users]})
     else:
         print_table(
@@ -78,10 +72,10 @@ def _list(arguments: argparse.Namespace) -> int:
 
 
 def _show(arguments: argparse.Namespace) -> int:
-    conversation = begin(arguments)
-    user_id = _user_id(conversation, arguments.user)
-    details = _details(conversation, user_id)
-    if conversation.wants_json:
+    context = open_context(arguments)
+    user_id = _user_id(context, arguments.user)
+    details = _details(context, user_id)
+    if context.wants_json:
         print_json(_details_json(user_id, details))
         return 0
     print_fields(
@@ -106,16 +100,16 @@ def _show(arguments: argparse.Namespace) -> int:
 
 
 def _reset(arguments: argparse.Namespace) -> int:
-    conversation = begin(arguments)
-    user_id = _user_id(conversation, arguments.user)
-    if not conversation.has_consent:
-        conversation.get_consent(_reset_plan(user_id, _details(conversation, user_id)))
+    context = open_context(arguments)
+    user_id = _user_id(context, arguments.user)
+    if not context.is_confirmed:
+        context.confirm(_reset_plan(user_id, _details(context, user_id)))
 
-    async def question(client: CloudflareClient, account_id: str) -> None:
+    async def call(client: CloudflareClient, account_id: str) -> None:
         await client.reset_user(account_id, user_id)
 
-    conversation.ask(question, permission=WRITE_PERMISSION)
-    if conversation.wants_json:
+    context.call_api(call, permission=WRITE_PERMISSION)
+    if context.wants_json:
         print_json({"user_id": user_id, "reset": True})
     else:
         print_line(f"user {user_id}: risk level cleared")
@@ -126,41 +120,41 @@ def _reset_plan(user_id: str, details: UserDetails) -> Sequence[str]:
     level = RiskLevel.NONE if details.level is None else details.level
     return (
         f"  user {user_id}, {details.email}, {details.name}",
-        f"  level {level.label} -> none, with {len(details.events)} events now",
+        f"  level {level.label} -> none, events: {len(details.events)}",
     )
 
 
-def _listed_users(conversation: Conversation) -> Sequence[UserSummary]:
-    async def question(client: CloudflareClient, account_id: str) -> Sequence[UserSummary]:
+def _listed_users(context: CommandContext) -> Sequence[UserSummary]:
+    async def call(client: CloudflareClient, account_id: str) -> Sequence[UserSummary]:
         return (await client.read_summary(account_id)).users
 
-    return conversation.ask(question, permission=PERMISSIONS[ResourceName.SUMMARY])
+    return context.call_api(call, permission=PERMISSIONS[ResourceName.SUMMARY])
 
 
-def _details(conversation: Conversation, user_id: str) -> UserDetails:
-    async def question(client: CloudflareClient, account_id: str) -> UserDetails:
+def _details(context: CommandContext, user_id: str) -> UserDetails:
+    async def call(client: CloudflareClient, account_id: str) -> UserDetails:
         return await client.read_user(account_id, user_id)
 
-    return conversation.ask(question, permission=PERMISSIONS[ResourceName.USERS])
+    return context.call_api(call, permission=PERMISSIONS[ResourceName.USERS])
 
 
-def _user_id(conversation: Conversation, user: str) -> str:
-    """The id of whoever is meant: only an email has an @ in it, and is looked up."""
+def _user_id(context: CommandContext, user: str) -> str:
+    """Return the id of a user given by id or email; only an email contains an @."""
     if "@" not in user:
         return user
     email = user.casefold()
-    found = [one.user_id for one in _listed_users(conversation) if one.email.casefold() == email]
+    found = [one.user_id for one in _listed_users(context) if one.email.casefold() == email]
     if not found:
         raise UnknownUserError(
-            "no listed user has this email; whose level was cleared is not listed: say their id"
+            "no listed user has this email; users whose level was cleared are not listed, use their id"
         )
     if len(found) > 1:
         ids = ", ".join(map(printable, found))
-        raise UnknownUserError(f"several users have this email, say an id: {ids}")
+        raise UnknownUserError(f"several users have this email; use one of the ids: {ids}")
     return found[0]
 
 
-def _worst_first(user: UserSummary) -> tuple[int, float, str]:
+def _highest_first(user: UserSummary) -> tuple[int, float, str]:
     return (-user.level.severity, -user.last_event, user.user_id)
 
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 
 import pytest
 
-from exporter.app.sources import Sources
+from exporter.app.status import Sources
 from exporter.catalogue import EXPORTER_METRICS, RISK_METRICS
 from tests.support.manual_clock import ManualClock
 from tests.support.polling import runtime_of

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from exporter.app.runtime import Runtime
-from exporter.app.sources import scrape_now
+from exporter.app.status import scrape_now
 from tests.support.clock import LoopClock, in_fake_time
 from tests.support.polling import account_settings, polling_in, runtime_of, settings_of
 from tests.support.simulator import ADA, talk_to_simulator

@@ -5,7 +5,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from exporter.app import serve
+from exporter.app.serving import serve
 from tests.support.clock import LoopClock, in_fake_time
 from tests.support.polling import account_settings, settings_of
 from tests.support.simulator import ADA, BOB, Talk, talk_to_simulator

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 
-from exporter.app import serve
+from exporter.app.serving import serve
 from exporter.risk.ledger import AccountRecord, Changes
 from exporter.settings import Settings
 from exporter.store import open_sqlite

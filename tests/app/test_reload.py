@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import httpx
 from aiohttp import web
 
-from exporter.app import serve
+from exporter.app.serving import serve
 from exporter.settings import Settings
 from tests.support.answers import summary
 from tests.support.polling import settings_of

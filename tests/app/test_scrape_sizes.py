@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from exporter.app.sources import Sources
+from exporter.app.status import Sources
 from exporter.catalogue import RISK_METRICS
 from exporter.risk.model import AccountSnapshot
 from tests.support.manual_clock import ManualClock

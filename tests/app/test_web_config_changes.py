@@ -11,7 +11,8 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from exporter.app import serve, serving
+from exporter.app import serving
+from exporter.app.serving import serve
 from exporter.catalogue.telemetry import CONFIG_RELOAD_SUCCESSFUL, WEB_CERTIFICATE_EXPIRY
 from exporter.web import read_web_config
 from tests.support.certificates import Certificate, make_certificate

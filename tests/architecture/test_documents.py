@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from exporter.catalogue import EXPORTER_METRICS, RISK_METRICS, MetricType
-from exporter.cli.entry import _with_command, build_parser
+from exporter.cli.entry import build_parser, with_command
 from exporter.settings import OPTIONS
 
 ROOT = Path(__file__).parents[2]
@@ -94,7 +94,7 @@ def test_every_command_of_ours_that_is_told_can_be_typed(path: Path) -> None:
     """Its command and its flags are parsed as they would be; argparse ends at a wrong one."""
     for words in typed_commands(path.read_text(encoding="utf-8")):
         if Path(words[0]).name == COMMAND:
-            build_parser().parse_args(_with_command(words[1:]))
+            build_parser().parse_args(with_command(words[1:]))
 
 
 def test_every_flag_the_readme_tells_exists() -> None:

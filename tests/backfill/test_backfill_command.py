@@ -51,7 +51,7 @@ async def test_the_document_goes_to_stdout_and_messages_to_stderr(
     assert ending.out.endswith("# EOF\n")
     assert user_ids(ending.out) == {ADA}
     assert ": 2 events, " in ending.err
-    assert "note: this reaches into the last three hours" in ending.err
+    assert "note: the data ends less than three hours ago" in ending.err
     assert not any(word in ending.out + ending.err for word in ("@", "Ada", "Lovelace"))
 
 
@@ -160,6 +160,6 @@ async def test_a_full_disk_does_not_lose_what_was_read(words: str, tmp_path: Pat
     assert ending.status == 1
     assert "Traceback" not in ending.err
     (kept,) = (tmp_path / "temporary").iterdir()
-    assert f"No space left on device; the whole document is kept in {kept}: " in ending.err
+    assert f"No space left on device; the whole document is in {kept}; " in ending.err
     assert kept.read_text().endswith("# EOF\n")
     assert ": 2 events, " in ending.err

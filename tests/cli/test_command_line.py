@@ -170,11 +170,11 @@ def test_help_says_how_the_token_is_given(
         ("srve", "unknown command 'srve'; did you mean serve?"),
         ("user list", "unknown command 'user'; did you mean users?"),
         ("users lst", "users: unknown command 'lst'; did you mean list?"),
-        ("users xyz", "users: unknown command 'xyz'; there are: list, show, reset"),
+        ("users xyz", "users: unknown command 'xyz'; commands: list, show, reset"),
         ("integrations del", "unknown command 'del'; did you mean delete?"),
-        ("users", "users: a command is missing: one of list, show, reset"),
+        ("users", "users: a command is missing; commands: list, show, reset"),
         ("users --json list", "users: the command comes before its flags"),
-        ("--config x users list", "the command comes first, before all flags: users"),
+        ("--config x users list", "the command comes before all flags: users"),
         (
             "serve --poll-intervall 5s",
             "serve: unknown: --poll-intervall (did you mean --poll-interval?)",
@@ -184,7 +184,7 @@ def test_help_says_how_the_token_is_given(
         ("users reset x -y", "users reset: unknown: -y"),
         ("users show x --qqq", "unknown: --qqq"),
         ("users show a b", "too many arguments"),
-        (f"{'a' * 40}", "unknown command; there are: serve"),
+        (f"{'a' * 40}", "unknown command; commands: serve"),
     ],
 )
 def test_a_slip_is_answered_with_what_was_probably_meant(

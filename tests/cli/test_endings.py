@@ -75,7 +75,7 @@ async def test_ctrl_c_at_a_question_is_130_and_changes_nothing() -> None:
     async with talk_to_simulator(still_scenario()) as talk:
         environ = pointed_at(talk.simulator)
         screen = await run_at_terminal(
-            "users", "reset", ADA, interrupted_at="Go on? [y/N]", **environ
+            "users", "reset", ADA, interrupted_at="Continue? [y/N]", **environ
         )
         _, summary = await talk.get("/summary")
     assert screen.status == 130

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.cli.printing import print_json, print_table, printable, rfc3339
+from exporter.cli.output import print_json, printable, rfc3339
+from exporter.cli.tables import print_table
 
 
 @given(st.text())

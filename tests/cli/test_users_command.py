@@ -156,7 +156,7 @@ async def test_an_email_of_nobody_listed_is_told() -> None:
         environ = pointed_at(talk.simulator)
         ending = await run_command("users", "show", "mallory@example.com", **environ)
     assert ending.status == 1
-    assert "say their id" in ending.err
+    assert "use their id" in ending.err
     assert "mallory" not in ending.err
 
 

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from exporter.cli.printing import rfc3339
+from exporter.cli.output import rfc3339
 from exporter.store import open_sqlite
 from tests.support.answers import answer, event, row, summary, user
 from tests.support.clock import LoopClock, in_fake_time

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from exporter.app import read_past
+from exporter.app.backfill import read_past
 from exporter.backfill import AccountReading, Timeline
 from exporter.clock import Clock
 from exporter.settings import load_settings

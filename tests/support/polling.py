@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.app.accounts import build_pollers
 from exporter.app.runtime import Runtime
-from exporter.app.sources import scrape_now
+from exporter.app.status import scrape_now
 from exporter.clock import Clock
 from exporter.cloudflare.client import open_session
 from exporter.exposition import Exposition

@@ -1,7 +1,7 @@
-"""One account's API for a person who waits for the answer: no state, no pollers, no governor.
+"""Single requests to one account's API for a person: without state, pollers or governor.
 
-A person's few requests are what the part of the quota that the exporter never spends is for, so
-nothing holds them back, and an exporter may be running meanwhile.
+These few requests are not counted against the exporter's share of the quota. An exporter may run
+at the same time.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -16,17 +16,17 @@ from exporter.errors import PollError
 from exporter.settings import AccountSettings, Settings
 
 WRITE_PERMISSION = "Zero Trust Write"
-"""What a token needs to change anything, as Cloudflare's API reference names it."""
+"""The permission that a token needs to change anything, as Cloudflare's API reference names it."""
 
 _Value = TypeVar("_Value")
 
-Question = Callable[[CloudflareClient, str], Awaitable[_Value]]
-"""What to do with a client and the id of the account it is for."""
+ApiCall = Callable[[CloudflareClient, str], Awaitable[_Value]]
+"""A function of a client and an account id that sends requests and returns a value."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer(Generic[_Value]):
-    """What a question gave, and how many rows of it could not be understood and are left out."""
+class ApiResult(Generic[_Value]):
+    """The value of a call, and how many rows of its responses were unreadable and left out."""
 
     value: _Value
     unreadable_rows: int
@@ -40,9 +40,9 @@ async def open_client(
     clock: Clock,
     on_exchange: Callable[[Exchange], None],
 ) -> AsyncIterator[CloudflareClient]:
-    """Open a client of one account's API, over a session of its own.
+    """Open a client of one account's API with its own session.
 
-    Raises ConfigurationError for a token that cannot be read.
+    Raises ConfigurationError if the token cannot be read.
     """
     token = token_source(account)
     async with open_session() as session:
@@ -56,24 +56,24 @@ async def open_client(
         )
 
 
-async def ask(
+async def call_api(
     settings: Settings,
     account: AccountSettings,
-    question: Question[_Value],
+    call: ApiCall[_Value],
     *,
     permission: str,
     clock: Clock,
-) -> Answer[_Value]:
-    """Ask one question; nothing is tried again.
+) -> ApiResult[_Value]:
+    """Run one call, without retries.
 
-    `permission` is what it needs, for the advice in a PollError's message. Raises PollErrors, and
-    ConfigurationError for a token that cannot be read.
+    `permission` is the permission it needs, for the advice in a PollError's message. Raises
+    PollErrors, and ConfigurationError if the token cannot be read.
     """
     exchanges: list[Exchange] = []
     async with open_client(settings, account, clock=clock, on_exchange=exchanges.append) as client:
         try:
-            value = await question(client, account.account_id)
+            value = await call(client, account.account_id)
         except PollError as error:
             error.advice = error.remedy(permission)
             raise
-    return Answer(value, sum(exchange.unreadable_rows for exchange in exchanges))
+    return ApiResult(value, sum(exchange.unreadable_rows for exchange in exchanges))

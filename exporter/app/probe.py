@@ -1,12 +1,12 @@
-"""Asks for each resource of one account once, to see what the token may read."""
+"""Requests every resource of one account once, to find out what its token may read."""
 
 from collections import Counter
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TypeVar
 
-from exporter.app.asking import open_client
-from exporter.app.checking.findings import Finding, Verdict
+from exporter.app.api_call import open_client
 from exporter.app.status import PERMISSIONS
 from exporter.clock import Clock
 from exporter.cloudflare.client import CloudflareClient, Exchange, exposure
@@ -22,6 +22,28 @@ from exporter.settings import AccountSettings, Settings
 from exporter.status import ResourceName
 
 _Value = TypeVar("_Value")
+
+
+class Verdict(StrEnum):
+    """How a thing stands."""
+
+    OK = "ok"
+    NOTE = "note"
+    WRONG = "wrong"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at. `message` is for people, `values` for programs.
+
+    `account` is None where it is about none, and names several, with commas, where they share it.
+    """
+
+    subject: str
+    verdict: Verdict
+    message: str
+    account: str | None = None
+    values: Mapping[str, int | float | str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

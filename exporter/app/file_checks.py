@@ -6,7 +6,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from exporter.app.checking.findings import Finding, Verdict
+from exporter.app.probe import Finding, Verdict
 from exporter.errors import ConfigurationError, StateError
 from exporter.settings import OPTIONS, MemoryState, Settings
 from exporter.store import examine
@@ -26,7 +26,7 @@ def configuration_finding(flags: Mapping[str, str], environ: Mapping[str, str]) 
     return Finding("configuration", Verdict.OK, f"from {'; '.join(origins)}")
 
 
-def place_findings(settings: Settings) -> Iterator[Finding]:
+def file_findings(settings: Settings) -> Iterator[Finding]:
     """How the state and, where there is one, the web configuration stand."""
     if isinstance(settings.state, MemoryState):
         yield Finding("state", Verdict.NOTE, "memory: counters begin anew with every start")

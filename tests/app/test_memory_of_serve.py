@@ -3,7 +3,7 @@
 import asyncio
 import gc
 
-from exporter.app import serve
+from exporter.app.serving import serve
 from exporter.settings import Settings
 from tests.support.processes import free_port
 

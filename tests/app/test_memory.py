@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 _PROGRAM = """
-from exporter.app.heap import return_large_blocks
+from exporter.app.memory import return_large_blocks
 
 def resident() -> int:
     with open("/proc/self/statm") as file:
