@@ -1,3 +1,4 @@
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -8,6 +9,7 @@ from exporter.cloudflare.wire import (
     QuotaHeaders,
     QuotaLeft,
     QuotaPolicy,
+    RetryAfter,
     read_quota,
     read_retry_after,
 )
@@ -130,3 +132,14 @@ def test_retry_after_is_seconds_or_a_date(text: str, seconds: float | None) -> N
 def test_no_retry_after_is_none() -> None:
     """Only 429 carries it."""
     assert read_retry_after({}, now=NOW) is None
+
+
+def test_a_date_without_a_zone_is_utc_in_every_time_zone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """HTTP dates are UTC; the machine's zone must not change the delay."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        retry_after = read_retry_after({"retry-after": "Thu, 01 Jan 2026 00:01:40 -0000"}, now=NOW)
+    time.tzset()
+
+    assert retry_after == RetryAfter(100.0)
