@@ -1,4 +1,4 @@
-"""A snapshot as bytes, kept rendered and compressed, so that a scrape costs next to nothing."""
+"""Snapshots as rendered and compressed bytes, so that a scrape only joins them."""
 
 from exporter.exposition.exposition import Exposition, Scrape
 

@@ -1,7 +1,7 @@
-"""One account's part of the exposition: from a snapshot to runs of parts, changes only.
+"""One account in the exposition: renders the changes of a snapshot as runs of compressed parts.
 
-Works one chunk per turn of the loop and compresses in a thread. What it returns is a new value;
-the old one stays whole for whoever is reading it.
+The event loop runs between two chunks, and a thread compresses. The result is a new value, so that
+scrapes in progress keep reading the old one.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ _NO_RUNS = dict.fromkeys((metric.name for metric in RISK_METRICS), Formats(EMPTY
 
 @dataclass(frozen=True, slots=True)
 class RenderSettings:
-    """How accounts are rendered: about how many users a chunk has, and whether with `_created`."""
+    """The approximate number of users per chunk, and whether counters have `_created` series."""
 
     chunk_users: int
     created_shown: bool
@@ -35,7 +35,7 @@ class RenderSettings:
 
 @dataclass(frozen=True, slots=True)
 class RenderedAccount:
-    """What is ready of one account: `runs` by the metric's name, for every risk metric."""
+    """A rendered account: `runs` by metric name, for every risk metric."""
 
     identity_shown: bool = False
     created_shown: bool = False
@@ -51,9 +51,9 @@ async def render_account(
     pause: Pause,
     settings: RenderSettings,
 ) -> RenderedAccount:
-    """Bring what is ready up to `snapshot`, whose users differ in `changed` alone.
+    """Return `before` updated to `snapshot`, of whose users only those in `changed` may differ.
 
-    None means that any may differ, and that the snapshot has them all.
+    None means that all may differ and that the snapshot has all users.
     """
     chunks, placed = await _lay_out(
         before, snapshot, changed=changed, pause=pause, settings=settings

@@ -1,7 +1,6 @@
-"""The exposition: each account's snapshot as bytes that lie ready.
+"""The exposition of all accounts, rendered and compressed before it is scraped.
 
-Publishing renders and compresses what changed and nothing else; a scrape only joins. What is
-shown is the snapshot's and the catalogue's to decide.
+Publishing renders and compresses only what changed. A scrape joins the results.
 """
 
 import asyncio
@@ -38,9 +37,9 @@ _CHUNKS_FREED_AT_ONCE = 16
 
 @dataclass(frozen=True, slots=True)
 class Scrape:
-    """One answer to a scrape: `pieces` are `length` bytes in all, and can be taken once.
+    """The body of a response to a scrape: `pieces` has `length` bytes and can be iterated once.
 
-    `carried` is to be called when all pieces have been sent.
+    Call `carried` after all pieces have been sent.
     """
 
     content_type: str
@@ -62,13 +61,13 @@ async def _next_turn() -> None:
 
 
 class Exposition:
-    """All accounts, ready to be scraped.
+    """The rendered accounts.
 
-    `pause` is awaited between pieces of work of about a millisecond each; where publishing has to
-    give way to something more urgent, it may return late. `chunk_users` is about how many users
-    are rendered together: fewer make a change cheaper and the compression worse. `created_shown`
-    says whether counters have `_created` series in OpenMetrics; a change shows in an account when
-    it is published next.
+    `pause` is awaited between pieces of work of about a millisecond; it may return late to let
+    more urgent work run first. `chunk_users` is the approximate number of users that are rendered
+    together: a smaller number makes changes cheaper and compression worse. `created_shown` sets
+    whether counters have `_created` series in OpenMetrics, from the next publication of each
+    account on.
     """
 
     def __init__(self, *, pause: Pause = _next_turn, chunk_users: int = CHUNK_USERS) -> None:
@@ -83,12 +82,12 @@ class Exposition:
 
     @property
     def series(self) -> int:
-        """The series of a whole OpenMetrics scrape, `_created` included and telemetry left out."""
+        """The number of series in a whole OpenMetrics scrape, with `_created` and without telemetry."""
         return self._whole(openmetrics=True).series
 
     @property
     def size_bytes(self) -> int:
-        """The bytes of that scrape before compression, the end mark included."""
+        """The size of that scrape before compression, including the end mark."""
         return self._whole(openmetrics=True).run.length + len(EOF)
 
     async def publish(
@@ -98,15 +97,14 @@ class Exposition:
         changed: Collection[str] | None,
         on_carried: Callable[[], None] = lambda: None,
     ) -> None:
-        """Replace what is shown of the snapshot's account, all at once, before this returns.
+        """Replace the exposition of the snapshot's account in one step.
 
         `changed` are the API's ids of all users whose rows were added, changed or removed since
-        that account was last published, and maybe of others; those of them who are not among
-        the snapshot's users are shown no more, and whoever is not in `changed` stays as they are.
-        None: the snapshot's users are all there is, as they must be of an account that is not
-        shown yet. If it is cancelled, the same changes have to be passed again.
-        `on_carried` is called whenever a scrape has been sent that has the users' counters as they
-        are in this snapshot.
+        the last publication of the account, and possibly of others. Users in `changed` that are
+        not in the snapshot are removed; users not in `changed` keep their lines. None means that
+        the snapshot has all users, which is required for the first publication of an account. If
+        cancelled, pass the same changes again. `on_carried` is called after each complete scrape
+        that contains the users' counters of this snapshot.
         """
         account = snapshot.account
         async with self._publishing:
@@ -133,7 +131,7 @@ class Exposition:
             await self._pause()
 
     def remove(self, account: str) -> None:
-        """Show nothing of this account any more. Nobody may be publishing it."""
+        """Remove an account from the exposition. It must not be published at the same time."""
         self._accounts = {name: kept for name, kept in self._accounts.items() if name != account}
         self._on_carried = {name: one for name, one in self._on_carried.items() if name != account}
         self._wholes = {}
@@ -141,11 +139,11 @@ class Exposition:
     def scrape(
         self, *, openmetrics: bool, gzip: bool, names: frozenset[str] | None, telemetry: bytes
     ) -> Scrape:
-        """What a scrape is answered now, whatever is published while it is being sent.
+        """Return the body of a scrape. Later publications do not change it.
 
-        `names` leaves only the families that are called so or have samples that are; None leaves
-        all. `telemetry` is whole lines in the same format without OpenMetrics' `# EOF`, and goes
-        last, unfiltered.
+        `names` selects the families that have one of these names or a sample of one; None selects
+        all. `telemetry` is appended unfiltered: whole lines in the same format, without the
+        OpenMetrics end mark.
         """
         if names is None:
             metrics: Sequence[Metric] = RISK_METRICS
@@ -201,6 +199,6 @@ def _ready_head(metric: Metric) -> Formats[Run]:
 
 
 def _names(metric: Metric, *, openmetrics: bool) -> frozenset[str]:
-    """What a client may call the family: its name in either format, or a sample's in this one."""
+    """Return the names that select a family: its name in either format, and those of its samples."""
     created = (metric.created,) if openmetrics and metric.is_counter else ()
     return frozenset((metric.name, metric.family, *created))

@@ -1,8 +1,8 @@
-"""Parts: pieces of one gzip stream, compressed apart and joined without compressing again.
+"""Parts of a gzip stream that are compressed separately and joined without compressing again.
 
-A part is raw deflate data ended by a full flush, so it is whole bytes and refers to nothing
-before it: any parts in any order, between one header and one trailer, are one valid gzip member.
-Not one member a part: `curl --compressed` and httpx stop reading after the first.
+A part is raw deflate data that ends with a full flush, so it consists of whole bytes and does not
+refer to data before it. Parts in any order, between one header and one trailer, are one valid gzip
+member. A member per part would not work: `curl --compressed` and httpx stop after the first.
 
 Sources: RFC 1951 and 1952; `crc32_combine` as zlib documents it.
 """
@@ -25,7 +25,7 @@ _LAST_BLOCK: Final = b"\x03\x00"
 
 
 class Part(msgspec.Struct, frozen=True, gc=False):
-    """Some whole lines, deflated; `crc`, `length` and `lines` are those of the plain text."""
+    """Deflated whole lines; `crc`, `length` and `lines` are those of the plain text."""
 
     deflated: bytes
     crc: int
@@ -33,7 +33,7 @@ class Part(msgspec.Struct, frozen=True, gc=False):
     lines: int
 
     def inflate(self) -> bytes:
-        """The plain text again. Releases the GIL."""
+        """Return the plain text. Releases the GIL."""
         return isal_zlib.decompress(self.deflated + _LAST_BLOCK, _RAW, bufsize=self.length)
 
 
@@ -41,7 +41,7 @@ EMPTY_PART: Final = Part(b"", 0, 0, 0)
 
 
 def deflate(text: bytes) -> Part:
-    """Compress whole lines. Releases the GIL, so it is worth a thread."""
+    """Compress whole lines. Releases the GIL, so it can run in a thread."""
     if not text:
         return EMPTY_PART
     compressor = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, _RAW)
@@ -51,7 +51,7 @@ def deflate(text: bytes) -> Part:
 
 
 def deflate_both(texts: Formats[bytes]) -> Formats[Part]:
-    """Compress for both formats; once where they share the text."""
+    """Compress for both formats, only once if they share the text."""
     text = deflate(texts.text)
     same = texts.openmetrics is texts.text
     return Formats(text, text if same else deflate(texts.openmetrics))
@@ -59,7 +59,7 @@ def deflate_both(texts: Formats[bytes]) -> Formats[Part]:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Parts in their order, with what is known of all of them together."""
+    """Parts in order, with their combined checksum and sizes."""
 
     parts: tuple[Part, ...]
     crc: int
@@ -69,7 +69,7 @@ class Run:
 
     @classmethod
     def of(cls, parts: Iterable[Part]) -> "Run":
-        """The run of these parts; those that are empty are left out."""
+        """Return a run of these parts without the empty ones."""
         kept = tuple(part for part in parts if part.length)
         crc = 0
         for part in kept:
@@ -121,30 +121,30 @@ EMPTY_RUN: Final = Run.of(())
 
 
 def run_both(pairs: Sequence[Formats[Part]]) -> Formats[Run]:
-    """The run for each format; one run where no pair's parts differ."""
+    """Return the run for each format, the same one if no part differs."""
     text = Run.of(pair.text for pair in pairs)
     same = all(pair.openmetrics is pair.text for pair in pairs)
     return Formats(text, text if same else Run.of(pair.openmetrics for pair in pairs))
 
 
 def plain_length(runs: Iterable[Run]) -> int:
-    """How many bytes `plain_pieces` gives."""
+    """Return the number of bytes in `plain_pieces`."""
     return sum(run.length for run in runs)
 
 
 def gzip_length(runs: Iterable[Run]) -> int:
-    """How many bytes `gzip_pieces` gives."""
+    """Return the number of bytes in `gzip_pieces`."""
     trailer = 8
     return len(_HEADER) + sum(run.deflated_length for run in runs) + len(_LAST_BLOCK) + trailer
 
 
 def plain_pieces(runs: Iterable[Run]) -> Iterator[bytes]:
-    """The lines of all runs, inflated on the way, in pieces of about `PIECE_BYTES`."""
+    """Yield the lines of all runs, inflated part by part, in pieces of about `PIECE_BYTES`."""
     return _gathered(part.inflate() for run in runs for part in run.parts)
 
 
 def gzip_pieces(runs: Iterable[Run]) -> Iterator[bytes]:
-    """All runs as one gzip member, in pieces of about `PIECE_BYTES`."""
+    """Yield all runs as one gzip member, in pieces of about `PIECE_BYTES`."""
     return _gathered(_gzip_member(runs))
 
 
@@ -159,7 +159,7 @@ def _gzip_member(runs: Iterable[Run]) -> Iterator[bytes]:
 
 
 def _gathered(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Join small chunks until they are worth a write."""
+    """Join small chunks into pieces that are worth a write."""
     waiting: list[bytes] = []
     size = 0
     for chunk in chunks:

@@ -17,27 +17,27 @@ OPENMETRICS_CONTENT_TYPE: Final = "application/openmetrics-text; version=1.0.0; 
 
 
 class Formats(NamedTuple, Generic[T]):
-    """One thing for the text format 0.0.4 and one for OpenMetrics 1.0.0."""
+    """A value for the text format 0.0.4 and one for OpenMetrics 1.0.0, which may be the same."""
 
     text: T
     openmetrics: T
 
     def choose(self, *, openmetrics: bool) -> T:
-        """The one for the format asked for."""
+        """Return the value for one format."""
         return self.openmetrics if openmetrics else self.text
 
 
 EOF = b"# EOF\n"
-"""How OpenMetrics ends, so that a truncated answer shows."""
+"""The end mark of OpenMetrics, which makes a truncated response detectable."""
 
 _EXEMPLAR_LABEL = "event_id"
 _EXEMPLAR_LABELS_MAX = 128  # OpenMetrics: UTF-8 characters of all names and values together
 _EXACT_INTEGER_MAX = 2.0**53
-_NOT_FINITE = {"nan": "NaN", "inf": "+Inf", "-inf": "-Inf"}  # from Python's words to OpenMetrics'
+_NOT_FINITE = {"nan": "NaN", "inf": "+Inf", "-inf": "-Inf"}
 
 
 def render_head(metric: Metric) -> Formats[bytes]:
-    """The HELP and TYPE lines of a family."""
+    """Return the HELP and TYPE lines of a family."""
     help_text = metric.help.replace("\\", r"\\").replace("\n", r"\n")
     kind = metric.type.value
     text = f"# HELP {metric.name} {help_text}\n# TYPE {metric.name} {kind}\n"
@@ -56,10 +56,10 @@ class SampleRenderer:
         self._created_template = _template(metric.created, metric, account)
 
     def render(self, samples: Iterable[Sample]) -> Formats[bytes]:
-        """One line a sample, and in OpenMetrics a counter's exemplar and its `_created` line.
+        """Return one line per sample; for counters in OpenMetrics also exemplars and `_created`.
 
-        Both formats share one object where the metric is no counter. Characters that UTF-8 cannot
-        carry (lone surrogates) become question marks: one of them would cost the whole scrape.
+        Both formats share one object unless the metric is a counter. Lone surrogates, which UTF-8
+        cannot encode, become question marks: one of them would make the whole scrape fail.
         """
         if self._is_counter:
             return self._render_counters(samples)
@@ -81,7 +81,7 @@ class SampleRenderer:
 
 
 def _template(name: str, metric: Metric, account: str) -> str:
-    """A line without its end; a place for each label's value but the account's, and the value."""
+    """Return a line template with a placeholder for each label but `account`, and for the value."""
     places = "".join(f',{label}="%s"' for label in metric.labels[1:])
     fixed = f'{name}{{account="{escape_label(account)}"'.replace("%", "%%")
     return f"{fixed}{places}}} %s"
@@ -92,14 +92,14 @@ def _escaped_all(sample: Sample) -> list[str]:
 
 
 def escape_label(value: str) -> str:
-    """A label's value as it stands between quotes, the same in both formats."""
+    """Return a label value escaped for use between quotes, the same in both formats."""
     if '"' in value or "\\" in value or "\n" in value:
         return value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
     return value
 
 
 def _number(value: float) -> str:
-    """The shortest text that reads back as the same number."""
+    """Return the shortest text that parses as the same number."""
     if isinstance(value, int):
         return str(value)
     if value.is_integer() and abs(value) < _EXACT_INTEGER_MAX:
@@ -109,10 +109,10 @@ def _number(value: float) -> str:
 
 
 def _exemplar(exemplar: Exemplar | None) -> str:
-    """What follows a counter's value: nothing where the id would cost the whole scrape.
+    """Return an exemplar as text, or nothing if its id would make the whole scrape fail.
 
-    That is one longer than OpenMetrics allows, and one with a zero character, which Prometheus's
-    lexer takes in any label but an exemplar's.
+    Such an id is longer than OpenMetrics allows, or has a zero character, which Prometheus's lexer
+    accepts in all labels except those of exemplars.
     """
     if exemplar is None or "\0" in exemplar.event_id:
         return ""

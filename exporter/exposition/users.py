@@ -17,7 +17,7 @@ from exporter.exposition.render import Formats, SampleRenderer
 from exporter.risk.model import UserRow
 
 CHUNK_USERS = 256
-"""How many users share a chunk, about, unless somebody wants it otherwise."""
+"""The default number of users per chunk, approximately."""
 
 Users = Mapping[str, UserRow]
 """Rows by the API's user id."""
@@ -27,17 +27,17 @@ _NOTHING = Formats(EMPTY_PART, EMPTY_PART)
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Some users, and their lines: one pair of parts for each of `USER_FAMILIES`."""
+    """Users and their lines: one pair of parts for each of `USER_FAMILIES`."""
 
     users: Users = field(default_factory=dict)
     parts: tuple[Formats[Part], ...] = (_NOTHING,) * len(USER_FAMILIES)
 
 
 def chunk_count(users: int, *, now: int, wanted_users: int) -> int:
-    """How many chunks to keep `users` in, where there are `now`; never none.
+    """Return the number of chunks for `users`, given that there are `now`; at least one.
 
-    As many as now while their mean size is within a factor of two of the wanted one, so that
-    users around a bound do not have everything rendered again at every poll.
+    The number stays the same while the mean size is within a factor of two of the wanted one, so
+    that a number of users near a bound does not cause everything to be rendered at each poll.
     """
     if wanted_users * now <= users * 2 and users <= wanted_users * now * 2:
         return now
@@ -45,28 +45,28 @@ def chunk_count(users: int, *, now: int, wanted_users: int) -> int:
 
 
 def chunk_index(user_id: str, *, count: int) -> int:
-    """The place of a user's chunk among `count`; the same in every process."""
+    """Return the index of a user's chunk among `count`; the same in every process."""
     return crc32(user_id.encode(errors="surrogatepass")) % count
 
 
 Replacement = tuple[bytes, bytes]
-"""Whole lines that are there, and whole lines, or nothing, to have instead.
+"""Existing whole lines, and the whole lines, or nothing, that replace them.
 
-Replacing bytes is safe because no label's value can look like a line's beginning: a quotation
-mark within a value is always escaped.
+Replacing bytes is safe because no label value can look like the beginning of a line: a quotation
+mark in a value is always escaped.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """What to do to the text of a part; `keeps` is False where all of its lines go first."""
+    """A change of a part's text; with `keeps` False all existing lines are removed first."""
 
     added: bytes
     replacements: tuple[Replacement, ...] = ()
     keeps: bool = True
 
     def apply(self, part: Part) -> Part:
-        """The part it makes of this one. Mostly work without the GIL, so it is worth a thread."""
+        """Return the edited part. Mostly releases the GIL, so it can run in a thread."""
         text = part.inflate() if self.keeps else b""
         for old, new in self.replacements:
             text = text.replace(old, new, 1)
@@ -74,24 +74,24 @@ class Edit:
 
 
 def apply_both(edits: Formats[Edit], parts: Formats[Part]) -> Formats[Part]:
-    """Apply the edit of each format to its part; once where they share the edit."""
+    """Apply the edit of each format to its part, only once if they share the edit."""
     text = edits.text.apply(parts.text)
     same = edits.openmetrics is edits.text
     return Formats(text, text if same else edits.openmetrics.apply(parts.openmetrics))
 
 
 Change = tuple[UserRow | None, UserRow | None]
-"""A user's row before and after; None where they were not or are no longer shown."""
+"""A user's row before and after a change; None if the user was not shown, or no longer is."""
 
 SampleChange = tuple[tuple[Sample, ...], tuple[Sample, ...]]
-"""A user's samples in one family before and after."""
+"""A user's samples in one family before and after a change."""
 
 _EDITABLE_SHARE = 1 / 16
-"""Of a chunk's users: where more of them change, rendering all of them is faster."""
+"""If more than this share of a chunk's users change, rendering all of them is faster."""
 
 
 class ChunkRenderer:
-    """Says what to change of the chunks of one account."""
+    """Computes the edits of one account's chunks."""
 
     def __init__(self, account: str, *, identity_shown: bool, created_shown: bool) -> None:
         self._families = [
@@ -101,7 +101,7 @@ class ChunkRenderer:
         ]
 
     def edits(self, chunk: Chunk, users: Users) -> Mapping[int, Formats[Edit]]:
-        """What makes the chunk show `users` alone: edits by their place in `USER_FAMILIES`."""
+        """Return the edits after which the chunk shows exactly `users`, by index in `USER_FAMILIES`."""
         changes = _changes(chunk.users, users)
         edits = ((place, family.edit(changes, users)) for place, family in self._families)
         return {place: edit for place, edit in edits if edit}
@@ -118,14 +118,14 @@ def _changes(before: Users, after: Users) -> list[Change]:
 
 
 class _FamilyRenderer:
-    """Says what to change of one family in a chunk."""
+    """Computes the edits of one family in a chunk."""
 
     def __init__(self, family: UserFamily, account: str, *, created_shown: bool) -> None:
         self._family = family
         self._renderer = SampleRenderer(family.metric, account, created_shown=created_shown)
 
     def edit(self, changes: Sequence[Change], users: Users) -> Formats[Edit] | None:
-        """None where no change shows in this family."""
+        """Return the edit, or None if no change concerns this family."""
         pairs = [(self._samples(before), self._samples(after)) for before, after in changes]
         shown = [(before, after) for before, after in pairs if before != after]
         if not shown:
@@ -149,7 +149,7 @@ class _FamilyRenderer:
 
 
 def apply_edits(chunk: Chunk, users: Users, edits: Mapping[int, Formats[Edit]]) -> Chunk:
-    """The chunk with these edits done, which are what makes it show `users`. Worth a thread."""
+    """Return the chunk with these edits applied, after which it shows `users`."""
     parts = (
         apply_both(edits[place], kept) if place in edits else kept
         for place, kept in enumerate(chunk.parts)

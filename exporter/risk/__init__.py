@@ -1,1 +1,1 @@
-"""What risk is, and how its memory moves."""
+"""Risk scoring without I/O: the model, the ledger of counted events, and the users to expose."""

@@ -159,6 +159,14 @@ def test_after_all_was_cleared_everybody_listed_is_chosen_from() -> None:
     assert account.selection.withheld_by_limit == 1
 
 
+def test_the_first_update_chooses_from_all_listed_users() -> None:
+    """A ledger that was loaded has users that no poll reports as changed."""
+    account = Account(disclosure())
+    account.ledger.apply(Changes(users={"ann": listed(LOW), "bob": listed(LOW)}))
+
+    assert account.selection.update([], now=NOW) == {"ann", "bob"}
+
+
 def test_a_user_who_falls_below_the_minimal_level_is_held_for_a_while() -> None:
     """A level going up and down would otherwise make series come and go."""
     account = Account(disclosure(min_level=HIGH))

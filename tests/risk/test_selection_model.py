@@ -131,7 +131,9 @@ def test_looking_at_those_who_changed_is_as_good_as_looking_at_everybody(
     now = 0.0
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("exporter.risk.selection._LEAST_ENTRIES", 2)  # so that places gone by go
+        patch.setattr(
+            "exporter.risk.selection._LEAST_ENTRIES", 2
+        )  # so that outdated ranks are dropped
         for users, seconds, is_cleared in steps:
             now += seconds
             if is_cleared:
