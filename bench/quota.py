@@ -129,7 +129,7 @@ class Account:
 
     def _ask(self, lane: Priority, now: float) -> None:
         while self._free[lane]:
-            wait = self.planner.seconds_until_turn(lane, now)
+            wait = self.planner.seconds_until_next(lane, now)
             pause = self._quota.decide(lane, now) if wait == 0.0 else None
             if wait > 0.0 or pause is not None:
                 self._look_again(lane, pause.until if pause else now + wait, now)

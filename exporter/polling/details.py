@@ -113,7 +113,7 @@ class DetailsPoller:
         while True:
             lane.news.clear()
             pause = self._seconds_of_pause()
-            wait = planner.seconds_until_turn(lane.priority, clock.time())
+            wait = planner.seconds_until_next(lane.priority, clock.time())
             if pause > 0.0:
                 await clock.sleep(pause)
             elif wait > 0.0:
@@ -165,7 +165,7 @@ class DetailsPoller:
             return observe_details(durable.ledger, user_id, details, marks, now=now)
 
         if await context.writer.submit(observe) is CommitResult.UNREADABLE:
-            context.planner.rest(user_id, until=context.clock.time() + self._interval)
+            context.planner.cool_down(user_id, until=context.clock.time() + self._interval)
         else:
             self._settle(user_id)
 
@@ -176,11 +176,11 @@ class DetailsPoller:
         context.planner.settle(user_id, record)
         if record.stale_answers:
             delay = delay_after_stale_answer(record.stale_answers, interval=self._interval)
-            context.planner.rest(user_id, until=context.clock.time() + delay)
+            context.planner.cool_down(user_id, until=context.clock.time() + delay)
 
     def _note_failure(self, user_id: str, error: PollError) -> None:
         context = self._context
         seconds = self._setbacks.note_failure(
             user_id, error, now=context.clock.monotonic(), jitter=context.jitter()
         )
-        context.planner.rest(user_id, until=context.clock.time() + seconds)
+        context.planner.cool_down(user_id, until=context.clock.time() + seconds)

@@ -113,7 +113,7 @@ def test_nobody_is_wanted_who_left_and_was_asked_about_once_more() -> None:
     planner = planner_of({"gone": GONE})
 
     assert planner.take(URGENT, 10 * DAY) is None
-    assert planner.seconds_until_turn(RELAXED, 10 * DAY) == float("inf")
+    assert planner.seconds_until_next(RELAXED, 10 * DAY) == float("inf")
 
 
 # Waiting ---------------------------------------------------------------------------------------
@@ -165,11 +165,11 @@ def test_who_rests_is_left_alone_until_then() -> None:
     taken = planner.take(URGENT, 0.0)
     assert taken == "ann"
 
-    planner.rest("ann", until=60.0)
+    planner.cool_down("ann", until=60.0)
     planner.learn("ann", changed(HIGH, since=1.0))
 
     assert take_all(planner, URGENT, now=59.0) == ["bob"]
-    assert planner.seconds_until_turn(URGENT, 59.0) == 1.0
+    assert planner.seconds_until_next(URGENT, 59.0) == 1.0
     assert take_all(planner, URGENT, now=60.0) == ["ann"]
 
 
@@ -177,7 +177,7 @@ def test_who_is_settled_while_resting_is_not_asked_about() -> None:
     """Rest is for those who are wanted."""
     planner = planner_of({"ann": changed()})
     planner.take(URGENT, 0.0)
-    planner.rest("ann", until=60.0)
+    planner.cool_down("ann", until=60.0)
 
     planner.learn("ann", settled(30.0))
 
@@ -188,7 +188,7 @@ def test_a_clock_set_back_ends_all_rests() -> None:
     """A rest of a minute must not become one of an hour."""
     planner = planner_of({"ann": changed()})
     planner.take(URGENT, 10_000.0)
-    planner.rest("ann", until=10_060.0)
+    planner.cool_down("ann", until=10_060.0)
     assert planner.take(URGENT, 10_001.0) is None
 
     assert planner.take(URGENT, 6_400.0) == "ann"
@@ -281,7 +281,7 @@ def test_ranks_gone_by_do_not_pile_up() -> None:
     for moment in range(100_000):
         queue.put("bob", Rank(URGENT, RefreshReason.CHANGED, 0, -float(moment)))
 
-    assert len(queue._heap) < 2_000
+    assert len(queue._waiting._heap) < 2_000
     assert [queue.take(), queue.take(), queue.take()] == ["ann", "bob", None]
 
 
@@ -293,7 +293,7 @@ def test_details_are_asked_for_again_before_they_are_too_old(users: int) -> None
     turns, oldest, now = [], 0.0, 0.0
 
     while now < 5 * DAY:
-        now += planner.seconds_until_turn(RELAXED, now)
+        now += planner.seconds_until_next(RELAXED, now)
         user_id = planner.take(RELAXED, now)
         assert user_id is not None
         oldest = max(oldest, now - read_at[user_id])
@@ -312,7 +312,7 @@ def test_after_a_long_absence_old_details_do_not_bunch() -> None:
     planner = planner_of({f"u{n}": settled(0.0) for n in range(100)}, max_age_seconds=DAY)
 
     assert len(take_all(planner, RELAXED, now=7 * DAY)) == 1
-    assert planner.seconds_until_turn(RELAXED, 7 * DAY) == pytest.approx(0.75 * DAY / 99)
+    assert planner.seconds_until_next(RELAXED, 7 * DAY) == pytest.approx(0.75 * DAY / 99)
 
 
 def test_a_restart_every_hour_does_not_put_off_old_details() -> None:
@@ -329,9 +329,9 @@ def test_a_restart_every_hour_does_not_put_off_old_details() -> None:
 def test_a_clock_set_back_does_not_put_off_old_details() -> None:
     """For as long as it was set back nobody's details would be asked for."""
     planner = planner_of({"ann": settled(100 * DAY), "bob": settled(100 * DAY)})
-    planner.seconds_until_turn(RELAXED, 100 * DAY)
+    planner.seconds_until_next(RELAXED, 100 * DAY)
 
-    assert planner.seconds_until_turn(RELAXED, 10 * DAY) <= DAY
+    assert planner.seconds_until_next(RELAXED, 10 * DAY) <= DAY
 
 
 def test_an_aged_user_whose_turn_failed_rests_and_is_asked_about_then() -> None:
@@ -339,7 +339,7 @@ def test_an_aged_user_whose_turn_failed_rests_and_is_asked_about_then() -> None:
     planner = planner_of({"ann": settled(0.0)})
     assert planner.take(RELAXED, 2 * DAY) == "ann"
 
-    planner.rest("ann", until=2 * DAY + 60.0)
+    planner.cool_down("ann", until=2 * DAY + 60.0)
     planner.learn("ann", settled(0.0))
 
     assert planner.take(RELAXED, 2 * DAY + 59.0) is None
@@ -403,7 +403,7 @@ class AnyHistory(RuleBasedStateMachine):
             self.planner.settle(user_id, self.records[user_id])
         else:
             self.resting[user_id] = self.now + 10.0
-            self.planner.rest(user_id, until=self.now + 10.0)
+            self.planner.cool_down(user_id, until=self.now + 10.0)
 
     def _learn(self, user_id: str, record: UserRecord) -> None:
         self.records[user_id] = record
@@ -416,7 +416,7 @@ class AnyHistory(RuleBasedStateMachine):
             is_free = user_id not in self.asked and self.resting.get(user_id, 0.0) <= self.now
             rank = rank_of(record)
             if rank is not None and is_free:
-                assert self.planner.seconds_until_turn(rank.priority, self.now) == 0.0
+                assert self.planner.seconds_until_next(rank.priority, self.now) == 0.0
 
     @invariant()
     def pending_is_who_changed(self) -> None:
