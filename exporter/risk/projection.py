@@ -1,4 +1,4 @@
-"""What per-user series give away: under which id, with which names, from which level up."""
+"""Disclosure: the ids, names and minimum level of users in per-user series."""
 
 import hmac
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from exporter.risk.ledger import UserRecord
 from exporter.risk.model import EventCount, Identity, RiskLevel, UserRow
 
 PSEUDONYM_HEX_DIGITS = 32
-"""Length of a pseudonym: 128 bits, so that no two users ever share one."""
+"""Length of a pseudonym: 128 bits, so that two users practically never share one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +24,14 @@ class Disclosure:
     pseudonym_key: bytes
 
     def exposed_id(self, user_id: str) -> str:
-        """The id under which a user is shown."""
+        """Return the id under which a user is exposed."""
         if self.identity is not Identity.PSEUDONYM:
             return user_id
         message = user_id.encode("utf-8", "surrogatepass")
         return hmac.digest(self.pseudonym_key, message, "sha256").hex()[:PSEUDONYM_HEX_DIGITS]
 
     def admits(self, level: RiskLevel) -> bool:
-        """Whether users of this level are shown, were there room for everybody."""
+        """Whether users of this level are exposed, the limit aside."""
         if level is RiskLevel.NONE or self.min_level is RiskLevel.NONE:
             return False
         return level.severity >= self.min_level.severity
@@ -40,7 +40,7 @@ class Disclosure:
 def user_row(
     user_id: str, record: UserRecord, events: tuple[EventCount, ...], disclosure: Disclosure
 ) -> UserRow | None:
-    """The row to show for a user, with `events` for counters; None for one not listed."""
+    """Return the row that exposes a user, with `events` for counters; None if not listed."""
     if record.summary is None:
         return None
     is_named = disclosure.identity is Identity.FULL

@@ -1,7 +1,7 @@
-"""How memory moves: a ledger and an observation give changes, and counters grow nowhere else.
+"""The ledger: an observation of the API gives changes. Counters grow here and nowhere else.
 
-Performs no I/O and reads no clock. The observing functions only read the ledger; what they
-return is first made durable by a store and then applied.
+It performs no I/O and reads no clock. Functions that observe only read the ledger. A store commits
+the changes that they return before they are applied.
 """
 
 from exporter.risk.ledger.details import MARKS_KEPT_SECONDS, observe_details, observe_missing

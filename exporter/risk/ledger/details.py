@@ -1,4 +1,4 @@
-"""How a user's details move the ledger: events are counted here, and resets."""
+"""Details of users: events and resets are counted here."""
 
 import dataclasses
 from collections import defaultdict
@@ -20,11 +20,11 @@ from exporter.risk.ledger.records import (
 from exporter.risk.model import EventCount, Exemplar, RiskEvent, RiskLevel, UserDetails
 
 MARKS_KEPT_SECONDS = 30 * 86_400.0
-"""An event the API stopped answering is remembered this long, in case it comes back."""
+"""How long an event that disappeared from the API's responses is remembered."""
 
 STALE_ANSWERS_LIMIT = 3
-"""After so many answers in a row without the event the summary speaks of, it is not awaited
-any longer: the API may have cut its list short, and the age refresh asks again anyway."""
+"""After so many responses in a row without the summary's last event, the details count as read: the
+API may truncate its list, and the refresh by age reads them again."""
 
 
 def observe_details(
@@ -35,18 +35,18 @@ def observe_details(
     *,
     now: float,
 ) -> Changes:
-    """What a user's details change, given the `marks` remembered of that user's events.
+    """Return what a user's details change, given the `marks` of that user's events.
 
-    - An event counts when its key was not seen before, or more of its key stand in this answer
-      than ever stood in one. Events of the baseline never count, however late they appear, nor
-      where the summary told the last of them with fewer digits.
-    - An event that vanished and is back does not count again, unless it was gone for longer
-      than `MARKS_KEPT_SECONDS` and its mark forgotten. Its level having changed does not make
-      it count again either.
-    - Of a user who is not listed every event counts as vanished: nobody asks about them again.
-    - A later `last_reset` than the one known is one reset, however many there were.
-    - Details that lack the event the summary speaks of are older than it: what they say is
-      counted, and they stay wanted, `STALE_ANSWERS_LIMIT` times at most.
+    - An event counts if its key is new, or if the response has more events of its key than any
+      before. Events of the baseline never count, however late they appear, even if the summary
+      has the last of them with fewer digits.
+    - An event that disappears and returns does not count again, unless it was gone for longer
+      than `MARKS_KEPT_SECONDS` and its mark was removed. Nor does a changed level make it count
+      again.
+    - All events of a user who is not listed are marked as gone: the user is not read again.
+    - A later `last_reset` than the known one is one reset.
+    - Details without the summary's last event are older than the summary: their events count, and
+      they stay due, at most `STALE_ANSWERS_LIMIT` times.
     """
     record = ledger.users.get(user_id, UserRecord())
     names = {**ledger.names, **_unheard_of(details.events, ledger.names)}
@@ -72,11 +72,10 @@ def observe_details(
 def observe_missing(
     ledger: Ledger, user_id: str, marks: Mapping[bytes, EventMark], *, now: float
 ) -> Changes:
-    """What it changes that the API does not know the user (404): they are not asked again.
+    """Return what a 404 for a user changes: their details are not due any more.
 
-    A user who is listed nevertheless stays listed, and the answer is older than the summary:
-    see `observe_details`. Totals stay; what was seen of their events is forgotten as if they
-    had just vanished.
+    A user who is listed stays listed, because the response is older than the summary: see
+    `observe_details`. Totals stay, and the user's events are marked as gone.
     """
     record = ledger.users.get(user_id, UserRecord())
     return Changes(
@@ -88,7 +87,7 @@ def observe_missing(
 def _unheard_of(
     events: Iterable[RiskEvent], names: Mapping[str, NameRecord]
 ) -> dict[str, NameRecord]:
-    """Names counted under for the first time, so that they keep their identity from now on."""
+    """Return the names that events have for the first time, which fixes their identity."""
     return {
         event.name: NameRecord(behavior=None, identity=event.name)
         for event in events
@@ -97,10 +96,10 @@ def _unheard_of(
 
 
 def _end_of_baseline(counted_after: float | None, events: Iterable[RiskEvent]) -> float | None:
-    """The instant up to which events count for nothing; None where there is no such instant.
+    """Return the instant up to which events do not count; None if all count.
 
-    It is the user's last event in the baseline, so where no event stands at that very instant,
-    those that would if told to the second, or to the millisecond, are the ones it meant.
+    It is the user's last event in the baseline. If no event has exactly this timestamp, the last
+    event that has it when truncated to seconds or milliseconds is meant.
     """
     instants = [event.timestamp for event in events]
     if counted_after is None or counted_after in instants:
@@ -127,10 +126,10 @@ def _times_seen(mark: EventMark | None) -> int:
 def _with_reset(
     account: AccountRecord, record: UserRecord, details: UserDetails
 ) -> AccountRecord | None:
-    """The account with one more reset; None where the score was not cleared since last known of.
+    """Return the account with one more reset; None if there was no reset since the last known one.
 
-    That is the last time we know of, or else the baseline: a user listed in it had triggered
-    after any reset before it.
+    Without a known reset the baseline counts: a user who is listed in it has had events since any
+    earlier reset.
     """
     known = (record.last_reset, record.counted_after, account.baseline_at)
     since = next((instant for instant in known if instant is not None), None)
@@ -147,7 +146,7 @@ def _read(
     ledger: Ledger,
     now: float,
 ) -> UserRecord:
-    """The user's record after their details were read."""
+    """Return the user's record after their details were read."""
     resets = [at for at in (record.last_reset, details.last_reset) if at is not None]
     before = {(entry.behavior, entry.level): entry for entry in record.events}
     return replace(
@@ -158,7 +157,7 @@ def _read(
 
 
 def _asked(record: UserRecord, *, is_stale: bool, now: float) -> UserRecord:
-    """The user's record after an answer: up to date, or else still wanted for a few more."""
+    """Return the user's record after a response: up to date, or still due a few more times."""
     stale_answers = record.stale_answers + 1 if is_stale else 0
     is_awaited = 0 < stale_answers < STALE_ANSWERS_LIMIT and record.due_since is not None
     return replace(
@@ -170,9 +169,9 @@ def _asked(record: UserRecord, *, is_stale: bool, now: float) -> UserRecord:
 
 
 def _is_stale(record: UserRecord, details: UserDetails) -> bool:
-    """Whether the details lack the summary's last event, to the second.
+    """Whether the details lack the summary's last event, compared in whole seconds.
 
-    Either of the two may carry fewer digits than the other.
+    Either may have fewer digits than the other.
     """
     if record.summary is None:
         return False
@@ -187,7 +186,7 @@ def _grown(
     ledger: Ledger,
     now: float,
 ) -> dict[tuple[str, RiskLevel], EventCount]:
-    """The entries of `totals` that grow, with `counted` added."""
+    """Return the entries of `totals` that grow, with `counted` added."""
     grown: dict[tuple[str, RiskLevel], EventCount] = {}
     for one in counted:
         pair = (one.behavior, one.event.level)
@@ -219,7 +218,7 @@ def _moved_marks(
     is_listed: bool,
     now: float,
 ) -> dict[bytes, EventMark | None]:
-    """The marks that differ after an answer: more seen, back again, just gone, or forgotten."""
+    """Return the marks that a response changes: higher, present again, gone, or removed (None)."""
     moved: dict[bytes, EventMark | None] = {}
     for key, events in answered.items():
         before = marks.get(key)

@@ -11,14 +11,14 @@ from exporter.risk.ledger.records import Changes, Ledger, NameRecord
 from exporter.risk.model import LISTED_LEVELS, Behavior, EventCount, RiskEvent
 
 KEY_BYTES = 16
-"""Length of an event's key: a million events collide with a chance of one in 10^26."""
+"""Length of an event's key: a million events collide with a probability of 10^-26."""
 
 
 def event_key(event: RiskEvent, names: Mapping[str, NameRecord]) -> bytes:
-    """Sixteen bytes that stay the same however often the API answers this event.
+    """Return the key of an event, `KEY_BYTES` long and the same in every response.
 
-    They stay the same, too, under whichever of its behavior's names it is answered.
-    The level is no part of it: an event whose level is corrected later is still the same one.
+    It does not depend on which of the behavior's names the response uses, nor on the level: an
+    event whose level is corrected later is the same event.
     """
     record = names.get(event.name)
     identity = event.name if record is None else record.identity
@@ -28,9 +28,9 @@ def event_key(event: RiskEvent, names: Mapping[str, NameRecord]) -> bytes:
 
 
 def behavior_label(event: RiskEvent, names: Mapping[str, NameRecord]) -> str:
-    """The key of the behavior that this event's name, or else its id, stands for.
+    """Return the key of the behavior that has the event's name, or else its id, as a name.
 
-    Where no configured behavior, now or before, had it: the event's own name.
+    If no behavior, configured now or before, has either, return the event's own name.
     """
     for word in (event.name, event.id):
         record = names.get(word)
@@ -40,10 +40,11 @@ def behavior_label(event: RiskEvent, names: Mapping[str, NameRecord]) -> str:
 
 
 def observe_behaviors(ledger: Ledger, behaviors: Iterable[Behavior], *, now: float) -> Changes:
-    """What a reading of the behaviors teaches: their names, and a zero for each level of each.
+    """Return what a reading of the behaviors changes: new names, and a zero per behavior and level.
 
-    A behavior renamed keeps the identity of its first name, a name already counted under keeps
-    its own: neither makes an event count again. Behaviors no longer configured stay known.
+    A renamed behavior keeps the identity of its first name, and a name that was counted before
+    keeps its own, so that no event counts again. Names of behaviors that are no longer configured
+    stay known.
     """
     behaviors = tuple(behaviors)
     zeros = {
@@ -58,7 +59,7 @@ def observe_behaviors(ledger: Ledger, behaviors: Iterable[Behavior], *, now: flo
 def _learn(
     names: Mapping[str, NameRecord], behaviors: tuple[Behavior, ...]
 ) -> dict[str, NameRecord]:
-    """The names that are new or mean something else than before."""
+    """Return the names that are new or have another meaning than before."""
     meanings = _meanings(behaviors)
     identities = _identities(names, meanings)
     learnt: dict[str, NameRecord] = {}
@@ -72,7 +73,7 @@ def _learn(
 
 
 def _meanings(behaviors: tuple[Behavior, ...]) -> dict[str, str]:
-    """What each word stands for: names for their behaviors, and keys, unless they are names."""
+    """Return the behavior that each name, and each key that is not also a name, stands for."""
     meanings = {behavior.name: behavior.key for behavior in behaviors if behavior.name}
     for behavior in behaviors:
         meanings.setdefault(behavior.key, behavior.key)
@@ -80,9 +81,10 @@ def _meanings(behaviors: tuple[Behavior, ...]) -> dict[str, str]:
 
 
 def _identities(names: Mapping[str, NameRecord], meanings: Mapping[str, str]) -> dict[str, str]:
-    """Of each behavior, the identity its events have been counted under, where there is one.
+    """Return the identity under which each behavior's events have been counted, if there is one.
 
-    The first name heard of gives it, even one counted under before its meaning was known.
+    It comes from the first known name, even if events were counted under it before its meaning
+    was known.
     """
     identities: dict[str, str] = {}
     for record in names.values():

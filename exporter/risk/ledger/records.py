@@ -12,10 +12,10 @@ from exporter.risk.model import EventCount, RiskEvent, RiskLevel, UserSummary
 
 @dataclass(frozen=True, slots=True)
 class AccountRecord:
-    """What is remembered of an account beside its totals.
+    """The record of an account, without its totals.
 
     `created` is when counting began, `baseline_at` when the first summary was read (None: not
-    yet), `resets` how many scores were seen cleared.
+    yet), `resets` the number of resets.
     """
 
     created: float
@@ -24,17 +24,17 @@ class AccountRecord:
 
 
 class UserRecord(msgspec.Struct, frozen=True, gc=False):
-    """What is remembered of one user, listed or not.
+    """The record of one user, listed or not.
 
     - `summary`: their last row; None while they are not listed.
-    - `counted_after`: events at or before this instant belong to the baseline and count for
-      nothing; None where every event counts.
+    - `counted_after`: events at or before this instant belong to the baseline and do not count;
+      None if every event counts.
     - `last_reset`: the latest one known; None: none known.
     - `details_at`: when their details were last read; None: never.
-    - `due_since`: since when their details are wanted because something changed; None: they
-      are up to date.
-    - `stale_answers`: how often in a row the details lacked the event the summary spoke of.
-    - `events`: what was counted so far, one entry a behavior and level.
+    - `due_since`: since when a fetch of their details is due because of a change; None: they are
+      up to date.
+    - `stale_answers`: how often in a row the details lacked the last event of the summary.
+    - `events`: the events counted so far, one entry per behavior and level.
     """
 
     summary: UserSummary | None = None
@@ -47,14 +47,15 @@ class UserRecord(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def level(self) -> RiskLevel:
-        """The level as of the last summary; none while not listed."""
+        """The level in the last summary; none if not listed."""
         return RiskLevel.NONE if self.summary is None else self.summary.level
 
 
 class EventMark(msgspec.Struct, frozen=True, gc=False):
-    """How often events of one key were seen in one answer at the most.
+    """The largest number of events of one key in one response.
 
-    `gone_at` is when the API stopped answering them, or listing their user; None while it does.
+    `gone_at` is when the events, or their user, disappeared from the API's responses; None while
+    they are there.
     """
 
     count: int
@@ -63,11 +64,11 @@ class EventMark(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class NameRecord:
-    """What an event's name stands for.
+    """The meaning of an event's name.
 
-    `behavior` is the key of the behavior it names, None where no configured behavior has it.
-    `identity` is the name under which its events were first counted: a behavior that is renamed
-    keeps the identity, so that its old events are not taken for new ones.
+    `behavior` is the key of the behavior with this name, or None. `identity` is the name under
+    which its events were first counted. A renamed behavior keeps its identity, so that its old
+    events are not counted as new ones.
     """
 
     behavior: str | None
@@ -76,7 +77,7 @@ class NameRecord:
 
 @dataclass(frozen=True, slots=True)
 class CountedEvent:
-    """An event that was counted just now, for those who watch them appear."""
+    """An event that an observation has counted."""
 
     user_id: str
     behavior: str
@@ -85,12 +86,12 @@ class CountedEvent:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What one observation changes: new values, not differences, so that applying twice is once.
+    """The changes of one observation. They are new values, so that applying them again is harmless.
 
     - `users`, `totals`, `level_changes`, `names`: only the entries that are new or different.
     - `marks`: by user, the event keys to remember; None: forget the key.
-    - `renamed`: users of whom only email or name changed. These are never stored.
-    - `counted`: the events that made the totals grow. Not stored either.
+    - `renamed`: users of whom only email or name changed. They are never stored.
+    - `counted`: the events that made the totals grow. They are not stored either.
     """
 
     account: AccountRecord | None = None
@@ -104,13 +105,13 @@ class Changes:
 
     @property
     def must_be_stored(self) -> bool:
-        """Whether anything here has to survive the process."""
+        """Whether anything here has to be stored."""
         return any(
             (self.account, self.users, self.totals, self.level_changes, self.names, self.marks)
         )
 
     def then(self, later: Self) -> Self:
-        """Both changes as one; where they speak of the same thing, `later` is right."""
+        """Return both changes as one. Values of `later` take precedence."""
         if not (self.must_be_stored or self.renamed or self.counted):
             return later
         marks = dict(self.marks)
@@ -130,11 +131,11 @@ class Changes:
 
 
 class Ledger:
-    """All that is remembered of one account, save the marks of events, which a store keeps.
+    """The records of one account, without the marks of events, which only the store has.
 
-    Written to by `apply` alone. `listed` are the ids of users with a summary row,
-    `listed_by_level` is how many of them have each level. `exemplars_after` is when this process
-    loaded the ledger: exemplars are of later events alone.
+    Only `apply` changes it. `listed` are the ids of users with a summary row; `listed_by_level`
+    counts them by level. `exemplars_after` is when this process loaded the ledger: only later
+    events become exemplars.
     """
 
     def __init__(self, account: AccountRecord) -> None:
@@ -148,11 +149,11 @@ class Ledger:
         self.listed_by_level: dict[RiskLevel, int] = dict.fromkeys(RiskLevel, 0)
 
     def apply(self, changes: Changes) -> None:
-        """Move on by `changes`, at a cost that grows with their number alone."""
+        """Apply `changes`, at a cost that depends only on their number."""
         run_sync(self.apply_in_steps(changes))
 
     def apply_in_steps(self, changes: Changes) -> Chunked[None]:
-        """Move on likewise; between two steps only some of the users have moved."""
+        """Apply them in steps. Between two steps only a part of the users has changed."""
         self.account = changes.account or self.account
         self.totals.update(changes.totals)
         self.level_changes.update(changes.level_changes)

@@ -1,4 +1,4 @@
-"""How a summary moves the ledger: who is listed, at which level, and whose details are wanted."""
+"""Summaries: which users are listed, at which level, and whose details are due for a fetch."""
 
 import dataclasses
 from collections import Counter
@@ -15,20 +15,22 @@ _FEW_KNOWN_ROWS = 1000
 
 
 class SummaryFold:
-    """One pass over one whole summary, which may come in several slices.
+    """One pass over a whole summary, which may come in several slices.
 
-    Nothing is concluded before `finish`: a pass given up half-way leaves no trace. Results:
+    Nothing changes before `finish`, so a pass that is abandoned has no effect. Results:
 
-    - The account's first summary is its baseline: its users' events up to their `last_event`
-      count for nothing, and nobody's level changed. An empty one is a baseline too. Where a
-      user's row could not be read, all their events until now belong to it, and the first
-      level read later is no change.
-    - A user whose event count, last event or level differs has their details wanted, since the
-      first moment they differed. A different email or name alone is only shown.
-    - A user not listed any more goes to level none, and their details are wanted once more.
-    - A user listed twice has the row with the later event, then the higher level.
-    - A row that could not be read leaves its user as they were; a row that does not even say
-      whose it is leaves everybody listed who was: `absence_is_proof` is False then.
+    - The first summary of an account, even an empty one, is its baseline: events of its users up
+      to their `last_event` do not count, and no level changes. If the row of a user cannot be
+      read, all their events until now belong to the baseline, and the first level that is read
+      later is no change.
+    - If a user's event count, last event or level differs, their details are due, since the first
+      such difference. If only email or name differ, only the exposition changes.
+    - A user who is no longer listed has the level none, and their details are due once more.
+    - If a user is listed twice, the row with the later event counts, then the higher level.
+    - If a row cannot be read, its user stays unchanged. If not even its user id can be read,
+      `absence_is_proof` is False and all listed users stay listed.
+
+    Rows in `known` are those of earlier summaries; the fold adds rows that equal the ledger's.
     """
 
     def __init__(self, ledger: Ledger, *, now: float, known: KnownRows | None = None) -> None:
@@ -41,7 +43,7 @@ class SummaryFold:
         self._different: dict[str, UserSummary] = {}
 
     def add(self, reading: SummaryReading) -> None:
-        """Compare one slice's rows with what is remembered."""
+        """Compare the rows of one slice with the ledger."""
         self._kept |= reading.kept
         self.absence_is_proof &= reading.absence_is_proof
         users, unseen = self._ledger.users, self._unseen
@@ -58,15 +60,15 @@ class SummaryFold:
                 self._known[fingerprint] = summary
 
     def finish(self) -> Changes:
-        """What the whole summary changed.
+        """Return what the whole summary changed.
 
-        Other observations may have moved the ledger since the first `add`; another summary may
-        not.
+        Other observations, but no other summary, may have changed the ledger since the first
+        `add`.
         """
         return run_sync(self.finish_in_steps())
 
     def finish_in_steps(self) -> Chunked[Changes]:
-        """Say likewise what it changed. The ledger must not move between the first and last step."""
+        """Do the same in steps, between which the ledger must not change."""
         yield from self._forget_rows()
         if self._ledger.account.baseline_at is None:
             return (yield from self._baseline())
@@ -81,14 +83,14 @@ class SummaryFold:
             self._add_unexpected(row)
 
     def _note(self, row: UserSummary) -> None:
-        """Remember a row that differs, under the id that is there already: one text a user."""
+        """Keep a row that differs, with the ledger's id object: one string per user."""
         known = self._summary_of(row.user_id)
         if known is not None:
             row = replace(row, user_id=known.user_id)
         self._different[row.user_id] = row
 
     def _add_unexpected(self, row: UserSummary) -> None:
-        """Take a row of a user who was not listed, or whose row was there already."""
+        """Compare the row of a user who was not listed, or who had a row before in this summary."""
         chosen = self._different.get(row.user_id) or self._summary_of(row.user_id)
         if chosen is None or _order(row) > _order(chosen):
             self._note(row)
@@ -147,10 +149,10 @@ class SummaryFold:
 
 
 def _level_before(record: UserRecord | None) -> RiskLevel | None:
-    """The level as of the summary before; None where it was never known.
+    """Return the level in the previous summary; None if it was never known.
 
-    That is so for a user whose row in the baseline could not be read, until it can. Everybody
-    else without a row has vanished, and is wanted or was asked about since.
+    It is not known for a user whose row in the baseline could not be read, until it can. For all
+    other users without a row, details are due or have been read since they left.
     """
     if record is None:
         return RiskLevel.NONE
@@ -160,7 +162,7 @@ def _level_before(record: UserRecord | None) -> RiskLevel | None:
 
 
 def _is_renamed(record: UserRecord, row: UserSummary | None) -> bool:
-    """Whether nothing but the user's email or name differs."""
+    """Whether only the user's email or name differs."""
     before = record.summary
     return (
         before is not None
