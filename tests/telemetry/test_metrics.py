@@ -28,6 +28,8 @@ operations = st.lists(
     | st.tuples(st.just("inc"), st.tuples(texts), amounts)
     | st.tuples(st.just("observe"), st.tuples(texts), st.floats(-1e9, 1e9))
     | st.tuples(st.sampled_from(["forget g", "forget c"]), st.tuples(texts), st.none())
+    | st.tuples(st.sampled_from(["touch c", "touch h"]), st.tuples(texts), st.none())
+    | st.tuples(st.just("touch g"), st.tuples(texts, texts), st.none())
     | st.tuples(st.just("render"), st.just(()), st.none()),
     max_size=30,
 )
@@ -67,6 +69,10 @@ class Pair:
         gauge, counter, histogram = self.ours
         if operation == "render":
             self.render(openmetrics=True)
+        elif operation.startswith("touch"):
+            index = "gch".index(operation[-1])
+            self.ours[index].labels(*labels)
+            (self.gauge, self.counter, self.histogram)[index].labels(*labels)
         elif operation == "remove":
             gauge.remove(*labels)
             self.gauge.remove(*labels)
