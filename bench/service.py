@@ -16,8 +16,8 @@ from bench.scrapes import measure_scrapes, measure_under_polls, scrape_rows
 from bench.world import Plan, Running, World, open_world, plan_for, run_exporter
 from tests.support.processes import until
 
-_SHARES: tuple[tuple[str, float, Goal | None], ...] = (
-    ("0 %", 0.0, None),
+_SHARES: tuple[tuple[str, float, Goal], ...] = (
+    ("0 %", 0.0, AtMost(120, "ms")),
     ("0.03 %", 0.0003, AtMost(300, "ms")),
     ("1 %", 0.01, AtMost(800, "ms")),
 )
@@ -103,7 +103,7 @@ def _poll_rows(
     polls: Sequence[_Poll],
     changed: int,
     *,
-    goal: Goal | None,
+    goal: Goal,
     naive: Rival | None,
 ) -> list[Row]:
     cpu_ms = tuple(poll.cpu_ms for poll in polls)
@@ -119,6 +119,7 @@ def _poll_rows(
             world.size,
             tuple(one.details_ms for one in polls),
             "ms",
+            AtMost(0.7, "ms"),
         ),
         Row(
             f"API calls of a poll, {changed:,} changed",
@@ -161,7 +162,7 @@ async def _events(ours: Running) -> float:
 
 def _memory_rows(world: World, pid: int, rivals: Rivals) -> list[Row]:
     resident, peak = (resident_megabytes(pid),), (peak_megabytes(pid),)
-    goal = AtMost(250, "MB")
+    goal = AtMost(220, "MB")
     what = "memory, ledger included"
     if not rivals:
         return [
