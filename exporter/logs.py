@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import TextIO
 
 import structlog
-from structlog.typing import EventDict, Processor, WrappedLogger
+from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
 REDACTED = "[redacted]"
 
@@ -106,3 +106,27 @@ def _redacted(key: object, value: object) -> object:
     if isinstance(value, list | tuple | set | frozenset):
         return [_redacted("", part) for part in value]
     return _SECRET_TEXT.sub(REDACTED, str(value))
+
+
+class StateChangeLog:
+    """Logs a condition once when it begins and once when it ends, however often it is reported.
+
+    A condition may have several causes; each is logged once until the condition ends. Repetitions
+    are logged at debug level. `logger` is the module's own.
+    """
+
+    def __init__(self, logger: FilteringBoundLogger) -> None:
+        self._logger = logger
+        self._causes: set[str] = set()
+
+    def begin(self, event: str, *, cause: str = "", **fields: object) -> None:
+        """Log a warning unless the condition lasts already for this cause."""
+        log = self._logger.debug if cause in self._causes else self._logger.warning
+        self._causes.add(cause)
+        log(event, **fields)
+
+    def end(self, event: str, **fields: object) -> None:
+        """Log that the condition is over; do nothing if there is none."""
+        if self._causes:
+            self._causes.clear()
+            self._logger.info(event, **fields)

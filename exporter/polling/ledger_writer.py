@@ -16,6 +16,7 @@ import structlog
 from exporter.chunked import Chunked, Pause, in_chunks, run_chunked, was_full_chunk
 from exporter.clock import Clock
 from exporter.errors import CommitError, StateError
+from exporter.logs import StateChangeLog
 from exporter.polling.planner import Planner
 from exporter.polling.publisher import Publisher
 from exporter.polling.queues import RefreshReason
@@ -193,7 +194,7 @@ class LedgerWriter:
         self._pause = pause
         self._queue: asyncio.Queue[_Submission] = asyncio.Queue()
         self._is_closed = False
-        self._has_failed = False
+        self._failures = StateChangeLog(_log)
         for reason in RefreshReason:
             pending = telemetry.pending_users.labels(account, reason.label)
             pending.set_function(partial(planner.pending, reason))
@@ -299,15 +300,12 @@ class LedgerWriter:
         self._telemetry.state_size.set(self._store.size_bytes())
         if commit.error is not None:
             self._record_failure(commit.error)
-        elif self._has_failed:
-            self._has_failed = False
-            _log.info("state.recovered", account=self._account)
+        else:
+            self._failures.end("state.recovered", account=self._account)
 
     def _record_failure(self, error: CommitError | StateError) -> None:
         self._telemetry.state_commit_failures.inc()
-        tell = _log.debug if self._has_failed else _log.warning
-        tell("state.commit_failed", account=self._account, error=str(error))
-        self._has_failed = True
+        self._failures.begin("state.commit_failed", account=self._account, error=str(error))
 
 
 async def _observe_nothing(_: DurableLedger) -> Changes:

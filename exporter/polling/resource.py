@@ -10,6 +10,7 @@ import structlog
 
 from exporter.clock import Clock
 from exporter.errors import PollError, Scope, StatusError
+from exporter.logs import StateChangeLog
 from exporter.risk.model import Behavior, Integration
 from exporter.status import FailureStatus, ResourceName
 from exporter.telemetry import Telemetry
@@ -155,7 +156,8 @@ class Resource:
         self._telemetry = telemetry
         self._clock = clock
         self._failing: dict[str, PollError] = {}
-        self._warned: set[str] = set()
+        self._failures = StateChangeLog(_log)
+        self._unreadable = StateChangeLog(_log)
 
     @property
     def error(self) -> PollError | None:
@@ -177,10 +179,9 @@ class Resource:
         self._telemetry.answer_rows.labels(*labels).inc(rows)
         if not unreadable:
             return
-        log = _log.debug if self.unreadable_rows else _log.warning
         self.unreadable_rows += unreadable
         self._telemetry.unreadable_rows.labels(*labels).inc(unreadable)
-        log(
+        self._unreadable.begin(
             "rows.skipped",
             account=self._account,
             operation=operation,
@@ -214,24 +215,22 @@ class Resource:
         self._telemetry.last_success.labels(*labels).set(self.last_success_at)
         self._telemetry.resource_up.labels(*labels).set(1)
         self._failing.pop(subject, None)
-        if self._warned and not self._failing:
-            self._warned.clear()
-            _log.info("poll.recovered", account=self._account, resource=self.name.value)
+        if not self._failing:
+            self._failures.end("poll.recovered", account=self._account, resource=self.name.value)
 
     def _fail(self, subject: str, error: PollError) -> None:
         self.history.fail(error, now=self._clock.time())
         labels = (self._account, self.name)
         self._telemetry.poll_failures.labels(*labels, error.reason).inc()
         self._telemetry.resource_up.labels(*labels).set(0)
-        tell = _log.debug if error.reason in self._warned else _log.warning
-        tell(
+        self._failures.begin(
             "poll.failed",
+            cause=error.reason,
             account=self._account,
             resource=self.name.value,
             reason=error.reason,
             error=str(error),
         )
-        self._warned.add(error.reason)
         self._failing.pop(subject, None)
         self._failing[subject] = _without_traceback(error)
 

@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 import pytest
 import structlog
 from pydantic import SecretStr
+from structlog.testing import capture_logs
 
-from exporter.logs import REDACTED, configure_logging
+from exporter.logs import REDACTED, StateChangeLog, configure_logging
 
 TOKEN = "Sn3lZJTBX6kkg7OdcBUAxOO963GEIyGQqnFTOFYY"
 
@@ -173,3 +174,59 @@ def test_a_terminal_gets_colors_unless_no_color_is_set(
     configure_logging(level="info", log_format="console", stream=stream)
     structlog.get_logger("exporter.x").warning("poll.failed", failures=3)
     assert ("\x1b[" in stream.getvalue()) is is_coloured
+
+
+def state_changes(report: Callable[[StateChangeLog], None]) -> list[tuple[str, str]]:
+    """Return level and event of each line above debug that `report` has logged."""
+    with capture_logs() as lines:
+        report(StateChangeLog(structlog.get_logger("exporter.x")))
+    return [(line["log_level"], line["event"]) for line in lines if line["log_level"] != "debug"]
+
+
+def test_a_condition_is_logged_once_when_it_begins_and_once_when_it_ends() -> None:
+    """A poll that fails every minute for a night must not fill the log."""
+
+    def report(log: StateChangeLog) -> None:
+        log.end("recovered")
+        for _ in range(3):
+            log.begin("failed")
+        for _ in range(3):
+            log.end("recovered")
+
+    assert state_changes(report) == [("warning", "failed"), ("info", "recovered")]
+
+
+def test_a_condition_that_begins_again_is_logged_again() -> None:
+    """The second outage of a day is news."""
+
+    def report(log: StateChangeLog) -> None:
+        for _ in range(2):
+            log.begin("failed")
+            log.end("recovered")
+
+    assert state_changes(report) == [("warning", "failed"), ("info", "recovered")] * 2
+
+
+def test_each_cause_of_a_condition_is_logged_once_and_its_end_once() -> None:
+    """A timeout after a refusal is another problem; alternating causes are not."""
+
+    def report(log: StateChangeLog) -> None:
+        for cause in ("timeout", "forbidden", "timeout", "forbidden"):
+            log.begin(f"failed: {cause}", cause=cause)
+        log.end("recovered")
+
+    assert state_changes(report) == [
+        ("warning", "failed: timeout"),
+        ("warning", "failed: forbidden"),
+        ("info", "recovered"),
+    ]
+
+
+def test_repetitions_of_a_condition_are_logged_at_debug_level() -> None:
+    """With the log level debug every failure is visible, with its fields."""
+    with capture_logs() as lines:
+        log = StateChangeLog(structlog.get_logger("exporter.x"))
+        log.begin("failed", error="first")
+        log.begin("failed", error="second")
+
+    assert lines[1] == {"log_level": "debug", "event": "failed", "error": "second"}

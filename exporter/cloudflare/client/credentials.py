@@ -13,6 +13,7 @@ from typing import Self
 import structlog
 
 from exporter.errors import ConfigurationError
+from exporter.logs import StateChangeLog
 from exporter.settings.values import LONGEST_TOKEN, read_token
 
 _FINGERPRINT_CONTEXT = b"cloudflare-risk-exporter: fingerprint of an API token\n"
@@ -40,13 +41,13 @@ class TokenSource:
     change one small read.
     """
 
-    __slots__ = ("_failing", "_path", "_signature", "_token")
+    __slots__ = ("_failures", "_path", "_signature", "_token")
 
     def __init__(self, token: str, *, path: Path | None, signature: _Signature | None) -> None:
         self._token = token
         self._path = path
         self._signature = signature
-        self._failing = False
+        self._failures = StateChangeLog(_log)
 
     @classmethod
     def from_literal(cls, token: str) -> Self:
@@ -85,16 +86,10 @@ class TokenSource:
             if self._signature is None or self._signature != _signature_of(path):
                 self._signature, self._token = _read(path)
         except ConfigurationError as error:
-            self._report(error)
+            self._signature = None  # the file is tried again at every use
+            self._failures.begin("token_file.read_failed", problem=str(error))
         else:
-            self._failing = False
-
-    def _report(self, error: ConfigurationError) -> None:
-        """Log the first failure in a row. The file is tried again at every use."""
-        self._signature = None
-        if not self._failing:
-            _log.warning("token_file.read_failed", problem=str(error))
-        self._failing = True
+            self._failures.end("token_file.recovered", path=str(path))
 
 
 def exposure(path: Path) -> str | None:
