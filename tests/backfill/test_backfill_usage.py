@@ -24,9 +24,9 @@ def _some_account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("flags", "problem"),
     [
-        (["--since", "a week"], "--since: write a duration such as 7d, or an instant such as"),
+        (["--since", "a week"], "--since: must be a duration such as 7d, or a timestamp such as"),
         (["--since", "1000d"], "--since: must be longer than 0s and at most a year"),
-        (["--since", "2026-01-31T12:00:00"], "--since: write a duration"),
+        (["--since", "2026-01-31T12:00:00"], "--since: must be a duration"),
         (["--since", "1h", "--until", "2h"], "--since: must be more than one step before --until"),
         (["--until", "2999-01-01T00:00:00Z"], "--until: must not be in the future"),
         (["--step", "often"], "--step: 'often' is not a duration"),
@@ -35,7 +35,7 @@ def _some_account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         (["--label", "job="], "--label: 'job=' is not NAME=VALUE"),
         (["--label", "a-b=c"], "--label: 'a-b=c' is not NAME=VALUE"),
         (["--label", "__name__=x"], "--label: '__name__=x' is not NAME=VALUE"),
-        (["--label", "account=x"], "--label: every series has its own account"),
+        (["--label", "account=x"], "--label: account is a label of the series themselves"),
         (["--label", "job=a", "--label", "job=b"], "--label: job is given twice"),
         (["--output", "/nowhere/past.om"], "--output: /nowhere/past.om: No such file"),
         (["--identity", "pseudonym", "--state", "memory:"], "pseudonyms are made with a key"),

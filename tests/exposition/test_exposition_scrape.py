@@ -39,7 +39,8 @@ since the account's first poll, by behavior and level.
 cloudflare_zt_risk_events_total{account="acme",behavior="high_dlp",risk_level="low"} 7 \
 # {event_id="e-9"} 1 1700000001.25
 cloudflare_zt_risk_events_created{account="acme",behavior="high_dlp",risk_level="low"} 5
-# HELP cloudflare_zt_risk_resets Risk scores seen cleared: users whose last_reset_time became later.
+# HELP cloudflare_zt_risk_resets Resets of risk scores: how often a user's last_reset_time became \
+later.
 # TYPE cloudflare_zt_risk_resets counter
 cloudflare_zt_risk_resets_total{account="acme"} 3
 cloudflare_zt_risk_resets_created{account="acme"} 1700000000.5
@@ -69,7 +70,7 @@ cloudflare_zt_risk_up{account="say \\"hi\\""} 0
 events since the account's first poll, by behavior and level.
 # TYPE cloudflare_zt_risk_events_total counter
 cloudflare_zt_risk_events_total{account="acme",behavior="high_dlp",risk_level="low"} 7
-# HELP cloudflare_zt_risk_resets_total Risk scores seen cleared: users whose last_reset_time \
+# HELP cloudflare_zt_risk_resets_total Resets of risk scores: how often a user's last_reset_time \
 became later.
 # TYPE cloudflare_zt_risk_resets_total counter
 cloudflare_zt_risk_resets_total{account="acme"} 3
