@@ -149,7 +149,7 @@ class Account:
         self._quota.record_response(
             now, sent_at=sent_at, is_answered=True, headers=self.api.answer(now)
         )
-        self._quota.release(sent_at, is_heard=True)
+        self._quota.release(sent_at, is_recorded=True)
         self._free[lane] += 1
         record = UserRecord(summary=self._records[user_id].summary, details_at=now)
         self._records[user_id] = record
@@ -164,7 +164,7 @@ class Account:
         self._quota.record_response(
             now, sent_at=sent_at, is_answered=True, headers=self.api.answer(now)
         )
-        self._quota.release(sent_at, is_heard=True)
+        self._quota.release(sent_at, is_recorded=True)
 
 
 def _row(user_id: str, level: RiskLevel, *, last_event: float) -> UserSummary:

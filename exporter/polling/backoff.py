@@ -1,4 +1,4 @@
-"""When to poll again after a success or a failure. Rules over numbers, and the loop that applies them."""
+"""Decide when to poll again after a success or a failure, and repeat polls accordingly."""
 
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -9,14 +9,14 @@ from exporter.clock import Clock
 from exporter.errors import PollError, Scope
 
 CEILING_INTERVALS = 5.0
-"""However often a poll has failed, it is tried again after this many intervals at the latest."""
+"""The longest delay between attempts after failures, in poll intervals."""
 
 
 def delay_after_success(interval: float, *, elapsed: float) -> float:
-    """Seconds from the end of a poll that took `elapsed` to the start of the next.
+    """Return the seconds from the end of a poll that took `elapsed` to the start of the next.
 
-    Polls start on a grid of `interval`; those whose turn came while the poll ran are left out,
-    so that a slow answer, or a machine that slept, delays the next one and never stacks them.
+    Polls start on a grid of `interval`. Starts missed while the poll ran are skipped, so a slow
+    response or a suspended machine never causes several polls in a row.
     """
     return interval * (floor(elapsed / interval) + 1) - elapsed
 
@@ -24,7 +24,7 @@ def delay_after_success(interval: float, *, elapsed: float) -> float:
 def delay_after_failure(
     failures: int, error: PollError, *, interval: float, jitter: float
 ) -> float:
-    """Seconds to wait after the `failures`-th poll in a row has failed, counting from 1.
+    """Return the seconds to wait after the `failures`-th failed poll in a row, counting from 1.
 
     Spread from `interval` up to a bound that doubles with each failure until it is
     `CEILING_INTERVALS` intervals; `jitter`, from 0 to 1, says where in between. Never
@@ -36,29 +36,30 @@ def delay_after_failure(
 
 
 def delay_after_stale_answer(answers: int, *, interval: float) -> float:
-    """Seconds to wait after the `answers`-th answer in a row was older than the summary.
+    """Return the seconds to wait after the `answers`-th response in a row older than the summary.
 
-    A quarter of `interval`, in case it was about to be up to date, then four times as long each.
+    A quarter of `interval`, in case the details were about to be updated, then four times as long
+    each time.
     """
     return interval * 4.0 ** (min(answers, 3) - 2)
 
 
 def start_delay(position: int, count: int, *, interval: float) -> float:
-    """Seconds after which the account at `position` of `count` starts, spread over `interval`."""
+    """Return when the account at `position` of `count` starts, spread over `interval`."""
     return interval * position / count
 
 
 FAILURES_IN_A_ROW = 3
-"""After so many users in a row who failed, it may not be the users' fault."""
+"""After this many failing users in a row, the cause may not be the users."""
 
 STEPS_TO_INTERVAL = 10
-"""So many failures later, one interval lies between two attempts."""
+"""After this many further failures, attempts are one interval apart."""
 
 
 class Backoff:
     """The failures of one account's users since each last succeeded.
 
-    Nobody is to be asked about before `resume_at`, an instant of a monotonic clock.
+    No details are requested before `resume_at`, an instant of a monotonic clock.
     """
 
     def __init__(self, *, interval: float) -> None:
@@ -69,16 +70,16 @@ class Backoff:
         self._pauses_in_a_row = 0
 
     def note_success(self, user_id: str) -> None:
-        """Note that a user was read."""
+        """Record that a user was read."""
         del self._failures[user_id]
         self._failures_in_a_row = self._pauses_in_a_row = 0
 
     def note_failure(self, user_id: str, error: PollError, *, now: float, jitter: float) -> float:
-        """Note that asking about a user failed; for how many seconds that user rests.
+        """Record that a user's request failed; return the seconds of that user's cooldown.
 
-        What may be the user's own fault slows the others down step by step, so that neither a
-        few broken users stop them for long nor an outage is met by a request for each of them.
-        What will meet everybody stops all for as long as any poll waits after such a failure.
+        A failure that may concern this user alone slows down the others step by step: a few broken
+        users do not stop them for long, and an outage does not cause a request for each of them. A
+        failure that concerns all requests pauses all for as long as a poll waits after it.
         """
         self._failures_in_a_row += 1
         if error.scope is not Scope.REQUEST:
@@ -93,7 +94,7 @@ class Backoff:
         )
 
     def _pause_all(self, error: PollError, *, now: float, jitter: float) -> None:
-        """Pause; failures of several requests that were on their way are one pause."""
+        """Pause all; failures of several requests in flight count as one."""
         if now >= self.resume_at:
             self._pauses_in_a_row += 1
         delay = delay_after_failure(
@@ -113,7 +114,7 @@ async def repeat(
     jitter: Callable[[], float],
     on_due: Callable[[float], None] = lambda _: None,
 ) -> Never:
-    """Poll for ever, one poll at a time; what `poll` returns is why it failed.
+    """Poll until cancelled, one poll at a time; `poll` returns the error it failed with.
 
     `jitter` gives a number from 0 to 1, another one each time. `on_due` gets the instant of each
     next poll, by the monotonic clock.

@@ -1,6 +1,6 @@
-"""Holds requests back until the quota allows them: one governor for each distinct token.
+"""Hold requests back until the quota allows them: one governor for each distinct token.
 
-The rules are in `quota`; here tasks wait for their turn, highest priority first.
+The rules are in `quota`; here tasks wait, highest priority first.
 """
 
 import asyncio
@@ -17,12 +17,12 @@ from exporter.polling.quota import Quota
 from exporter.polling.quota_window import Pause, Priority, QuotaState
 from exporter.status import PauseReason
 
-TOLD_EVERY_SECONDS = 1.0
-"""How often a pause for the budget is reported while it lasts."""
+REPORT_INTERVAL_SECONDS = 1.0
+"""How often a pause for the budget is added to the counter while it lasts."""
 
 
 class Admission:
-    """Leave to send one request: a block to send it in, that may be left without sending it.
+    """Permission to send one request, as a context manager; the block need not send it.
 
     A block left by an exception, which is a cancellation, counts as a request sent.
     """
@@ -40,7 +40,7 @@ class Admission:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._governor.release(self._spent_at, is_heard=kind is None)
+        self._governor.release(self._spent_at, is_recorded=kind is None)
 
 
 @dataclass(slots=True, order=True)
@@ -48,7 +48,7 @@ class _Waiter:
     priority: Priority
     position: int
     account: str = field(compare=False)
-    told_until: float = field(compare=False)
+    reported_until: float = field(compare=False)
     turn: asyncio.Event = field(compare=False, default_factory=asyncio.Event)
 
 
@@ -76,7 +76,7 @@ class Governor:
         self._waiters: list[_Waiter] = []
 
     async def admit(self, account: str, priority: Priority) -> Admission:
-        """Return when a request of this priority may be sent, which then counts as spent.
+        """Wait until a request of this priority may be sent, and count it.
 
         The admission must be entered before anything else is awaited.
         """
@@ -92,7 +92,7 @@ class Governor:
             self._wake_first()
 
     def record_response(self, exchange: Exchange) -> None:
-        """Learn from an exchange with the API, good or bad."""
+        """Record an exchange with the API, successful or not."""
         now = self._clock.monotonic()
         sent_at = now - exchange.seconds
         if exchange.outcome == "429":
@@ -121,19 +121,19 @@ class Governor:
             for account in self.accounts:
                 self._on_paused(account, PauseReason.RATE_LIMITED, seconds)
 
-    def release(self, spent_at: float, *, is_heard: bool) -> None:
+    def release(self, spent_at: float, *, is_recorded: bool) -> None:
         """End what was admitted at that instant; see `Quota.release`."""
-        self._quota.release(spent_at, is_heard=is_heard)
+        self._quota.release(spent_at, is_recorded=is_recorded)
         self._wake_first()
 
     def state(self) -> QuotaState | None:
-        """What the API last said of the quota."""
+        """Return the quota as the API last reported it, or None."""
         return self._quota.state(self._clock.monotonic())
 
     def pause(self, account: str) -> Pause | None:
-        """What holds back the most urgent request this account waits with.
+        """Return what holds back the most urgent waiting request of this account, or None.
 
-        Where it waits with none: what would hold back its next summary.
+        If none waits, return what would hold back its next summary.
         """
         priorities = (waiter.priority for waiter in self._waiters if waiter.account == account)
         priority = next(priorities, Priority.SUMMARY)
@@ -149,20 +149,20 @@ class Governor:
             pause = self._quota.decide(waiter.priority, now)
             if pause is None:
                 return
-            await self._clock.wait(waiter.turn, min(pause.until - now, TOLD_EVERY_SECONDS))
-            self._tell_paused(pause.reason)
+            await self._clock.wait(waiter.turn, min(pause.until - now, REPORT_INTERVAL_SECONDS))
+            self._report_paused(pause.reason)
 
     def _wake_first(self) -> None:
         if self._waiters:
             self._waiters[0].turn.set()
 
-    def _tell_paused(self, reason: PauseReason) -> None:
-        """Tell each account since when its longest waiting request was told of last."""
+    def _report_paused(self, reason: PauseReason) -> None:
+        """Report each account's pause since it was last reported for its longest waiting request."""
         now = self._clock.monotonic()
         since: dict[str, float] = {}
         for waiter in self._waiters:
-            since[waiter.account] = min(since.get(waiter.account, now), waiter.told_until)
-            waiter.told_until = now
+            since[waiter.account] = min(since.get(waiter.account, now), waiter.reported_until)
+            waiter.reported_until = now
         if reason is PauseReason.BUDGET:
-            for account, told_until in since.items():
-                self._on_paused(account, reason, now - told_until)
+            for account, reported_until in since.items():
+                self._on_paused(account, reason, now - reported_until)

@@ -20,9 +20,9 @@ _log = structlog.get_logger(__name__)
 
 
 class SummaryPoller:
-    """Reads an account's summary; each good one moves the ledger and is shown.
+    """Reads an account's summary, records it in the ledger and has it published.
 
-    `on_recorded` is called as soon as the planner knows whose details are wanted now.
+    `on_recorded` is called once the planner is up to date.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class SummaryPoller:
         self._known_rows: KnownRows = {}
 
     async def poll(self) -> PollError | None:
-        """Poll once. The error, if any, changes nothing but that `up` says 0."""
+        """Poll once. An error sets `up` to 0 and changes nothing else."""
         admission = await self._context.admit(Priority.SUMMARY)
         with self._context.work.running():
             with admission:
@@ -50,7 +50,7 @@ class SummaryPoller:
         return error
 
     async def withdraw_old_data(self, max_age: float) -> Never:
-        """Take back the account's gauges whenever no summary was good for `max_age` seconds."""
+        """Withdraw the account's gauges after `max_age` seconds without a successful summary."""
         clock, state = self._context.clock, self._context.state
         while True:
             self._was_read.clear()
@@ -92,7 +92,7 @@ class SummaryPoller:
             _log.info("departures.resumed", account=account)
 
     def _log_users(self) -> None:
-        """Log the listed users by level, at first and whenever a count changes; no identities."""
+        """Log the number of listed users by level, at first and whenever one changes."""
         context, state = self._context, self._context.state
         by_level = context.writer.ledger.listed_by_level
         counts = {level.label: by_level[level] for level in (*LISTED_LEVELS, RiskLevel.UNKNOWN)}
@@ -129,11 +129,11 @@ class SummaryPoller:
 
 
 RELEARN_SECONDS = 60.0
-"""Where asking for the behaviors out of turn taught nothing, that is not done again sooner."""
+"""The shortest time between unscheduled polls of the behaviors that find no new name."""
 
 
 class BehaviorsPoller:
-    """Reads an account's behaviors; what they are called is kept for counting events."""
+    """Reads an account's behaviors, whose names are needed to count events."""
 
     def __init__(self, context: AccountContext, resource: Resource) -> None:
         self._context = context
@@ -149,9 +149,10 @@ class BehaviorsPoller:
             return await self._poll() if refusal is None else refusal
 
     async def relearn(self, heard_at: float) -> None:
-        """Poll out of turn, because an unknown name was heard of at `heard_at`.
+        """Poll outside the schedule, because details requested at `heard_at` had an unknown name.
 
-        An instant of the monotonic clock. Nothing is asked where that was done since.
+        `heard_at` is an instant of the monotonic clock. Do nothing if the behaviors were requested
+        since.
         """
         async with self._lock:
             now = self._context.clock.monotonic()
@@ -163,7 +164,7 @@ class BehaviorsPoller:
                 self._in_vain_at = self._context.clock.monotonic()
 
     def _refusal(self) -> PollError | None:
-        """Why the token was refused, if that is too short a time ago to show it again."""
+        """Return why access was denied, if that is too recent to try again."""
         error = self._resource.error
         rested = self._context.clock.monotonic() - self._asked_at
         if error is None or not error.denies_access or rested >= error.retry_delay_seconds:
@@ -197,7 +198,7 @@ class BehaviorsPoller:
 
 
 class IntegrationsPoller:
-    """Reads an account's integrations; nothing of them is remembered."""
+    """Reads an account's integrations, of which nothing is stored."""
 
     def __init__(self, context: AccountContext, resource: Resource) -> None:
         self._context = context

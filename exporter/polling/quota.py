@@ -1,8 +1,8 @@
-"""How much may be asked of the API now: the rules of one token's quota.
+"""Decide when the quota of one token admits a request. Pure: instants in, a wait out.
 
-Pure: instants of a monotonic clock go in, a wait comes out. The quota is shared with people and
-their other tools, so there are two bounds: what we may spend ourselves in any window, and what
-the API says is left for everybody.
+Instants are those of a monotonic clock. The quota is shared with people and their other tools, so
+there are two bounds: the exporter's own requests in any window, and the remaining quota that the
+API reports.
 """
 
 from functools import partial
@@ -21,40 +21,40 @@ from exporter.polling.quota_window import (
 from exporter.status import PauseReason
 
 DEFAULT_POLICY = QuotaPolicy(name="default", limit=1200, window_seconds=300)
-"""Cloudflare's documented quota per user or account token; used until the API tells its own.
+"""Cloudflare's documented quota per user or account token; used until the API reports its own.
 https://developers.cloudflare.com/fundamentals/api/reference/limits/"""
 
 LONGEST_WINDOW_SECONDS = 3600.0
-"""Windows are five minutes by the documentation. A header that speaks of more than an hour is not
-believed, or one slip of it would silence us for years."""
+"""Windows are five minutes by the documentation. A header with a longer window than an hour is
+ignored, because one wrong value would stop polling for years."""
 
 RELAXED_SHARE = 0.95
-"""The part of our budget that users who are not at high risk may use: the rest stays free for
-those who come to be in the meantime."""
+"""The part of the budget for users who are not at high risk. The rest is reserved for users who
+rise to high risk within the window."""
 
 BURST_WINDOWS = 10
-"""Details are spread a little, too, over windows so many times shorter, for it takes a while to
-see what others need."""
+"""Details are also spread over windows that are this many times shorter, because the pace of other
+clients becomes known only after a while."""
 
 BURST_PARTS = {
     Priority.URGENT_DETAILS: 1 / 2,
     Priority.CHANGED_DETAILS: 1 / BURST_WINDOWS,
     Priority.RELAXED_DETAILS: 1 / (BURST_WINDOWS + 2),
 }
-"""The part of their budget that details may take in one of these. Trouble comes in bursts; other
-changes, of which there may be more than can ever be read, go evenly, so that trouble finds room
-at any moment; and catching up, which takes all it is given, leaves room for changes."""
+"""The part of their budget that details may use in one short window. Users at high risk come in
+bursts. Other changes, which may exceed the budget permanently, are spread evenly, so that urgent
+requests are admitted at any time. Refreshes, which use all they get, leave room for changes."""
 
 
 class Quota:
-    """The quota of one token, as far as it is known, and what we took of it.
+    """The quota of one token, as far as it is known, and the exporter's use of it.
 
-    Who asks calls `decide`, then `spend`; whatever exchanges follow are told to `record_response`, or to
-    `record_rate_limited` where they were refused; `release` ends it. So an answer of several pages, each an
-    exchange of its own, counts as many times.
+    A caller uses `decide`, then `spend`. Each exchange that follows is passed to `record_response`,
+    or to `record_rate_limited` after a 429; `release` ends the request. A response of several pages
+    counts once for each page.
 
-    `share` is the part of the quota we may spend. `reserved_per_second` is what summaries and
-    configuration need; details leave room for that much, up to half of our budget.
+    `share` is the part of the quota for the exporter. `reserved_per_second` is what summaries and
+    configuration need; details leave room for it, up to half of the budget.
     """
 
     def __init__(self, *, share: float, reserved_per_second: float = 0.0) -> None:
@@ -63,40 +63,40 @@ class Quota:
         self._policies: tuple[QuotaPolicy, ...] = (DEFAULT_POLICY,)
         self._left: dict[str, RemainingQuota] = {}
         self._learnt_from = float("-inf")
-        self._spending = RequestLog(kept_seconds=LONGEST_WINDOW_SECONDS)
+        self._requests = RequestLog(kept_seconds=LONGEST_WINDOW_SECONDS)
         self._in_flight = 0
-        self._refusal = RateLimitPause()
+        self._pause = RateLimitPause()
         self._refused_taken = 0.0
 
     def set_share(self, *, share: float, reserved_per_second: float) -> None:
-        """Spend by another share from now on; what is known of the quota stays."""
+        """Use another share from now on; what is known of the quota is kept."""
         self._share = share
         self._reserved_per_second = reserved_per_second
 
     def decide(self, priority: Priority, now: float) -> Pause | None:
-        """None where a request of this priority may go now, else for how long it has to wait."""
+        """Return the pause of a request of this priority, or None if it may be sent now."""
         pauses = (
-            self._refusal.pause(now),
+            self._pause.pause(now),
             self._pause_of_others(priority, now),
             self._pause_of_budget(priority, now),
         )
         return max((pause for pause in pauses if pause), key=lambda p: p.until, default=None)
 
     def spend(self, now: float) -> None:
-        """Note that a request may go out from now on."""
-        self._spending.add(now)
+        """Record that a request may be sent from now on."""
+        self._requests.add(now)
         self._in_flight += 1
         for left in self._left.values():
             left.remaining -= 1
-        self._refusal.note_asked(now)
+        self._pause.record_sent(now)
 
     def record_response(
         self, now: float, *, sent_at: float, is_answered: bool, headers: QuotaHeaders | None
     ) -> None:
-        """Note that an exchange has ended, with an answer or without, and what it told."""
+        """Record that an exchange has ended, with or without a response."""
         self._note_exchange(now, sent_at=sent_at, headers=headers)
         if is_answered:
-            self._refusal.note_answered(sent_at=sent_at)
+            self._pause.record_response(sent_at=sent_at)
 
     def record_rate_limited(
         self,
@@ -106,40 +106,40 @@ class Quota:
         retry_after_seconds: float | None,
         headers: QuotaHeaders | None,
     ) -> None:
-        """Note a 429: nothing may go for as long as the API said, or else for a whole window."""
+        """Record a 429: pause for as long as the API demands, or else for a whole window."""
         self._note_exchange(now, sent_at=sent_at, headers=headers)
         window = max(policy.window_seconds for policy in self._policies)
         seconds = window if retry_after_seconds is None else retry_after_seconds
-        self._refusal.begin(now, until=now + seconds)
+        self._pause.begin(now, until=now + seconds)
 
     def take_refused_seconds(self, now: float) -> float:
-        """Return in how many seconds the API refused the token since this was last called."""
-        total = self._refusal.refused_seconds(now)
+        """Return for how many seconds the token was rate limited since the last call."""
+        total = self._pause.refused_seconds(now)
         seconds, self._refused_taken = total - self._refused_taken, total
         return seconds
 
-    def release(self, spent_at: float, *, is_heard: bool) -> None:
-        """Note that what `spend` allowed at that instant is over.
+    def release(self, spent_at: float, *, is_recorded: bool) -> None:
+        """End the request that `spend` recorded at that instant.
 
-        Only what was heard of counts then; where the exchange was given up before anything
-        could be heard, the request counts as sent.
+        Its recorded exchanges count instead of it. If it was cancelled before any response, it
+        counts as sent.
         """
         self._in_flight -= 1
-        self._refusal.note_over(spent_at)
-        if is_heard:
-            self._spending.take_back(spent_at)
+        self._pause.record_end(spent_at)
+        if is_recorded:
+            self._requests.take_back(spent_at)
 
     def state(self, now: float) -> QuotaState | None:
-        """The policy with the smallest part left, as the API last said it.
+        """Return the policy with the smallest remaining part, as the API last reported it.
 
-        None before it said anything, and once that window is over.
+        None before the first report, and once its window is over.
         """
         said = [left.said for left in self._left.values() if now < left.said.resets_at]
         return min(said, key=lambda state: state.remaining / state.limit, default=None)
 
     def _note_exchange(self, now: float, *, sent_at: float, headers: QuotaHeaders | None) -> None:
-        self._spending.add(sent_at)
-        # Whoever asked earlier knows less, however late the answer comes.
+        self._requests.add(sent_at)
+        # A response to an earlier request is outdated, however late it comes.
         if headers is not None and sent_at >= self._learnt_from:
             self._learnt_from = sent_at
             self._learn(headers, now)
@@ -157,7 +157,7 @@ class Quota:
         self._left = {**current, **left}
 
     def _counted(self, item: QuotaLeft, policy: QuotaPolicy, now: float) -> RemainingQuota:
-        """What an answer says is left, less the other requests now on their way."""
+        """Return the reported remaining quota, less the other requests in flight."""
         resets_at = now + min(item.reset_seconds, policy.window_seconds)
         said = QuotaState(policy.limit, item.remaining, resets_at)
         before = self._left.get(item.name)
@@ -167,8 +167,8 @@ class Quota:
         return RemainingQuota(said, item.remaining - max(self._in_flight - 1, 0), pace)
 
     def _count_answered(self, since: float, *, until: float) -> int:
-        """How many of our requests the API has counted for sure: not those on their way."""
-        return max(self._spending.count(since, until=until) - self._in_flight, 0)
+        """Return how many requests the API has certainly counted, those in flight excluded."""
+        return max(self._requests.count(since, until=until) - self._in_flight, 0)
 
     def _pause_of_others(self, priority: Priority, now: float) -> Pause | None:
         untils = [
@@ -188,19 +188,19 @@ class Quota:
         until = now
         for policy in self._policies:
             window, budget = policy.window_seconds, self._budget(priority, policy)
-            until = max(until, self._spending.fits_at(now, budget=budget, window_seconds=window))
+            until = max(until, self._requests.fits_at(now, budget=budget, window_seconds=window))
             if priority in BURST_PARTS:
-                # What is reserved for summaries goes out in every window, and counts in it too.
+                # Summaries are sent in every window and count in it, too.
                 reserved = self._reserved(policy) / BURST_WINDOWS
                 part = ceil(reserved + budget * BURST_PARTS[priority])
                 burst = window / BURST_WINDOWS
-                until = max(until, self._spending.fits_at(now, budget=part, window_seconds=burst))
+                until = max(until, self._requests.fits_at(now, budget=part, window_seconds=burst))
         return Pause(until, PauseReason.BUDGET) if until > now else None
 
     def _budget(self, priority: Priority, policy: QuotaPolicy) -> int:
-        """How many requests may stand in one window when one of this priority is asked.
+        """Return how many requests of up to this priority may be in one window.
 
-        At least one, for otherwise nothing would ever be asked.
+        At least one, because otherwise nothing would ever be requested.
         """
         whole = self._whole(policy)
         if priority <= Priority.CONFIGURATION:
@@ -214,7 +214,7 @@ class Quota:
         return max(floor(self._share * policy.limit), 1)
 
     def _reserved(self, policy: QuotaPolicy) -> int:
-        """What details leave of the budget of one window: half of it at the most."""
+        """Return the part of a window's budget reserved for polls, at most half of it."""
         needed = ceil(self._reserved_per_second * policy.window_seconds)
         return min(needed, self._whole(policy) // 2)
 

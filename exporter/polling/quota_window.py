@@ -1,4 +1,4 @@
-"""What is known of a token's quota window: remaining requests, own requests, rate-limit pause. Pure."""
+"""The state of a token's quota window: remaining quota, request log, rate-limit pause. Pure."""
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable
@@ -19,30 +19,30 @@ class Priority(IntEnum):
 
 
 DETAILS = (Priority.URGENT_DETAILS, Priority.CHANGED_DETAILS, Priority.RELAXED_DETAILS)
-"""What details are asked for: users at high risk; others who changed; catching up."""
+"""The priorities of details: users at high risk, other users who changed, and the rest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Ask nothing before `until`, or before something was learnt that ends the pause sooner."""
+    """Requests wait until `until`, unless a response ends the pause earlier."""
 
     until: float
     reason: PauseReason
 
 
 SAMPLE_PART = 1 / 10
-"""Others' pace is taken over this part of a window at least."""
+"""The pace of other clients is measured over at least this part of a window."""
 
 SUMMARIES_ONLY_BELOW = 1 / 5
-"""With this part of the quota left for everybody, only summaries go on."""
+"""Below this remaining part of the quota, only summaries are requested."""
 
 NOTHING_BELOW = 1 / 20
-"""With this part left, we ask nothing until the window resets."""
+"""Below this remaining part, nothing is requested until the window resets."""
 
 
 @dataclass(frozen=True, slots=True)
 class QuotaState:
-    """What the API said of one policy: `remaining` of `limit` requests until `resets_at`."""
+    """One policy as the API reported it: `remaining` of `limit` requests until `resets_at`."""
 
     limit: int
     remaining: int
@@ -51,11 +51,11 @@ class QuotaState:
 
 @dataclass(slots=True)
 class Pace:
-    """How many requests a second others make, as two answers of one window tell.
+    """How many requests a second other clients send, derived from two responses of one window.
 
-    What is missing between them and was not asked by us was asked by others. The first answer
-    is compared with the beginning of its window. The pace is kept over the beginning of the next:
-    who was busy before probably still is.
+    The difference in remaining quota, less the exporter's own requests, was used by others. The
+    first response is compared with the beginning of its window. The pace is kept into the next
+    window, because clients that were busy probably still are.
     """
 
     window_seconds: float
@@ -63,7 +63,7 @@ class Pace:
     _since: tuple[float, QuotaState] | None = None
 
     def note(self, at: float, said: QuotaState, count_ours: Callable[[float], int]) -> None:
-        """Note an answer to a request sent at `at`; `count_ours` counts ours since an instant."""
+        """Record a response to a request sent at `at`; `count_ours` counts own requests since then."""
         if self._since is None:
             began = said.resets_at - self.window_seconds
             self._since = (began, replace(said, remaining=said.limit))
@@ -76,7 +76,7 @@ class Pace:
             self._since = (at, said)
 
     def _measure(self, measured: float) -> None:
-        """Take the mean with what was measured before: others are seldom even."""
+        """Average with the previous measurement, because other clients seldom send evenly."""
         self.per_second = measured if self.per_second is None else (self.per_second + measured) / 2
 
     def _is_same_window(self, before: QuotaState, said: QuotaState) -> bool:
@@ -85,22 +85,22 @@ class Pace:
 
 @dataclass(slots=True)
 class RemainingQuota:
-    """What is left: as last said, and that less what was asked since."""
+    """The remaining quota as last reported, and less the requests sent since."""
 
     said: QuotaState
     remaining: int
     pace: Pace = field(repr=False)
 
     def summaries_until(self, now: float) -> float:
-        """Until when not even summaries may go; `now` or earlier where they may."""
+        """Return until when not even summaries may be sent; `now` or earlier if they may."""
         is_low = self.remaining <= self.said.limit * NOTHING_BELOW
         return self.said.resets_at if is_low else now
 
     def others_until(self, now: float, *, reserved_per_second: float) -> float:
-        """Until when nothing but summaries may go; `now` or earlier where it may.
+        """Return until when only summaries may be sent; `now` or earlier if others may, too.
 
-        A fifth of the quota stays for others, and whatever they will need at their pace until
-        the window resets, beside the `reserved_per_second` of our own summaries.
+        A fifth of the quota is left to other clients, and what they need at their pace until the
+        window resets, besides the `reserved_per_second` of the exporter's own polls.
         """
         if self.remaining <= self.said.limit * SUMMARIES_ONLY_BELOW:
             return self.said.resets_at
@@ -112,31 +112,31 @@ class RemainingQuota:
 
 
 class RequestLog:
-    """The instants of all requests of one token, in order."""
+    """The instants of the requests of one token, in order."""
 
     def __init__(self, *, kept_seconds: float) -> None:
         self._kept_seconds = kept_seconds
         self._instants: list[float] = []
 
     def add(self, instant: float) -> None:
-        """Note a request, and drop what is older than `kept_seconds` by then."""
+        """Add a request, and drop those older than `kept_seconds`."""
         insort(self._instants, instant)
         del self._instants[: bisect_right(self._instants, instant - self._kept_seconds)]
 
     def take_back(self, instant: float) -> None:
-        """Forget one request noted at exactly this instant, if it is still known."""
+        """Remove one request of exactly this instant, if present."""
         position = bisect_left(self._instants, instant)
         if position < len(self._instants) and self._instants[position] == instant:
             del self._instants[position]
 
     def count(self, since: float, *, until: float) -> int:
-        """How many requests there were after `since`, up to `until`."""
+        """Return how many requests there were after `since`, up to `until`."""
         return bisect_right(self._instants, until) - bisect_right(self._instants, since)
 
     def fits_at(self, now: float, *, budget: int, window_seconds: float) -> float:
-        """From when on one more request makes no more than `budget` in the window ending then.
+        """Return from when on the window ending then holds fewer than `budget` requests.
 
-        That is `now` or earlier where it fits already.
+        `now` or earlier if one more request fits already.
         """
         if self.count(now - window_seconds, until=now) < budget:
             return now
@@ -144,13 +144,13 @@ class RequestLog:
 
 
 _SAME_INSTANT_SECONDS = 0.001
-"""Instants that were added and subtracted again differ by less than this."""
+"""The rounding error of instants after addition and subtraction is below this."""
 
 
 class RateLimitPause:
-    """Whether one token is refused now; instants are those of a monotonic clock.
+    """The pause of one token after a 429; instants are those of a monotonic clock.
 
-    The first request after the silence is the probe; while it is on its way nothing else goes.
+    The first request after the pause is a probe; while it is in flight nothing else is sent.
     """
 
     def __init__(self) -> None:
@@ -160,10 +160,7 @@ class RateLimitPause:
         self._began = self._ends = 0.0
 
     def pause(self, now: float) -> Pause | None:
-        """How long nothing at all may be asked; None where a request may go.
-
-        For ever, as far as one can tell, while a probe is on its way.
-        """
+        """Return until when nothing may be sent, or None. Infinity while a probe is in flight."""
         if self._until is None:
             return None
         if self._probe is not None:
@@ -171,7 +168,7 @@ class RateLimitPause:
         return Pause(self._until, PauseReason.RATE_LIMITED) if now < self._until else None
 
     def refused_seconds(self, now: float) -> float:
-        """Return in how many seconds the API has refused the token so far.
+        """Return for how many seconds the API has rate limited the token so far.
 
         They run from the 429 to the instant it named, whether or not a request waits; overlapping
         429s count once.
@@ -179,27 +176,27 @@ class RateLimitPause:
         return self._refused_before + max(min(now, self._ends) - self._began, 0.0)
 
     def begin(self, now: float, *, until: float) -> None:
-        """Note a 429. Of several the longest holds."""
+        """Record a 429. Of several, the longest pause holds."""
         if now >= self._ends:
             self._refused_before = self.refused_seconds(now)
             self._began = now
         self._ends = max(self._ends, until)
         self._until = until if self._until is None else max(until, self._until)
 
-    def note_asked(self, instant: float) -> None:
-        """Note that a request goes out: during a refusal it is the probe."""
+    def record_sent(self, instant: float) -> None:
+        """Record that a request is sent; during a pause it is the probe."""
         if self._until is not None:
             self._probe = instant
 
-    def note_answered(self, *, sent_at: float) -> None:
-        """Note an answer that was no 429.
+    def record_response(self, *, sent_at: float) -> None:
+        """Record a response other than a 429.
 
-        One to something asked before the silence was over says nothing of what is allowed now.
+        A response to a request from before the end of the pause does not end it.
         """
         if self._until is not None and sent_at > self._until - _SAME_INSTANT_SECONDS:
             self._until = None
 
-    def note_over(self, instant: float) -> None:
-        """Note that what was asked at `instant` is over: a probe that told nothing needs another."""
+    def record_end(self, instant: float) -> None:
+        """Record that the request of that instant has ended; without a response, probe again."""
         if self._probe == instant:
             self._probe = None

@@ -29,7 +29,7 @@ def exchange(quota: Quota, now: float, said: QuotaHeaders | None = None) -> None
     """Ask at `now`, and be answered in the same instant."""
     quota.spend(now)
     quota.record_response(now, sent_at=now, is_answered=True, headers=said)
-    quota.release(now, is_heard=True)
+    quota.release(now, is_recorded=True)
 
 
 def refused(quota: Quota, now: float, retry_after_seconds: float | None) -> None:
@@ -38,7 +38,7 @@ def refused(quota: Quota, now: float, retry_after_seconds: float | None) -> None
     quota.record_rate_limited(
         now, sent_at=now, retry_after_seconds=retry_after_seconds, headers=None
     )
-    quota.release(now, is_heard=True)
+    quota.release(now, is_recorded=True)
 
 
 def spend_all(quota: Quota, priority: Priority, *, now: float = 0.0) -> int:
@@ -108,7 +108,7 @@ def sent_instants(
                 quota.record_response(
                     at, sent_at=sent_at, is_answered=step.status > 0, headers=said
                 )
-            quota.release(sent_at, is_heard=True)
+            quota.release(sent_at, is_recorded=True)
 
     for number, step in enumerate(tries):
         now += step.gap
@@ -237,7 +237,7 @@ def test_every_page_counts() -> None:
     quota.spend(0.0)
     for sent_at in (0.0, 1.0, 2.0):
         quota.record_response(sent_at + 1.0, sent_at=sent_at, is_answered=True, headers=None)
-    quota.release(0.0, is_heard=True)
+    quota.release(0.0, is_recorded=True)
 
     assert spend_all(quota, Priority.SUMMARY, now=3.0) == 2
 
@@ -247,7 +247,7 @@ def test_what_was_admitted_and_not_sent_costs_nothing() -> None:
     quota = Quota(share=0.5)
     for _ in range(1000):
         quota.spend(0.0)
-        quota.release(0.0, is_heard=True)
+        quota.release(0.0, is_recorded=True)
 
     assert spend_all(quota, Priority.SUMMARY) == 600
 
@@ -257,7 +257,7 @@ def test_what_was_given_up_half_way_counts_as_sent() -> None:
     quota = Quota(share=0.5)
     for _ in range(100):
         quota.spend(0.0)
-        quota.release(0.0, is_heard=False)
+        quota.release(0.0, is_recorded=False)
 
     assert spend_all(quota, Priority.SUMMARY) == 500
 
@@ -490,7 +490,7 @@ def test_after_a_refusal_one_request_goes_before_more() -> None:
 
     assert pauses(quota, 31.0) == set(Priority)
     quota.record_response(32.0, sent_at=30.0, is_answered=True, headers=None)
-    quota.release(30.0, is_heard=True)
+    quota.release(30.0, is_recorded=True)
     assert pauses(quota, 32.0) == set()
 
 
@@ -500,7 +500,7 @@ def test_a_probe_without_an_answer_lets_another_go() -> None:
     refused(quota, 0.0, 30.0)
     quota.spend(30.0)
     quota.record_response(60.0, sent_at=30.0, is_answered=False, headers=None)
-    quota.release(30.0, is_heard=True)
+    quota.release(30.0, is_recorded=True)
 
     assert pauses(quota, 60.0) == set()
     quota.spend(60.0)
@@ -512,7 +512,7 @@ def test_a_probe_that_is_not_sent_lets_another_go() -> None:
     quota = Quota(share=0.5)
     refused(quota, 0.0, 30.0)
     quota.spend(30.0)
-    quota.release(30.0, is_heard=True)
+    quota.release(30.0, is_recorded=True)
 
     assert pauses(quota, 30.0) == set()
 
