@@ -1,8 +1,8 @@
-"""Long work in steps, between which somebody else may have a turn.
+"""Run long work in chunks, so that other tasks run in between.
 
-A rule that may have to look at a hundred thousand users is a generator: it yields wherever it can
-be interrupted, and returns its result. It stays pure; whoever runs it decides what happens
-between two steps.
+A function that may visit a hundred thousand users is a generator: it yields wherever it can be
+interrupted, and returns its result. It stays pure; its caller decides what happens between two
+chunks.
 """
 
 from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Sequence
@@ -12,54 +12,53 @@ from typing import TypeAlias, TypeVar
 T = TypeVar("T")
 
 Chunked: TypeAlias = Generator[None, None, T]
-"""Work that yields where it may rest, and returns what comes of it."""
+"""Work that yields between chunks and returns its result."""
 
 Pause: TypeAlias = Callable[[], Awaitable[None]]
 """Awaited between pieces of work of about a millisecond; it may return late."""
 
 CHUNK_SIZE = 512
-"""How many users are looked at in one step: about a millisecond."""
+"""How many users are visited in one chunk, which takes about a millisecond."""
 
 
-def run_sync(steps: Chunked[T]) -> T:
-    """Do all of it without a rest."""
+def run_sync(work: Chunked[T]) -> T:
+    """Run all chunks without interruption, and return the result."""
     while True:
         try:
-            next(steps)
+            next(work)
         except StopIteration as end:
             result: T = end.value
             return result
 
 
-async def run_chunked(steps: Chunked[T], pause: Pause) -> T:
-    """Do all of it, with `pause` between two steps.
+async def run_chunked(work: Chunked[T], pause: Pause) -> T:
+    """Run all chunks, awaiting `pause` between them, and return the result.
 
-    Where that is cancelled, what is left is done at once before the cancellation goes on: no
-    work is ever left half done.
+    If cancelled, run the remaining chunks before propagating the cancellation.
     """
     try:
         while True:
             try:
-                next(steps)
+                next(work)
             except StopIteration as end:
                 result: T = end.value
                 return result
             await pause()
     finally:
-        for _ in steps:
-            """What a cancellation left."""
+        for _ in work:
+            """Run what a cancellation left."""
 
 
-def was_full_chunk(one_slice: Sequence[object]) -> bool:
-    """Whether another slice may follow this one, so that it is time for a rest.
+def was_full_chunk(chunk: Sequence[object]) -> bool:
+    """Return whether a chunk has the full size, so that another may follow.
 
-    Most changes are of one user, and need none.
+    Most changes concern one user and need no pause.
     """
-    return len(one_slice) == CHUNK_SIZE
+    return len(chunk) == CHUNK_SIZE
 
 
 def in_chunks(values: Iterable[T], size: int = CHUNK_SIZE) -> Iterator[tuple[T, ...]]:
-    """All of `values`, so many at a time."""
+    """Yield all of `values` in tuples of up to `size`."""
     remaining = iter(values)
-    while one_slice := tuple(islice(remaining, size)):
-        yield one_slice
+    while chunk := tuple(islice(remaining, size)):
+        yield chunk

@@ -1,7 +1,7 @@
-"""Where work that can wait finds out that a scrape cannot.
+"""Let scrapes run before polling.
 
-Scrapes pass through the gate; polling asks at it between pieces of work. Neither knows the
-other. Nothing here is refused or queued.
+The web server counts the scrapes being sent; polling waits for them between chunks of work.
+Nothing is rejected or queued.
 """
 
 import asyncio
@@ -11,19 +11,19 @@ from contextlib import contextmanager
 from exporter.clock import Clock
 
 MAX_SECONDS = 2.0
-"""A scrape is given way to for no longer than this from its beginning."""
+"""The longest time for which work waits for scrapes, from the beginning of the busy period."""
 
-REST_SECONDS = 1.0
-"""Scrapes that are given way to at a smaller distance than this are one busy time."""
+QUIET_SECONDS = 1.0
+"""Scrapes that follow each other within this time form one busy period."""
 
 
 class ScrapePriority:
-    """Which scrapes are being sent now, and a way to let them go first."""
+    """The scrapes being sent now, and a way to wait for them."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._begun: list[float] = []  # when each scrape being sent began, in that order
-        self._busy_since = self._gave_way = float("-inf")
+        self._busy_since = self._yielded_until = float("-inf")
         self._quiet = asyncio.Event()
         self._quiet.set()
 
@@ -34,27 +34,27 @@ class ScrapePriority:
 
     @contextmanager
     def sending(self) -> Iterator[None]:
-        """Count one scrape as being sent until the block ends, however it ends."""
+        """Count one scrape as being sent until the block ends."""
         begun = self._clock.monotonic()
-        if begun - self._last_gave_way(begun) >= REST_SECONDS:
+        if begun - self._last_scrape_at(begun) >= QUIET_SECONDS:
             self._busy_since = begun
         self._begun.append(begun)
         self._quiet.clear()
         try:
             yield
         finally:
-            self._gave_way = self._last_gave_way(self._clock.monotonic())
+            self._yielded_until = self._last_scrape_at(self._clock.monotonic())
             self._begun.remove(begun)
-            # Whoever is left from before this busy time is stuck.
+            # A scrape that began before this busy period is stuck.
             if not self._begun or self._begun[-1] < self._busy_since:
                 self._quiet.set()
 
     async def yield_to_scrapes(self) -> None:
-        """Give the loop back once, and wait until no scrape is being sent that is not stuck.
+        """Yield to the event loop once, then wait until no scrape is being sent that is not stuck.
 
-        A busy time is waited for no longer than `MAX_SECONDS` from its beginning, by all who ask
-        together: scrapes without end, or one slow reader, delay work that much and no more. A
-        reader slower than that is no part of later busy times.
+        The wait ends `MAX_SECONDS` after the beginning of a busy period, for all callers together.
+        Endless scrapes or one slow reader therefore delay work by that much at most. A reader
+        slower than that does not count in later busy periods.
         """
         await asyncio.sleep(0)
         if not self._quiet.is_set():
@@ -62,6 +62,6 @@ class ScrapePriority:
             if left > 0:
                 await self._clock.wait(self._quiet, left)
 
-    def _last_gave_way(self, now: float) -> float:
-        """When there was last a scrape to give way to; `now` where there is one."""
-        return max((self._gave_way, *(min(begun + MAX_SECONDS, now) for begun in self._begun)))
+    def _last_scrape_at(self, now: float) -> float:
+        """Return when a scrape that counts was last being sent; `now` if one is."""
+        return max((self._yielded_until, *(min(begun + MAX_SECONDS, now) for begun in self._begun)))

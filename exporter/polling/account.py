@@ -1,4 +1,4 @@
-"""One account's pollers together: run for ever, or once."""
+"""Run the pollers of one account continuously or once."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -14,11 +14,11 @@ from exporter.risk.ledger import MARKS_KEPT_SECONDS
 from exporter.status import ResourceName
 
 FORGET_INTERVAL_SECONDS = 3600.0
-"""How often marks of events long gone are dropped."""
+"""How often the marks of events that the API dropped long ago are deleted."""
 
 
 class AccountPoller:
-    """Polls one account, `account` by its label; nothing that happens to it disturbs another."""
+    """Polls one account; `account` is its label. Its failures do not affect other accounts."""
 
     def __init__(
         self,
@@ -45,19 +45,19 @@ class AccountPoller:
 
     @property
     def context(self) -> AccountContext:
-        """What it works with, to be looked at."""
+        """What the pollers share, for reading."""
         return self._context
 
     @property
     def intervals(self) -> PollIntervals:
-        """How often it asks."""
+        """The poll intervals."""
         return self._intervals
 
     async def run(self, *, start_delay: float) -> Never:
-        """Poll for ever, beginning after `start_delay` seconds.
+        """Poll until cancelled, beginning after `start_delay` seconds.
 
-        Pollers that replace others of the account go on with their schedule: neither the start nor
-        a poll that was due moves. What was found before a reload goes on growing old meanwhile.
+        Pollers that replace others of the account keep their schedule: neither the start nor a due
+        poll moves. Data from before a reload continue to age.
         """
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._context.writer.run())
@@ -85,7 +85,7 @@ class AccountPoller:
             await self._behaviors.poll()
             await self._summary.poll()
             await self._integrations.poll()
-            await self._details.ask_all()
+            await self._details.read_all()
             await publisher.flush_counters()
             for task in background:
                 task.cancel()

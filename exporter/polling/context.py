@@ -18,7 +18,7 @@ from exporter.scrape_priority import ScrapePriority
 
 @dataclass(frozen=True, slots=True)
 class PollIntervals:
-    """How often what is asked, and after what time without news gauges are withdrawn, in seconds."""
+    """The poll intervals, and the age at which gauges are withdrawn, in seconds."""
 
     summary: float
     configuration: float
@@ -26,7 +26,7 @@ class PollIntervals:
 
 
 class Work:
-    """The polls of one account that are under way, and a way to let them end.
+    """The polls of one account that are under way, and a way to wait for them.
 
     A poll is under way from its admission until its answer is recorded.
     """
@@ -57,10 +57,9 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class AccountContext:
-    """One account, and the hands its pollers work with.
+    """One account and what its pollers use.
 
-    `account` is its label, `account_id` the API's. `jitter` gives a number from 0 to 1, another
-    one each time.
+    `account` is its label, `account_id` the API's. `jitter` returns a random number from 0 to 1.
     """
 
     account: str
@@ -77,7 +76,7 @@ class AccountContext:
     work: Work = field(default_factory=Work)
 
     async def admit(self, priority: Priority) -> Admission:
-        """Wait until the quota lets one request of this account go; see `Governor.admit`."""
+        """Wait until the quota admits one request of this account; see `Governor.admit`."""
         self.state.waiting_requests += 1
         try:
             admission = await self.governor.admit(self.account, priority)

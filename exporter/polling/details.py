@@ -1,4 +1,4 @@
-"""Polling the details of users who are wanted: a few at a time, whoever is most urgent first."""
+"""Poll users' details, a few users at a time, most urgent first."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
@@ -20,24 +20,24 @@ WORKERS = {
     Priority.CHANGED_DETAILS: 2,
     Priority.RELAXED_DETAILS: 1,
 }
-"""How many requests of one account are on their way at once, which hides the API's latency: each
-priority has its own, so that an urgent user never queues behind one who is not."""
+"""How many requests of one account are in flight at once, which hides the API's latency. Each
+priority has its own workers, so that an urgent user never waits behind another."""
 
 
-class _Lane:
-    """The workers of one priority: one of them at a time waits for the next user's turn."""
+class _WorkerPool:
+    """The workers of one priority; one of them at a time waits for the next user."""
 
     def __init__(self, priority: Priority) -> None:
         self.priority = priority
         self.choosing = asyncio.Lock()
-        self.news = asyncio.Event()
+        self.has_news = asyncio.Event()
 
 
 class DetailsPoller:
-    """Asks about the users the planner hands out, for as long as there are any.
+    """Requests the details of the users that the planner returns.
 
-    `interval` is what delays after failures grow from. `relearn_names` is awaited, with the
-    instant details were asked for, when one of their events goes by a name nobody has heard of.
+    Delays after failures grow from `interval`. If an event has an unknown name, `relearn_names` is
+    awaited with the instant at which the details were requested.
     """
 
     def __init__(
@@ -52,27 +52,27 @@ class DetailsPoller:
         self._resource = resource
         self._interval = interval
         self._relearn_names = relearn_names
-        self._setbacks = Backoff(interval=interval)
-        self._lanes = tuple(_Lane(priority) for priority in WORKERS)
+        self._backoff = Backoff(interval=interval)
+        self._pools = tuple(_WorkerPool(priority) for priority in WORKERS)
 
     def wake(self) -> None:
-        """Look at once whether somebody is wanted."""
-        for lane in self._lanes:
-            lane.news.set()
+        """Check at once whether a user is due."""
+        for pool in self._pools:
+            pool.has_news.set()
 
     async def run(self) -> Never:
-        """Ask about whoever is wanted, for ever."""
+        """Request the details of due users until cancelled."""
         async with asyncio.TaskGroup() as workers:
-            for lane in self._lanes:
-                for _ in range(WORKERS[lane.priority]):
-                    workers.create_task(self._work(lane))
+            for pool in self._pools:
+                for _ in range(WORKERS[pool.priority]):
+                    workers.create_task(self._work(pool))
         raise AssertionError("workers end by an exception only")
 
-    async def ask_all(self) -> None:
-        """Read all changed users, at least one of them listed, until a failure that concerns all.
+    async def read_all(self) -> None:
+        """Read all changed users, until a failure that concerns all users.
 
-        Where no listed user changed, one other listed user is read, so that it is known whether
-        details can be read at all.
+        If no listed user changed, read one other listed user, which proves whether details can be
+        read at all.
         """
         changed = self._context.planner.changed()
         listed = self._context.writer.ledger.listed
@@ -80,75 +80,75 @@ class DetailsPoller:
         user_ids = chain(changed, proof)
         async with asyncio.TaskGroup() as workers:
             for _ in range(WORKERS[Priority.URGENT_DETAILS]):
-                workers.create_task(self._work_off(user_ids))
+                workers.create_task(self._read_users(user_ids))
 
-    async def _work(self, lane: _Lane) -> Never:
+    async def _work(self, pool: _WorkerPool) -> Never:
         while True:
-            async with lane.choosing:
-                user_id, admission = await self._next(lane)
-            await self._ask(user_id, admission)
+            async with pool.choosing:
+                user_id, admission = await self._next(pool)
+            await self._request(user_id, admission)
 
-    async def _work_off(self, user_ids: Iterator[str]) -> None:
+    async def _read_users(self, user_ids: Iterator[str]) -> None:
         context = self._context
         for user_id in user_ids:
             if self._seconds_of_pause() > 0.0:
                 return
-            await self._ask(user_id, await context.admit(Priority.URGENT_DETAILS))
+            await self._request(user_id, await context.admit(Priority.URGENT_DETAILS))
 
-    async def _next(self, lane: _Lane) -> tuple[str, Admission]:
-        """Wait for a user's turn and for the quota; nobody is chosen before both have come."""
+    async def _next(self, pool: _WorkerPool) -> tuple[str, Admission]:
+        """Wait until a user is due and the quota admits a request; only then choose the user."""
         context = self._context
         while True:
-            await self._wait_for_somebody(lane)
-            admission = await context.admit(lane.priority)
+            await self._wait_for_due_user(pool)
+            admission = await context.admit(pool.priority)
             if self._seconds_of_pause() <= 0.0:
-                user_id = context.planner.take(lane.priority, context.clock.time())
+                user_id = context.planner.take(pool.priority, context.clock.time())
                 if user_id is not None:
                     return user_id, admission
             with admission:
-                """Nothing is sent: whoever was wanted is not any more, or must not be asked."""
+                """Nothing is sent: no user is due any more, or all requests pause."""
 
-    async def _wait_for_somebody(self, lane: _Lane) -> None:
+    async def _wait_for_due_user(self, pool: _WorkerPool) -> None:
         clock, planner = self._context.clock, self._context.planner
         while True:
-            lane.news.clear()
+            pool.has_news.clear()
             pause = self._seconds_of_pause()
-            wait = planner.seconds_until_next(lane.priority, clock.time())
+            wait = planner.seconds_until_next(pool.priority, clock.time())
             if pause > 0.0:
                 await clock.sleep(pause)
             elif wait > 0.0:
-                await clock.wait(lane.news, min(wait, self._interval))
+                await clock.wait(pool.has_news, min(wait, self._interval))
             else:
                 return
 
     def _seconds_of_pause(self) -> float:
-        return self._setbacks.resume_at - self._context.clock.monotonic()
+        return self._backoff.resume_at - self._context.clock.monotonic()
 
-    async def _ask(self, user_id: str, admission: Admission) -> None:
+    async def _request(self, user_id: str, admission: Admission) -> None:
         with self._context.work.running():
-            await self._ask_and_record(user_id, admission)
+            await self._request_and_record(user_id, admission)
         self.wake()
 
-    async def _ask_and_record(self, user_id: str, admission: Admission) -> None:
+    async def _request_and_record(self, user_id: str, admission: Admission) -> None:
         asked_at = self._context.clock.monotonic()
         with admission:
             outcome = await self._resource.attempt(lambda: self._read(user_id), subject=user_id)
         if isinstance(outcome, PollError):
             self._note_failure(user_id, outcome)
         else:
-            self._setbacks.note_success(user_id)
-            if outcome is not None and self._speaks_of_the_unknown(outcome):
+            self._backoff.note_success(user_id)
+            if outcome is not None and self._has_unknown_names(outcome):
                 await self._relearn_names(asked_at)
             await self._record(user_id, outcome)
 
     async def _read(self, user_id: str) -> UserDetails | None:
-        """The user's details; None where the API does not know them, which is no failure."""
+        """Return the user's details, or None if the API does not know the user."""
         try:
             return await self._context.client.read_user(self._context.account_id, user_id)
         except NotFoundError:
             return None
 
-    def _speaks_of_the_unknown(self, details: UserDetails) -> bool:
+    def _has_unknown_names(self, details: UserDetails) -> bool:
         if self._context.work.is_ending:
             return False
         names = self._context.writer.ledger.names
@@ -170,7 +170,7 @@ class DetailsPoller:
             self._settle(user_id)
 
     def _settle(self, user_id: str) -> None:
-        """Tell the planner; where the answer was older than the summary, ask again in a while."""
+        """Update the planner; if the answer was older than the summary, request it again later."""
         context = self._context
         record = context.writer.ledger.users[user_id]
         context.planner.settle(user_id, record)
@@ -180,7 +180,7 @@ class DetailsPoller:
 
     def _note_failure(self, user_id: str, error: PollError) -> None:
         context = self._context
-        seconds = self._setbacks.note_failure(
+        seconds = self._backoff.note_failure(
             user_id, error, now=context.clock.monotonic(), jitter=context.jitter()
         )
         context.planner.cool_down(user_id, until=context.clock.time() + seconds)

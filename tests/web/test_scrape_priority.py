@@ -1,7 +1,7 @@
 import asyncio
 from contextlib import suppress
 
-from exporter.scrape_priority import REST_SECONDS, ScrapePriority
+from exporter.scrape_priority import QUIET_SECONDS, ScrapePriority
 from tests.support.manual_clock import ManualClock
 
 
@@ -71,7 +71,7 @@ async def test_a_stuck_reader_takes_no_way_from_the_scrapes_after_it() -> None:
     priority = ScrapePriority(clock)
     async with asyncio.TaskGroup() as group:
         with priority.sending():
-            clock.advance(2.0 + REST_SECONDS)
+            clock.advance(2.0 + QUIET_SECONDS)
             with priority.sending():
                 work = group.create_task(priority.yield_to_scrapes())
                 await turns()
@@ -85,7 +85,7 @@ async def test_scrapes_on_the_heels_of_a_stuck_one_s_time_do_not_prolong_it() ->
     clock = ManualClock()
     priority = ScrapePriority(clock)
     with priority.sending():
-        clock.advance(2.0 + REST_SECONDS / 2)
+        clock.advance(2.0 + QUIET_SECONDS / 2)
         with priority.sending():
             await priority.yield_to_scrapes()
 
@@ -96,7 +96,7 @@ async def test_a_stuck_reader_who_leaves_at_last_was_not_given_way_to_until_then
     priority = ScrapePriority(clock)
     async with asyncio.TaskGroup() as group:
         with priority.sending():
-            clock.advance(2.0 + REST_SECONDS)
+            clock.advance(2.0 + QUIET_SECONDS)
         with priority.sending():
             work = group.create_task(priority.yield_to_scrapes())
             await turns()
@@ -109,7 +109,7 @@ async def test_a_scrape_after_a_rest_is_given_way_again() -> None:
     priority = ScrapePriority(clock)
     with priority.sending():
         clock.advance(5.0)
-    clock.advance(REST_SECONDS)
+    clock.advance(QUIET_SECONDS)
     async with asyncio.TaskGroup() as group:
         with priority.sending():
             work = group.create_task(priority.yield_to_scrapes())
