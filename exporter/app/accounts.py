@@ -1,4 +1,4 @@
-"""From settings to pollers: one for each account, one governor for each distinct token."""
+"""Build pollers from settings: one for each account, one governor for each distinct token."""
 
 import random
 from collections.abc import Collection, Iterable, Mapping
@@ -68,7 +68,7 @@ class PreparedAccount:
 
 
 async def build_pollers(settings: Settings, runtime: Runtime) -> tuple[AccountPoller, ...]:
-    """Build a poller for each account and show each at once, with nothing polled yet.
+    """Build a poller for each account and publish each account, with nothing polled yet.
 
     Raises ConfigurationError for a token that cannot be read, StateError for state that cannot.
     """
@@ -84,7 +84,7 @@ def apply_format(settings: Settings, runtime: Runtime) -> None:
 
 
 async def prepare_accounts(settings: Settings, runtime: Runtime) -> tuple[PreparedAccount, ...]:
-    """Prepare every account; nothing that runs is disturbed, and nothing is shown.
+    """Prepare every account without affecting running pollers or the exposition.
 
     Raises ConfigurationError for a token that cannot be read, StateError for state that cannot.
     """
@@ -157,7 +157,7 @@ def _governor(quota: Quota, accounts: Collection[str], runtime: Runtime) -> Gove
 
 
 def token_source(account: AccountSettings) -> TokenSource:
-    """Where the account's token comes from. Raises ConfigurationError where it cannot be read."""
+    """Return the source of the account's token. Raises ConfigurationError if it cannot be read."""
     if account.api_token is not None:
         return TokenSource.from_literal(account.api_token.get_secret_value())
     if account.api_token_file is None:
@@ -166,7 +166,7 @@ def token_source(account: AccountSettings) -> TokenSource:
 
 
 def build_disclosure(settings: Settings, pseudonym_key: bytes) -> Disclosure:
-    """What of users may be shown, as the settings say it."""
+    """Return what may be exposed of users according to the settings."""
     return Disclosure(
         min_level=RiskLevel[settings.users_min_level.value.upper()],
         limit=settings.users_limit,
@@ -178,7 +178,10 @@ def build_disclosure(settings: Settings, pseudonym_key: bytes) -> Disclosure:
 async def build_poller(
     prepared: PreparedAccount, settings: Settings, runtime: Runtime
 ) -> AccountPoller:
-    """Build the poller of an account whose earlier poller, if any, has ended, and show it."""
+    """Build the poller of an account, publish the account, and return the poller.
+
+    An earlier poller of the account must have ended.
+    """
     account, durable, access = prepared.account, prepared.ledger, prepared.access
     pause = runtime.scrape_priority.yield_to_scrapes
     state = runtime.account_state(account.account_id)
@@ -232,7 +235,7 @@ async def build_poller(
 
 
 def jitter() -> float:
-    """A number from 0 to 1, another one each time."""
+    """Return a random number from 0 to 1."""
     return random.random()  # noqa: S311 (spreads retries, hides nothing)
 
 

@@ -1,4 +1,4 @@
-"""The things every account's pollers share, opened together and closed in reverse."""
+"""The resources shared by the pollers of all accounts, opened together and closed in reverse."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -21,7 +21,7 @@ from exporter.store import Store, open_store
 from exporter.telemetry import Telemetry
 
 UNLIMITED = 0
-"""Connections at once: each account's pollers bound themselves, and none waits for another's."""
+"""The limit of connections: each account's pollers bound their own, so that none waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +59,16 @@ class Runtime:
         return durable
 
     def account_state(self, account_id: str) -> AccountState:
-        """What was found of one account so far."""
+        """Return the state of one account."""
         return self.account_states.setdefault(account_id, AccountState())
 
     def report_refusals(self) -> None:
-        """Bring `api_paused_seconds_total` up to date with what the API refuses."""
+        """Update `api_paused_seconds_total` with the current rate-limit pauses."""
         for governor in self.governors.values():
             governor.report_refusal()
 
     def quota(self, token: str, *, share: float, reserved_per_second: float) -> Quota:
-        """What is known of a token's quota, to be spent as given from now on."""
+        """Return the quota of a token, with this share and reservation from now on."""
         fingerprint = sha256(token.encode()).digest()
         quota = self.quotas.get(fingerprint)
         if quota is None:

@@ -17,7 +17,7 @@ from exporter.telemetry import Telemetry
 
 
 class PollHistory:
-    """How the polls of one resource went since the start; it does not grow with their number.
+    """The outcomes of one resource's polls since the start, in constant space.
 
     `failing_since` is when the first of the present row of failures was, None while all is well.
     `denied` is the scope for which the API last denied access (token or account), or None if it
@@ -31,12 +31,12 @@ class PollHistory:
         self._by_reason: dict[str, FailureStatus] = {}
 
     def succeed(self) -> None:
-        """Note a poll that went well."""
+        """Record a successful poll."""
         self.failing_since = None
         self.denied = None
 
     def fail(self, error: PollError, *, now: float) -> None:
-        """Note a poll that failed at the Unix second `now`."""
+        """Record a poll that failed at the Unix second `now`."""
         if self.failing_since is None:
             self.failing_since = now
         if error.denies_access:
@@ -86,12 +86,12 @@ FROZEN_AFTER_POLLS = 3
 
 @dataclass(slots=True)
 class AccountState:
-    """What the last polls found, for as long as the process lives; a reload keeps it.
+    """What the last polls of an account found. It survives a reload.
 
-    - `up`: the last summary was good, and its data are shown.
-    - `read_at`: when a summary was good last, by the monotonic clock; None: never, or so long
-      ago that it is not to be shown any more.
-    - `first_poll_ended`: the first summary was asked for, and came or failed.
+    - `up`: the last summary succeeded, and its data are exposed.
+    - `read_at`: when a summary last succeeded, by the monotonic clock; None if that never happened
+      or the data are withdrawn.
+    - `first_poll_ended`: the first summary succeeded or failed.
     - `start_at`, `next_polls`: when polling of the account, and the next poll of each resource, is
       due by the monotonic clock. A restarted poller keeps them.
     - `unproven_polls`: how many summaries in a row had a row without a readable user id, so that
@@ -128,15 +128,14 @@ _log = structlog.get_logger(__name__)
 
 
 UNREADABLE_PART = 0.1
-"""More unreadable rows than this part of all are more than a few odd rows: the API has changed."""
+"""Above this part of unreadable rows, the API has probably changed."""
 
 
 class Resource:
     """One resource of one account.
 
-    `error` is why its last poll failed, None while all is well; `last_success_at` is in Unix
-    seconds, None before the first; `history` is for people. `rows` counts the rows of good answers
-    since the start, `unreadable_rows` those of them that could not be read.
+    `last_success_at` is in Unix seconds, None before the first success. `rows` counts the rows of
+    successful responses since the start, `unreadable_rows` those of them that could not be read.
     """
 
     def __init__(
@@ -161,7 +160,7 @@ class Resource:
 
     @property
     def error(self) -> PollError | None:
-        """Why the last poll failed whose subject did not succeed since; None: all is well."""
+        """The error of the last failed poll whose subject has not succeeded since, or None."""
         return next(reversed(self._failing.values()), None)
 
     @property
@@ -190,9 +189,9 @@ class Resource:
         )
 
     async def attempt(self, ask: Callable[[], Awaitable[T]], *, subject: str = "") -> T | PollError:
-        """Ask once. The error it failed with is returned, counted, and logged when it is new.
+        """Poll once. Return the result, or the error, which is counted and logged if it is new.
 
-        `subject` is whom is asked about where the resource has many: the user.
+        `subject` is the user, if the resource has one response per user.
         """
         labels = (self._account, self.name)
         self._telemetry.polls.labels(*labels).inc()

@@ -54,8 +54,8 @@ class Publication:
     """A consistent state of one account, as the difference from the previous publication.
 
     `rows` are those of the `changed` users who are exposed; the others of them are exposed no
-    longer. `snapshot` is the rest of the account, without users. Whoever takes a publication owns
-    its set and dictionary.
+    longer. `snapshot` is the rest of the account, without users. The receiver of a
+    publication owns its set and dictionary.
     """
 
     snapshot: AccountSnapshot
