@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -113,3 +114,62 @@ def test_setbacks_one_after_the_other_wait_longer_up_to_five_intervals() -> None
         now = setbacks.resume_at
 
     assert pauses == [2.0, 4.0, 5.0, 5.0, 5.0]
+
+
+def test_from_the_third_failure_in_a_row_each_delays_the_next_request_by_a_tenth_more() -> None:
+    """The delay reaches one interval with the twelfth failure and stays there."""
+    backoff, now, delays = Backoff(interval=INTERVAL), 100.0, []
+
+    for number in range(14):
+        fail(backoff, f"u{number}", TimedOutError(""), now=now)
+        delays.append(max(backoff.resume_at - now, 0.0))
+        now += INTERVAL
+
+    tenths = [0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 10, 10]
+    assert delays == pytest.approx([INTERVAL * tenth / 10 for tenth in tenths])
+
+
+def test_a_user_who_fails_again_waits_longer() -> None:
+    """The wait grows for this user alone."""
+    backoff = Backoff(interval=INTERVAL)
+    backoff.note_failure("ann", TimedOutError(""), now=0.0, jitter=1.0)
+
+    waits = [
+        backoff.note_failure(user_id, TimedOutError(""), now=200.0, jitter=1.0)
+        for user_id in ("ann", "bob")
+    ]
+
+    assert waits == [4.0 * INTERVAL, 2.0 * INTERVAL]
+
+
+def test_a_success_forgets_the_earlier_failures_of_its_user() -> None:
+    """The next failure is a first one."""
+    backoff = Backoff(interval=INTERVAL)
+    backoff.note_failure("ann", TimedOutError(""), now=0.0, jitter=1.0)
+
+    backoff.note_success("ann")
+
+    wait = backoff.note_failure("ann", TimedOutError(""), now=200.0, jitter=1.0)
+    assert wait == 2.0 * INTERVAL
+
+
+def test_a_success_between_two_pauses_makes_the_second_a_first_one() -> None:
+    """Pauses grow only while nothing succeeds."""
+    backoff = Backoff(interval=INTERVAL)
+    error = ForbiddenError("", status=403)
+    backoff.note_failure("ann", error, now=0.0, jitter=1.0)
+
+    backoff.note_success("bob")
+
+    assert backoff.note_failure("ann", error, now=1000.0, jitter=1.0) == 2.0 * INTERVAL
+
+
+def test_a_later_failure_does_not_shorten_a_pause() -> None:
+    """A request that was on its way may fail with a shorter delay than the API demanded."""
+    backoff = Backoff(interval=INTERVAL)
+    fail(backoff, "ann", ThrottledError("", retry_after_seconds=900.0), now=0.0)
+
+    for number in range(3):
+        fail(backoff, f"u{number}", TimedOutError(""), now=1.0)
+
+    assert backoff.resume_at == 900.0

@@ -4,7 +4,7 @@ from collections import Counter
 import pytest
 
 from exporter.cloudflare.client import Exchange
-from exporter.cloudflare.wire import QuotaHeaders, QuotaPolicy
+from exporter.cloudflare.wire import QuotaHeaders, QuotaLeft, QuotaPolicy
 from exporter.polling.governor import Governor
 from exporter.polling.quota import Quota
 from exporter.polling.quota_window import Priority
@@ -211,3 +211,140 @@ async def test_who_may_go_at_once_was_not_paused() -> None:
     await office.ask()
 
     assert not office.paused
+
+
+@in_fake_time
+async def test_a_refusal_of_no_seconds_is_not_reported() -> None:
+    """A counter of an account begins with the first second of a pause."""
+    office = Office()
+
+    office.governor.report_refusal()
+
+    assert not office.paused
+
+
+@in_fake_time
+async def test_a_request_goes_at_the_instant_the_budget_allows_it() -> None:
+    """The reports of every second, which began at another instant, do not delay it."""
+    office = Office()
+    await office.spend_budget()
+    await office.clock.sleep(0.25)
+
+    await office.ask()
+
+    assert office.went == [(60.0, "acme", Priority.SUMMARY)]
+
+
+@in_fake_time
+async def test_a_pause_for_the_budget_is_reported_every_second() -> None:
+    """A scrape must not see seconds that passed long before it."""
+    office = Office()
+    await office.spend_budget()
+    waiting = asyncio.create_task(office.ask())
+
+    await office.clock.sleep(1.5)
+
+    assert office.paused == {("acme", PauseReason.BUDGET): 1_000}
+    await waiting
+
+
+@in_fake_time
+async def test_a_request_cancelled_while_it_is_sent_counts_as_sent() -> None:
+    """The API may have received it."""
+    office = Office()
+    office.record_response()
+
+    async def send_slowly() -> None:
+        with await office.governor.admit("acme", Priority.SUMMARY):
+            await office.clock.sleep(1.0)
+
+    for _ in range(4):
+        sending = asyncio.create_task(send_slowly())
+        await office.clock.sleep(0.5)
+        sending.cancel()
+        await asyncio.wait([sending])
+
+    assert office.governor.pause("acme") is not None
+
+
+async def probing(office: Office) -> asyncio.Task[None]:
+    """Wait for the end of a refusal that begins now, and send a probe that takes 5.25 seconds."""
+    office.record_response("429", retry_after_seconds=10.0)
+
+    async def probe() -> None:
+        with await office.governor.admit("acme", Priority.SUMMARY):
+            await office.clock.sleep(5.25)
+
+    task = asyncio.create_task(probe())
+    await office.clock.sleep(11.0)
+    return task
+
+
+@in_fake_time
+async def test_a_probe_that_was_not_sent_lets_the_next_request_go_at_once() -> None:
+    """The next request is not delayed until the next report of the pause."""
+    office = Office()
+    probe = await probing(office)
+
+    await office.ask()
+
+    assert office.went == [(15.25, "acme", Priority.SUMMARY)]
+    await probe
+
+
+@pytest.mark.parametrize(
+    ("outcome", "is_paused"), [("200", False), ("500", False), ("timeout", True)]
+)
+def test_any_answer_to_the_probe_ends_the_refusal_and_no_answer_does_not(
+    outcome: str, *, is_paused: bool
+) -> None:
+    """An error of the server is an answer; a lost connection is none."""
+
+    @in_fake_time
+    async def story() -> None:
+        office = Office()
+        probe = await probing(office)
+
+        office.record_response(outcome)
+
+        assert (office.governor.pause("acme") is not None) is is_paused
+        await probe
+
+    story()
+
+
+@in_fake_time
+async def test_a_slow_answer_to_a_request_from_before_a_refusal_does_not_end_it() -> None:
+    """The instant at which the request was sent follows from the seconds that it took."""
+    office = Office()
+    probe = await probing(office)
+
+    office.governor.record_response(Exchange("list_users", "200", seconds=12.0))
+
+    assert office.governor.pause("acme") is not None
+    await probe
+
+
+@in_fake_time
+async def test_only_a_429_is_a_refusal() -> None:
+    """A server that is down may name an instant, too, and says nothing about the quota."""
+    office = Office()
+
+    office.record_response("503", retry_after_seconds=10.0)
+
+    assert office.governor.pause("acme") is None
+
+
+@in_fake_time
+async def test_the_pause_of_an_account_is_that_of_its_most_urgent_waiting_request() -> None:
+    """Requests of other accounts do not matter, and an account without any waits for a summary."""
+    office = Office()
+    left = QuotaHeaders(TEN_A_MINUTE.policies, (QuotaLeft("default", 2, 60.0),))
+    office.governor.record_response(Exchange("get_user", "200", 0.0, quota=left))
+    waiting = asyncio.create_task(office.ask(Priority.CONFIGURATION, account="acme"))
+    await office.clock.sleep(1.0)
+
+    pauses = [office.governor.pause(account) for account in ("acme", "globex")]
+
+    assert [pause and pause.until for pause in pauses] == [60.0, None]
+    await waiting

@@ -8,7 +8,14 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from exporter.chunked import CHUNK_SIZE, run_sync
 from exporter.polling.planner import Planner
-from exporter.polling.queues import FAIR_TURN, Rank, RefreshReason, UserQueue, rank_of
+from exporter.polling.queues import (
+    FAIR_TURN,
+    Rank,
+    RefreshReason,
+    RefreshSchedule,
+    UserQueue,
+    rank_of,
+)
 from exporter.polling.quota_window import DETAILS, Priority
 from exporter.risk.ledger import UserRecord
 from exporter.risk.model import RiskLevel
@@ -234,6 +241,48 @@ def test_a_user_due_for_a_refresh_is_pending_until_they_are_read() -> None:
     assert planner.pending(RefreshReason.AGED) == 0
 
 
+def test_a_user_who_changes_again_is_pending_since_the_first_change() -> None:
+    """The oldest change that is not read yet is what the metric shows."""
+    planner = planner_of({})
+    planner.learn("ann", changed(since=1.0))
+
+    planner.learn("ann", changed(since=5.0))
+
+    assert planner.pending_since == 1.0
+
+
+def test_a_user_who_is_due_for_a_refresh_keeps_the_rank_of_a_change() -> None:
+    """A change is more urgent than old details."""
+    planner = planner_of({"ann": changed(HIGH, read=0.0)})
+
+    assert planner.take(RELAXED, 2 * DAY) is None
+    assert planner.take(URGENT, 2 * DAY) == "ann"
+
+
+def test_details_that_grow_old_are_no_reason_to_wake_up_for_urgent_requests() -> None:
+    """Old details are requested with the lowest priority alone."""
+    planner = planner_of({"ann": settled(0.0)})
+
+    assert planner.seconds_until_next(RELAXED, 0.0) == 0.75 * DAY
+    assert planner.seconds_until_next(URGENT, 0.0) == float("inf")
+
+
+def test_the_oldest_details_are_refreshed_first_in_whatever_order_users_are_loaded() -> None:
+    """A store returns users by id."""
+    planner = planner_of({"ann": settled(300.0), "bob": settled(100.0), "cat": settled(200.0)})
+
+    assert [planner.take(RELAXED, n * DAY) for n in (1, 2, 3)] == ["bob", "cat", "ann"]
+
+
+def test_a_user_who_is_learnt_again_without_a_new_reading_keeps_their_place() -> None:
+    """Every change of a row teaches the planner the same instant of the last reading."""
+    planner = planner_of({"ann": settled(100.0), "bob": settled(200.0)})
+
+    planner.learn("ann", settled(100.0))
+
+    assert planner.take(RELAXED, DAY) == "ann"
+
+
 # Fairness --------------------------------------------------------------------------------------
 
 
@@ -283,6 +332,34 @@ def test_ranks_gone_by_do_not_pile_up() -> None:
 
     assert len(queue._waiting._heap) < 2_000
     assert [queue.take(), queue.take(), queue.take()] == ["ann", "bob", None]
+
+
+def test_a_user_whose_rank_fell_waits_behind_those_who_are_more_urgent_now() -> None:
+    """The entry of the earlier rank is still in the heap."""
+    queue = UserQueue()
+    queue.put("ann", Rank(URGENT, RefreshReason.CHANGED, -3, 0.0))
+    queue.put("bob", Rank(URGENT, RefreshReason.CHANGED, -1, 0.0))
+
+    queue.put("ann", Rank(URGENT, RefreshReason.CHANGED, 0, 0.0))
+
+    assert [queue.take(), queue.take()] == ["bob", "ann"]
+
+
+def test_a_turn_that_is_overdue_is_due_in_zero_seconds() -> None:
+    """A wait is never negative."""
+    schedule = RefreshSchedule(max_age_seconds=DAY)
+    schedule.add("ann", 0.0)
+
+    assert schedule.seconds_until_next(2 * DAY) == 0.0
+
+
+def test_the_first_turn_follows_the_newest_reading() -> None:
+    """Two users share the 18 hours after the youngest six."""
+    schedule = RefreshSchedule(max_age_seconds=DAY)
+    schedule.add("ann", 0.0)
+    schedule.add("bob", 0.5 * DAY)
+
+    assert schedule.seconds_until_next(0.75 * DAY) == 0.125 * DAY
 
 
 @pytest.mark.parametrize("users", [1, 7, 300])

@@ -1,3 +1,5 @@
+import asyncio
+from collections.abc import Iterable
 from itertools import pairwise
 
 import pytest
@@ -17,8 +19,10 @@ from exporter.polling.backoff import (
     delay_after_failure,
     delay_after_stale_answer,
     delay_after_success,
+    repeat,
     start_delay,
 )
+from tests.support.clock import LoopClock, in_fake_time
 
 fractions = st.floats(0.0, 1.0)
 intervals = st.floats(1.0, 3600.0)
@@ -96,3 +100,58 @@ def test_accounts_start_spread_over_one_interval(count: int, interval: float) ->
     assert all(0.0 <= delay < interval for delay in delays)
     gaps = [after - before for before, after in pairwise(delays)]
     assert all(gap == pytest.approx(interval / count) for gap in gaps)
+
+
+async def instants_of(
+    polls: Iterable[tuple[float, PollError | None]],
+) -> tuple[list[float], list[float]]:
+    """Repeat polls that take so many seconds and fail so; return when they began and were due.
+
+    The interval is 10 seconds, and the jitter the largest.
+    """
+    clock, remaining, ended = LoopClock(), iter(polls), asyncio.Event()
+    began: list[float] = []
+    due: list[float] = []
+
+    async def poll() -> PollError | None:
+        began.append(clock.monotonic())
+        step = next(remaining, None)
+        if step is None:
+            ended.set()
+            return None
+        seconds, error = step
+        await clock.sleep(seconds)
+        return error
+
+    loop = asyncio.ensure_future(
+        repeat(poll, interval=10.0, clock=clock, jitter=lambda: 1.0, on_due=due.append)
+    )
+    await ended.wait()
+    loop.cancel()
+    return began, due[: len(began) - 1]
+
+
+@in_fake_time
+async def test_the_time_a_poll_takes_does_not_delay_the_next() -> None:
+    """Polls begin ten seconds apart, or twenty after one of more than ten seconds."""
+    began, _ = await instants_of([(1.0, None), (9.5, None), (12.0, None)])
+
+    assert began == [0.0, 10.0, 20.0, 40.0]
+
+
+@in_fake_time
+async def test_each_failure_in_a_row_delays_the_next_poll_for_longer_until_one_succeeds() -> None:
+    """The delay begins when the poll has ended."""
+    error = NetworkError("")
+
+    began, _ = await instants_of([(1.0, error), (1.0, error), (0.0, None), (0.0, error)])
+
+    assert began == [0.0, 21.0, 62.0, 72.0, 92.0]
+
+
+@in_fake_time
+async def test_the_instant_of_the_next_poll_is_reported_while_it_is_awaited() -> None:
+    """A restarted poller goes on from there."""
+    began, due = await instants_of([(1.0, None), (3.0, NetworkError(""))])
+
+    assert due == began[1:]
