@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from exporter.cloudflare.wire import QuotaHeaders, QuotaLeft, QuotaPolicy
 from exporter.polling.quota import LONGEST_WINDOW_SECONDS, Quota
-from exporter.polling.quota_window import Priority
+from exporter.polling.quota_window import Priority, RequestLog
 from exporter.status import PauseReason
 
 DEFAULT = QuotaPolicy("default", limit=1200, window_seconds=300.0)
@@ -563,3 +563,178 @@ def test_a_wait_is_never_longer_than_it_has_to_be(
     if pause is not None:
         assert pause.until in {instant + window for instant in instants}
         assert sum(instant + window > pause.until for instant in instants) < budget
+
+
+# Limits of the rules ---------------------------------------------------------------------------
+
+
+def test_all_1200_documented_requests_are_available_to_a_share_of_one() -> None:
+    """No more and no fewer."""
+    assert spend_all(Quota(share=1.0), Priority.SUMMARY) == 1200
+
+
+def test_of_a_refusal_and_a_spent_budget_the_later_end_holds() -> None:
+    """A request that the API would admit may still exceed the share."""
+    quota = Quota(share=0.5)
+    spend_all(quota, Priority.SUMMARY)
+    quota.record_rate_limited(1.0, sent_at=0.0, retry_after_seconds=10.0, headers=None)
+
+    pause = quota.decide(Priority.SUMMARY, 2.0)
+
+    assert pause is not None
+    assert (pause.until, pause.reason) == (300.0, PauseReason.BUDGET)
+
+
+def test_a_late_answer_to_an_early_request_does_not_replace_what_is_known() -> None:
+    """Its headers are as old as the request."""
+    quota = Quota(share=1.0)
+    quota.spend(0.0)
+    exchange(quota, 5.0, headers(DEFAULT, left=100))
+
+    quota.record_response(9.0, sent_at=0.0, is_answered=True, headers=headers(DEFAULT, left=1100))
+
+    state = quota.state(9.0)
+    assert state is not None
+    assert state.remaining == 100
+
+
+def test_a_window_of_an_hour_is_believed() -> None:
+    """It is the longest one that is."""
+    quota = Quota(share=1.0)
+    exchange(quota, 0.0, headers(QuotaPolicy("default", 1, LONGEST_WINDOW_SECONDS)))
+
+    pause = quota.decide(Priority.SUMMARY, 1.0)
+
+    assert pause is not None
+    assert pause.until == LONGEST_WINDOW_SECONDS
+
+
+def test_a_window_of_no_length_is_not_believed() -> None:
+    """It would admit any number of requests."""
+    quota = Quota(share=0.5)
+    exchange(quota, 0.0, headers(QuotaPolicy("default", limit=1, window_seconds=0.0)))
+
+    for _ in range(599):
+        exchange(quota, 0.0)
+
+    assert quota.decide(Priority.SUMMARY, 0.0) is not None
+
+
+def test_configuration_may_use_what_is_reserved() -> None:
+    """The reserve is for summaries and configuration."""
+    quota = Quota(share=0.5, reserved_per_second=0.2)
+
+    assert spend_all(quota, Priority.CONFIGURATION) == 600
+
+
+def test_another_reserve_holds_at_once() -> None:
+    """A reload may add accounts whose summaries need room."""
+    quota = Quota(share=0.5)
+
+    quota.set_share(share=0.5, reserved_per_second=0.2)
+
+    assert spend_window(quota, Priority.URGENT_DETAILS) == 540
+
+
+def test_a_burst_of_details_may_come_beside_the_reserved_requests() -> None:
+    """Half of 540, and the six summaries of the same thirty seconds."""
+    quota = Quota(share=0.5, reserved_per_second=0.2)
+
+    assert spend_all(quota, Priority.URGENT_DETAILS) == 276
+
+
+def test_of_several_remaining_quotas_the_smallest_holds() -> None:
+    """The quota of five minutes does not help while that of a second is used up."""
+    quota = Quota(share=0.5)
+    said = QuotaHeaders(
+        (DEFAULT, BURST), (QuotaLeft("default", 1000, 100.0), QuotaLeft("burst", 0, 1.0))
+    )
+    exchange(quota, 0.0, said)
+
+    pause = quota.decide(Priority.SUMMARY, 0.5)
+
+    assert pause is not None
+    assert pause.until == 1.0
+
+
+def test_a_request_that_is_not_in_the_log_is_not_taken_back() -> None:
+    """Another request at a later instant still counts."""
+    log = RequestLog(kept_seconds=100.0)
+    log.add(2.0)
+
+    log.take_back(1.0)
+
+    assert log.count(0.0, until=10.0) == 1
+
+
+# The pace of other clients ---------------------------------------------------------------------
+
+
+def test_our_requests_without_an_answer_are_not_taken_for_counted_ones() -> None:
+    """The API may not have seen them; what is missing was used by other clients."""
+    quota = Quota(share=1.0)
+    answer_at(quota, 0.0, left=1199)
+    for _ in range(300):
+        quota.spend(50.0)
+
+    answer_at(quota, 100.0, left=898)
+
+    assert Priority.URGENT_DETAILS in pauses(quota, 100.0)
+
+
+def test_our_reserved_requests_are_expected_beside_those_of_others() -> None:
+    """Three a second are theirs and two are reserved, so that 838 do not last for 200 seconds."""
+    is_paused = []
+    for reserved in (0.0, 2.0):
+        quota = Quota(share=1.0, reserved_per_second=reserved)
+        answer_at(quota, 0.0, left=1199)
+        answer_at(quota, 100.0, left=898)
+        is_paused.append(Priority.URGENT_DETAILS in pauses(quota, 100.0))
+
+    assert is_paused == [False, True]
+
+
+@pytest.mark.parametrize(("at", "is_measured"), [(29.0, False), (30.0, True)])
+def test_the_pace_is_measured_over_a_tenth_of_the_window_at_least(
+    at: float, *, is_measured: bool
+) -> None:
+    """Two answers in one second say little about the next minutes."""
+    quota = Quota(share=1.0)
+    answer_at(quota, 0.0, left=1199)
+
+    answer_at(quota, at, left=800)
+
+    assert (Priority.URGENT_DETAILS in pauses(quota, at)) is is_measured
+
+
+def test_an_api_that_counts_fewer_requests_than_we_sent_shows_no_pace() -> None:
+    """The pace of others is never negative."""
+    quota = Quota(share=1.0)
+    answer_at(quota, 0.0, left=1199)
+    for _ in range(500):
+        exchange(quota, 50.0)
+
+    answer_at(quota, 100.0, left=1199)
+
+    assert pauses(quota, 100.0) == set()
+
+
+def test_others_who_pause_are_expected_at_half_their_pace() -> None:
+    """Nine a second and then none: 240 requests would not last for 100 seconds at the mean."""
+    quota = Quota(share=1.0)
+    answer_at(quota, 0.0, left=1199)
+    answer_at(quota, 100.0, left=301)
+
+    answer_at(quota, 200.0, left=300)
+
+    assert Priority.URGENT_DETAILS in pauses(quota, 200.0)
+
+
+def test_a_reset_told_two_seconds_later_is_of_the_same_window() -> None:
+    """Headers have whole seconds, and answers take some."""
+    quota = Quota(share=1.0)
+    answer_at(quota, 0.0, left=1199)
+
+    exchange(quota, 100.0, headers(DEFAULT, left=300, reset_seconds=202.0))
+
+    assert Priority.URGENT_DETAILS in pauses(quota, 100.0)
