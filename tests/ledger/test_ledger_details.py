@@ -537,3 +537,144 @@ def test_an_answer_about_a_vanished_user_is_never_stale(listed: Account) -> None
     listed.details("ann", now=1121.0, last_reset=1100.0)
 
     assert listed.user("ann").due_since is None
+
+
+def test_one_stale_answer_before_a_new_change_does_not_count_for_it(listed: Account) -> None:
+    """The API gets all its attempts for each change."""
+    listed.details("ann", event(500.0), now=1061.0)
+    listed.summary(row("ann", 1110.0), now=1120.0)
+
+    for _ in range(STALE_ANSWERS_LIMIT - 1):
+        listed.details("ann", event(500.0), now=1121.0)
+
+    assert listed.user("ann").due_since == 1060.0
+
+
+def test_a_stale_answer_that_no_change_awaited_is_not_counted_as_stale() -> None:
+    """The next request does not wait because of it."""
+    account = started(row("ann", 900.0))
+
+    account.details("ann", event(500.0), now=1061.0)
+
+    assert account.user("ann").stale_answers == 0
+
+
+def test_the_newest_event_decides_whether_an_answer_is_stale(listed: Account) -> None:
+    """Older events stand beside it."""
+    listed.details("ann", event(1050.0), event(500.0), now=1061.0)
+
+    assert listed.user("ann").due_since is None
+
+
+# The rules' numbers, and what an answer keeps --------------------------------------------------
+
+
+def test_a_listed_user_is_awaited_for_three_stale_answers(listed: Account) -> None:
+    """The third ends it."""
+    due = []
+    for _ in range(3):
+        listed.details("ann", event(500.0), now=1061.0)
+        due.append(listed.user("ann").due_since)
+
+    assert due == [1060.0, 1060.0, None]
+
+
+def test_a_vanished_event_is_remembered_for_thirty_days(listed: Account) -> None:
+    """Its key is forgotten after them."""
+    listed.details("ann", event(1050.0), now=1061.0)
+    listed.details("ann", now=2000.0)
+
+    listed.details("ann", now=2000.0 + 30 * DAY)
+    assert len(listed.marks["ann"]) == 1
+
+    listed.details("ann", now=2001.0 + 30 * DAY)
+    assert not listed.marks["ann"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        event(1050.0, id="f"),
+        event(1050.0, name="Another"),
+        event(1050.5),
+    ],
+)
+def test_an_event_that_differs_in_any_part_counts_after_the_other_vanished(
+    listed: Account, other: RiskEvent
+) -> None:
+    """It is not the earlier one that is back."""
+    listed.details("ann", event(1050.0), now=1061.0)
+
+    listed.details("ann", other, now=1062.0)
+
+    assert listed.total() == 2
+
+
+def test_an_id_and_a_name_that_join_to_the_same_text_are_two_events(listed: Account) -> None:
+    """The boundary between both is part of the key."""
+    listed.details("ann", event(1050.0, id="ab", name="c"), now=1061.0)
+
+    listed.details("ann", event(1050.0, id="a", name="bc"), now=1062.0)
+
+    assert listed.total() == 2
+
+
+def test_a_name_that_is_no_valid_text_counts(listed: Account) -> None:
+    """JSON can escape half of a surrogate pair."""
+    listed.details("ann", event(1050.0, name="\ud800"), now=1061.0)
+
+    assert listed.total() == 1
+
+
+def test_of_events_alike_the_last_in_the_answer_is_the_new_one(listed: Account) -> None:
+    """Only its level may differ, and the counter of that level grows."""
+    listed.details("ann", event(1050.0, level=LOW), now=1061.0)
+
+    listed.details("ann", event(1050.0, level=LOW), event(1050.0, level=HIGH), now=1062.0)
+
+    assert {level for _, level in listed.counts()} == {LOW, HIGH}
+
+
+def test_all_events_of_the_second_that_ended_the_baseline_belong_to_it() -> None:
+    """The summary had the last of them without its fraction."""
+    account = started(row("ann", 900.0))
+
+    account.details("ann", event(900.2, id="e1"), event(900.7, id="e2"), now=1061.0)
+
+    assert account.total() == 0
+
+
+def test_a_reset_of_a_baseline_user_that_is_answered_again_is_one_reset() -> None:
+    """The reset that is known goes before the baseline."""
+    account = started(row("ann", 900.0))
+    for now in (1200.0, 1300.0):
+        account.details("ann", event(900.0), now=now, last_reset=1100.0)
+
+    assert account.resets == 1
+
+
+def test_a_new_counter_of_a_user_leaves_the_others(listed: Account) -> None:
+    """A user may trigger several behaviors."""
+    first, second = event(1050.0, name="One"), event(1060.0, name="Two")
+    listed.details("ann", first, now=1061.0)
+
+    listed.details("ann", first, second, now=1062.0)
+
+    assert {entry.behavior for entry in listed.user("ann").events} == {"One", "Two"}
+
+
+def test_a_name_that_is_known_is_not_stored_again(listed: Account) -> None:
+    """Only new names are changes."""
+    listed.details("ann", event(1050.0, name="One"), now=1061.0)
+
+    changes = listed.details("ann", event(1060.0, name="One"), now=1062.0)
+
+    assert not changes.names
+
+
+def test_an_event_of_this_very_instant_may_be_an_exemplar(listed: Account) -> None:
+    """Only later ones may not."""
+    listed.details("ann", event(1061.0), now=1061.0)
+
+    ((_, entry),) = listed.ledger.totals.items()
+    assert entry.exemplar == Exemplar("e", 1061.0)

@@ -202,3 +202,39 @@ def test_a_name_heard_of_in_an_event_is_remembered_with_it() -> None:
     changes = account.details("ann", event(1050.0, name="Canary"), now=1061.0)
 
     assert changes.names == {"Canary": NameRecord(behavior=None, identity="Canary")}
+
+
+def test_the_name_of_an_event_goes_before_its_id() -> None:
+    """Each may be the name of another behavior."""
+    account = _listed()
+    account.behaviors(behavior("one", "One"), behavior("two", "Two"), now=1061.0)
+
+    account.details("ann", event(1050.0, name="One", id="Two"), now=1062.0)
+
+    assert account.counts() == {("one", LOW): 1}
+
+
+def test_a_name_of_a_renamed_behavior_keeps_its_identity_when_it_moves_to_another() -> None:
+    """Its identity is the first name of the behavior it came from."""
+    account = _listed()
+    account.behaviors(behavior("one", "First"), now=1061.0)
+    account.details("ann", event(1050.0, name="First"), now=1062.0)
+    account.behaviors(behavior("one", "Second"), now=1063.0)
+
+    account.behaviors(behavior("two", "Second"), now=1064.0)
+    account.details("ann", event(1050.0, name="Second"), now=1065.0)
+
+    assert account.total() == 1
+
+
+def test_the_first_of_several_identities_of_a_behavior_is_that_of_its_next_name() -> None:
+    """A name that was counted under before it named the behavior has an identity of its own."""
+    account = _listed()
+    account.behaviors(behavior("one", "First"), now=1061.0)
+    account.details("ann", event(1050.0, name="First"), event(1051.0, name="Own"), now=1062.0)
+    account.behaviors(behavior("one", "Own"), now=1063.0)
+
+    account.behaviors(behavior("one", "Third"), now=1064.0)
+    account.details("ann", event(1050.0, name="Third"), now=1065.0)
+
+    assert account.total() == 2

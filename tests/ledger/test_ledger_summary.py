@@ -392,3 +392,55 @@ def test_known_rows_are_forgotten_once_most_of_them_are_old() -> None:
 
     assert not known
     assert len(few) == 1002
+
+
+def test_a_row_recalled_twice_changes_nothing() -> None:
+    """The API may repeat a row on the next page."""
+    account = started(row("ann", 900.0))
+    known = account.user("ann").summary
+    assert known is not None
+
+    changes = account.summary_in_slices(
+        SummaryReading((), 0, frozenset(), recalled=(known, known)), now=1060.0
+    )
+
+    assert changes == Changes()
+
+
+def test_a_row_that_is_repeated_changes_nothing() -> None:
+    """It is not a change of name either."""
+    account = started(row("ann", 900.0))
+
+    assert account.summary(row("ann", 900.0), row("ann", 900.0), now=1060.0) == Changes()
+
+
+def test_an_unreadable_row_of_an_early_slice_keeps_its_user_listed() -> None:
+    """The slices after it do not have the user."""
+    account = started(row("ann", 900.0), row("bob", 900.0))
+
+    changes = account.summary_in_slices(
+        SummaryReading((), 1, frozenset({"bob"})),
+        SummaryReading((row("ann", 900.0),), 0, frozenset()),
+        now=1060.0,
+    )
+
+    assert changes == Changes()
+
+
+def test_an_event_without_a_change_of_level_is_no_level_change() -> None:
+    """No counter leads from a level to itself."""
+    account = started(row("ann", 900.0, level=LOW))
+
+    changes = account.summary(row("ann", 950.0, level=LOW), now=1060.0)
+
+    assert not changes.level_changes
+
+
+def test_a_level_change_that_happens_again_is_added() -> None:
+    """The counter has both."""
+    account = started(row("ann", 900.0, level=LOW))
+
+    for now, level in ((1060.0, HIGH), (1120.0, LOW), (1180.0, HIGH)):
+        account.summary(row("ann", now - 10.0, level=level), now=now)
+
+    assert account.ledger.level_changes == {(LOW, HIGH): 2, (HIGH, LOW): 1}
