@@ -22,6 +22,8 @@ _log = structlog.get_logger(__name__)
 
 _RETRY_AFTER_SECONDS = 5
 _WEIGHT = re.compile(r"(?:0(?:\.\d{0,3})?|1(?:\.0{0,3})?)", re.ASCII)
+# Such a body usually fits into a socket's send buffer.
+_ONE_WRITE_BYTES = 65_536
 _LONGEST_HEADER = 2048  # about eight times the length that Prometheus sends
 _OPENMETRICS = "application/openmetrics-text"
 _OPENMETRICS_VERSIONS = frozenset({"", "1.0.0"})
@@ -120,10 +122,14 @@ class ScrapeEndpoint:
                     status=503,
                     headers={**headers, "Retry-After": str(_RETRY_AFTER_SECONDS)},
                 )
+            is_head = request.method == "HEAD"
             try:
-                response = _head(scrape, gzip=options.gzip, headers=headers)
+                if scrape.length <= _ONE_WRITE_BYTES and not is_head:
+                    _limit_buffer(request)
+                    return _WholeScrape(request, scrape, _scrape_headers(scrape, options, headers))
+                response = web.StreamResponse(headers=_scrape_headers(scrape, options, headers))
+                response.content_length = scrape.length
                 await response.prepare(request)
-                is_head = request.method == "HEAD"
                 if not is_head and await self._send(sending, response, scrape.pieces):
                     scrape.carried()
             finally:
@@ -169,12 +175,7 @@ class ScrapeEndpoint:
     ) -> bool:
         """Send `pieces`. Return whether the operating system has accepted all of them."""
         request = sending.request
-        if request.transport is not None:
-            # Makes write() wait until the operating system has accepted a piece: neither the
-            # watchdog nor the limit covers data in the transport's buffer. The last piece under
-            # TLS is an exception: the transport below may buffer it, and cannot be queried.
-            # Not 0: a TLS transport pauses at its limit even if its buffer is empty.
-            request.transport.set_write_buffer_limits(high=1)
+        _limit_buffer(request)
         async with asyncio.TaskGroup() as group:
             watchdog = group.create_task(self._drop_when_late(sending))
             is_whole = await self._write(sending, response, pieces)
@@ -209,18 +210,48 @@ def _options(request: web.BaseRequest) -> ScrapeOptions:
     )
 
 
-def _head(scrape: Scrape, *, gzip: bool, headers: Headers) -> web.StreamResponse:
-    response = web.StreamResponse(
-        headers={
-            **headers,
-            "Content-Type": scrape.content_type,
-            "Vary": "Accept, Accept-Encoding",
-        }
-    )
-    response.content_length = scrape.length
-    if gzip:
-        response.headers["Content-Encoding"] = "gzip"
-    return response
+def _scrape_headers(scrape: Scrape, options: ScrapeOptions, headers: Headers) -> Headers:
+    return {
+        **headers,
+        "Content-Type": scrape.content_type,
+        "Vary": "Accept, Accept-Encoding",
+        **({"Content-Encoding": "gzip"} if options.gzip else {}),
+    }
+
+
+def _limit_buffer(request: web.BaseRequest) -> None:
+    """Make writes wait until the operating system has accepted the data.
+
+    Neither a time limit nor the limit of scrapes covers data in the transport's buffer. The last
+    piece under TLS is an exception: the transport below may buffer it, and cannot be queried.
+    """
+    if request.transport is not None:
+        # Not 0: a TLS transport pauses at its limit even if its buffer is empty.
+        request.transport.set_write_buffer_limits(high=1)
+
+
+class _WholeScrape(web.Response):
+    """A scrape that is sent in one write, with its head.
+
+    The request handler sends it within the time limit of short responses.
+    """
+
+    def __init__(self, request: web.BaseRequest, scrape: Scrape, headers: Headers) -> None:
+        super().__init__(body=b"".join(scrape.pieces), headers=headers)
+        self._request = request
+        self._carried = scrape.carried
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Send the scrape, and report it as carried unless the client has disconnected."""
+        is_first = not self._eof_sent
+        try:
+            await super().write_eof(data)
+        except ConnectionError:
+            _log.debug("scrape.abandoned")
+            raise
+        # An aborted connection ends the wait without an error, and has no transport.
+        if is_first and self._request.transport is not None:
+            self._carried()
 
 
 def read_scrape_options(

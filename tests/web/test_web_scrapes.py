@@ -249,6 +249,34 @@ async def test_an_aborted_scrape_has_carried_nothing() -> None:
     assert (sources.begun, sources.carried) == (1, 0)
 
 
+async def test_small_scrapes_that_are_not_read_are_not_carried_and_end_at_the_time_limit() -> None:
+    """Otherwise the answers to one client's requests would gather in memory."""
+    sources, clock = Counted([bytes(60_000)]), ManualClock()
+    loop = asyncio.get_running_loop()
+
+    async def is_paused() -> bool:
+        return any(one._paused for one in served.server._connections.connections)
+
+    async def count_connections() -> int:
+        return served.server._table.count
+
+    async with serve(sources, clock=clock) as served:
+        with socket.socket() as client:
+            client.setblocking(False)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            await loop.sock_connect(client, ("127.0.0.1", served.server.port))
+            await loop.sock_sendall(
+                client, b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n" * 560
+            )
+            await until(is_paused, bool)
+            for _ in range(10):
+                await asyncio.sleep(0)
+            assert sources.carried == sources.begun - 1
+            clock.advance(10.0)
+            await until(count_connections, lambda count: count == 0)
+    assert sources.carried == sources.begun - 1
+
+
 async def test_the_event_loop_runs_between_pieces() -> None:
     """A scrape that is taken as fast as it is sent must not hold the loop until its end."""
     turns = 0
@@ -270,7 +298,7 @@ async def test_the_event_loop_runs_between_pieces() -> None:
             turns += 1
             await asyncio.sleep(0)
 
-    async with serve(Watched([b"x"] * 5)) as served:
+    async with serve(Watched([bytes(65_536)] * 5)) as served:
         counting = asyncio.create_task(count())
         await served.client.get("/metrics", headers={"Accept-Encoding": "identity"})
         counting.cancel()
