@@ -11,8 +11,17 @@ import sys
 from collections.abc import Mapping
 from typing import TextIO
 
-import structlog
-from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
+# structlog imports rich if it is installed, for tracebacks in color. No log line uses them, and a
+# service would hold 4 MB of modules for them.
+_without_rich = "rich" not in sys.modules
+if _without_rich:
+    sys.modules["rich"] = None  # type: ignore[assignment]
+try:
+    import structlog
+    from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
+finally:
+    if _without_rich:
+        del sys.modules["rich"]
 
 REDACTED = "[redacted]"
 
@@ -58,6 +67,12 @@ def configure_logging(*, level: str, log_format: str, stream: TextIO | None = No
         wrapper_class=structlog.stdlib.BoundLogger,
         logger_factory=structlog.stdlib.LoggerFactory(),
     )
+
+
+def get_logger(name: str) -> FilteringBoundLogger:
+    """Return the logger of a module. Other modules do not import structlog themselves."""
+    logger: FilteringBoundLogger = structlog.get_logger(name)
+    return logger
 
 
 def _has_colors(target: TextIO) -> bool:

@@ -5,13 +5,12 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 
-import structlog
-
 from exporter.app.runtime import Runtime
 from exporter.chunked import run_chunked
 from exporter.clock import to_unix_time
 from exporter.cloudflare.client import CloudflareClient, Exchange, TokenSource, exposure
 from exporter.cloudflare.wire import Operation
+from exporter.logs import get_logger
 from exporter.polling.account import AccountPoller
 from exporter.polling.context import AccountContext, PollIntervals
 from exporter.polling.governor import Governor
@@ -39,7 +38,7 @@ _NOT_OF_POLLING = {
 }
 """Settings that change nothing of how an account is polled and shown."""
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

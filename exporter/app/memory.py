@@ -1,4 +1,4 @@
-"""How the process gives memory back. Decides nothing about what is kept in it."""
+"""Settings of the allocator and the garbage collector that keep a service small and responsive."""
 
 import ctypes
 import gc
@@ -9,23 +9,30 @@ _LARGE_BYTES = 2**20
 
 
 def return_large_blocks() -> bool:
-    """Have blocks of a mebibyte and more go back to the system when they are freed.
+    """Make glibc return blocks of a mebibyte and more to the system when they are freed.
 
-    glibc does so by itself from 128 KiB, but raises that bound, up to 32 MiB, to whatever it
-    sees freed. Then the tables of a hundred thousand users, each outgrown by the next, leave
-    holes that are never closed: a sixth of the memory. Once set, the bound stays. False where
-    there is no such setting. Source: mallopt(3).
+    By default glibc does so from 128 KiB, but raises this threshold, up to 32 MiB, to the size of
+    any block that is freed. The tables of a hundred thousand users, each replaced by a larger one,
+    then leave holes that make up a sixth of the memory. A threshold that is set stays. Return
+    False if the C library has no such setting. Source: mallopt(3).
     """
-    if sys.platform != "linux":
-        return False
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    mallopt = _libc_function("mallopt")
     return mallopt is not None and mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES) == 1
 
 
-def spare_collector() -> None:
-    """Let the garbage collector pass over what is there already: modules, and all that was loaded.
+def freeze_start() -> None:
+    """Exempt all present objects from garbage collection, and return free memory to the system.
 
-    None of it is garbage, and looking through it held the loop for 50 ms now and then.
+    Call it when the modules and the stored state are loaded. None of these objects is garbage,
+    and traversing them would block the event loop for up to 50 ms at a time.
     """
     gc.collect()
     gc.freeze()
+    malloc_trim = _libc_function("malloc_trim")  # malloc_trim(3)
+    if malloc_trim is not None:
+        malloc_trim(0)
+
+
+def _libc_function(name: str) -> "ctypes._NamedFuncPointer | None":
+    """Return a function of the C library, or None if it does not have it, as musl and macOS."""
+    return getattr(ctypes.CDLL(None), name, None) if sys.platform == "linux" else None

@@ -7,19 +7,18 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Never
 
-import structlog
-
 from exporter.app.accounts import (
     PreparedAccount,
     apply_format,
     build_poller,
     prepare_accounts,
 )
-from exporter.app.memory import return_large_blocks, spare_collector
+from exporter.app.memory import freeze_start, return_large_blocks
 from exporter.app.runtime import Runtime, open_runtime
 from exporter.app.status import Sources
 from exporter.clock import Clock, SystemClock
 from exporter.errors import ConfigurationError, ExporterError
+from exporter.logs import get_logger
 from exporter.polling.account import AccountPoller
 from exporter.polling.backoff import start_delay
 from exporter.settings import Settings
@@ -42,7 +41,7 @@ WEB_CONFIG_CHECK_SECONDS = 5.0
 _RECORDING_SECONDS = 10.0
 """Beside the timeout of a request, how long a reload waits for the polls under way to end."""
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 async def serve(
@@ -125,7 +124,7 @@ class _Exporter:
         prepared = await prepare_accounts(self._settings, self._runtime)
         await self._build_pollers(prepared)
         self._tell_loaded(successful=True)
-        spare_collector()
+        freeze_start()
         self._adopt(await asyncio.to_thread(_web_config, self._settings))
         web = run_web(
             self._sources,

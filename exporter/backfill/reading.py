@@ -6,12 +6,11 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
-import structlog
-
 from exporter.backfill.history import AccountHistory, HistoryBuilder, Timeline
 from exporter.clock import Clock
 from exporter.cloudflare.client import CloudflareClient
 from exporter.errors import ForbiddenError, NotFoundError, PollError, Scope, ThrottledError
+from exporter.logs import get_logger
 from exporter.polling.backoff import delay_after_failure
 from exporter.polling.governor import Governor
 from exporter.polling.quota_window import Priority
@@ -35,7 +34,7 @@ MAX_FAILED_USERS = 10
 
 _Result = TypeVar("_Result")
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class Progress(Protocol):

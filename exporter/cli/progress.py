@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-import structlog
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -18,8 +17,9 @@ from rich.text import Text
 from exporter.app.once import QuotaWait
 from exporter.cli.output import printable, rfc3339
 from exporter.clock import Clock
+from exporter.logs import get_logger
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 _SHORTEST_WAIT_SECONDS = 1.0
 _SAME_END_SECONDS = 2.0

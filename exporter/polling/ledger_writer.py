@@ -11,12 +11,10 @@ from enum import Enum
 from functools import partial
 from typing import Never, TypeAlias
 
-import structlog
-
 from exporter.chunked import Chunked, Pause, in_chunks, run_chunked, was_full_chunk
 from exporter.clock import Clock
 from exporter.errors import CommitError, StateError
-from exporter.logs import StateChangeLog
+from exporter.logs import StateChangeLog, get_logger
 from exporter.polling.planner import Planner
 from exporter.polling.publisher import Publisher
 from exporter.polling.queues import RefreshReason
@@ -26,7 +24,7 @@ from exporter.risk.model import EventCount
 from exporter.store import Store
 from exporter.telemetry import Telemetry
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,9 @@ from collections.abc import Callable
 from contextlib import aclosing
 from typing import Never
 
-import structlog
-
 from exporter.chunked import run_chunked
 from exporter.errors import PollError
+from exporter.logs import get_logger
 from exporter.polling.context import AccountContext
 from exporter.polling.ledger_writer import DurableLedger
 from exporter.polling.quota_window import Priority
@@ -16,7 +15,7 @@ from exporter.polling.resource import Resource
 from exporter.risk.ledger import Changes, SummaryFold, observe_behaviors
 from exporter.risk.model import LISTED_LEVELS, Behavior, KnownRows, RiskLevel
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class SummaryPoller:

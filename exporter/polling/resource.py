@@ -6,11 +6,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-import structlog
-
 from exporter.clock import Clock
 from exporter.errors import PollError, Scope, StatusError
-from exporter.logs import StateChangeLog
+from exporter.logs import StateChangeLog, get_logger
 from exporter.risk.model import Behavior, Integration
 from exporter.status import FailureStatus, ResourceName
 from exporter.telemetry import Telemetry
@@ -124,7 +122,7 @@ class AccountState:
 
 T = TypeVar("T")
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 UNREADABLE_PART = 0.1

@@ -13,11 +13,11 @@ from enum import Enum, auto
 from http import HTTPStatus
 from typing import Never, cast
 
-import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from exporter.clock import Clock
+from exporter.logs import get_logger
 from exporter.web.responses import COMMON_HEADERS, answer_text
 
 REQUEST_SECONDS = 10.0
@@ -49,7 +49,7 @@ _LIBRARY_KEEP_ALIVE_SECONDS = 10 * KEEP_ALIVE_SECONDS
 # No route reads a request body, so the rest of one is not awaited for long.
 _LINGERING_SECONDS = 1.0
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 def connection_limit(*, accounts: int) -> int:

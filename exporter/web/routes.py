@@ -1,5 +1,6 @@
 """The routes of the HTTP server, and the interface to the rest of the program."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Protocol
@@ -10,7 +11,7 @@ from exporter.clock import Clock
 from exporter.exposition import Scrape
 from exporter.status import StatusPage
 from exporter.web.guard import RELOAD_PATH
-from exporter.web.pages import render_status_page
+from exporter.web.pages import load_status_template, render_status_page
 from exporter.web.responses import Headers, answer_html, answer_text
 from exporter.web.scrapes import ScrapeEndpoint
 
@@ -78,6 +79,7 @@ class Routes:
         await self._scrapes.close()
 
     async def _answer_status(self, request: web.BaseRequest, headers: Headers) -> web.Response:
+        await asyncio.to_thread(load_status_template)
         page = render_status_page(
             self._sources.status(),
             now=self._clock.time(),

@@ -10,15 +10,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import structlog
 from aiohttp import web
 
 from exporter.clock import Clock
 from exporter.exposition import Scrape
+from exporter.logs import get_logger
 from exporter.scrape_priority import ScrapePriority
 from exporter.web.responses import Headers, answer_text
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 _RETRY_AFTER_SECONDS = 5
 _WEIGHT = re.compile(r"(?:0(?:\.\d{0,3})?|1(?:\.0{0,3})?)", re.ASCII)

@@ -8,11 +8,11 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager
 from ipaddress import ip_address
 from typing import Never
 
-import structlog
 from aiohttp import web
 
 from exporter.clock import Clock
 from exporter.errors import ListenError
+from exporter.logs import get_logger
 from exporter.scrape_priority import ScrapePriority
 from exporter.settings import ListenAddress
 from exporter.web.auth import BasicAuth
@@ -28,7 +28,7 @@ from exporter.web.responses import COMMON_HEADERS, SERVER_HEADERS, Headers
 from exporter.web.routes import Routes, WebSources
 from exporter.web.scrapes import ScrapeEndpoint, ScrapeLimits
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 # Scrapes have ended by then. A reload or a password check may still run; aiohttp waits up to
 # twice this long for it, before and after it cancels the handlers.

@@ -12,10 +12,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Literal
 
-import structlog
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
-_log = structlog.get_logger(__name__)
+from exporter.logs import get_logger
+
+_log = get_logger(__name__)
 
 
 class Section(BaseModel):

@@ -55,3 +55,9 @@ def test_serve_imports_no_code_of_other_commands() -> None:
         for name in modules
         if name.startswith(("exporter.simulator", "exporter.cli.tables", "exporter.cli.progress"))
     ]
+
+
+@pytest.mark.parametrize("library", ["jinja2", "markupsafe", "pygments", "rich"])
+def test_serve_imports_no_library_that_only_people_need(library: str) -> None:
+    """Tables in a terminal and the status page use them; most services run without either."""
+    assert library not in {name.partition(".")[0] for name in imported_by("serve", "--help")}

@@ -10,10 +10,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Self
 
-import structlog
-
 from exporter.errors import ConfigurationError
-from exporter.logs import StateChangeLog
+from exporter.logs import StateChangeLog, get_logger
 from exporter.settings.values import LONGEST_TOKEN, read_token
 
 _FINGERPRINT_CONTEXT = b"cloudflare-risk-exporter: fingerprint of an API token\n"
@@ -21,7 +19,7 @@ _FINGERPRINT_LENGTH = 12
 
 _Signature = tuple[int, int, int]
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 def fingerprint(token: str) -> str:
