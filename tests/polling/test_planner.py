@@ -504,3 +504,27 @@ class AnyHistory(RuleBasedStateMachine):
 
 TestAnyHistory = AnyHistory.TestCase
 TestAnyHistory.settings = settings(max_examples=40, stateful_step_count=30)
+
+
+def test_of_two_users_with_old_details_the_first_found_goes_first() -> None:
+    """The later one waits."""
+    assert Rank.aged(1.0) < Rank.aged(2.0)
+
+
+def test_a_user_who_is_read_again_is_refreshed_after_those_read_before() -> None:
+    """The order is that of the last readings."""
+    schedule = RefreshSchedule(max_age_seconds=DAY)
+    for user_id, read_at in (("ann", 0.0), ("bob", 1.0), ("ann", 2.0)):
+        schedule.add(user_id, read_at)
+
+    assert schedule.take(2 * DAY) == "bob"
+
+
+def test_details_are_not_refreshed_in_the_first_quarter_of_the_maximal_age() -> None:
+    """Even if there are so many users that the next turn would come sooner."""
+    schedule = RefreshSchedule(max_age_seconds=DAY)
+    for number in range(10):
+        schedule.add(f"u{number}", 0.0)
+
+    assert schedule.seconds_until_next(0.0) == 0.25 * DAY
+    assert schedule.take(0.25 * DAY - 0.5) is None

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from exporter.cloudflare.wire import QuotaHeaders, QuotaLeft, QuotaPolicy
 from exporter.polling.quota import LONGEST_WINDOW_SECONDS, Quota
-from exporter.polling.quota_window import Priority, RequestLog
+from exporter.polling.quota_window import Priority, RateLimitPause, RequestLog
 from exporter.status import PauseReason
 
 DEFAULT = QuotaPolicy("default", limit=1200, window_seconds=300.0)
@@ -738,3 +738,95 @@ def test_a_reset_told_two_seconds_later_is_of_the_same_window() -> None:
     exchange(quota, 100.0, headers(DEFAULT, left=300, reset_seconds=202.0))
 
     assert Priority.URGENT_DETAILS in pauses(quota, 100.0)
+
+
+# The parts of a quota --------------------------------------------------------------------------
+
+
+def test_an_instant_after_all_requests_takes_none_back() -> None:
+    """It is not an error either."""
+    log = RequestLog(kept_seconds=100.0)
+    log.add(1.0)
+
+    log.take_back(2.0)
+
+    assert log.count(0.0, until=10.0) == 1
+
+
+def test_the_log_drops_requests_that_are_as_old_as_it_keeps_them() -> None:
+    """It does not grow for as long as the process runs."""
+    log = RequestLog(kept_seconds=100.0)
+    log.add(0.0)
+
+    log.add(100.0)
+
+    assert log.count(-1.0, until=200.0) == 1
+
+
+def test_a_request_at_the_first_instant_of_an_interval_is_not_counted() -> None:
+    """Intervals are open at their beginning."""
+    log = RequestLog(kept_seconds=100.0)
+    log.add(1.0)
+
+    assert log.count(1.0, until=2.0) == 0
+
+
+def test_one_more_request_fits_when_the_oldest_of_the_budget_leaves_the_window() -> None:
+    """Two of three may stand in the window."""
+    log = RequestLog(kept_seconds=3600.0)
+    for instant in (0.0, 10.0, 20.0):
+        log.add(instant)
+
+    assert log.fits_at(20.0, budget=2, window_seconds=300.0) == 310.0
+
+
+def test_a_request_sent_before_a_refusal_is_no_probe() -> None:
+    """The pause ends at its instant, although the request has not ended."""
+    pause = RateLimitPause()
+    pause.record_sent(0.0)
+    pause.begin(1.0, until=10.0)
+
+    assert pause.pause(20.0) is None
+
+
+def test_the_end_of_another_request_does_not_end_the_probe() -> None:
+    """Only the probe's own end lets another one go."""
+    pause = RateLimitPause()
+    pause.begin(0.0, until=10.0)
+    pause.record_sent(10.0)
+
+    pause.record_end(5.0)
+
+    assert pause.pause(11.0) is not None
+
+
+def test_a_refusal_without_an_instant_lasts_for_the_longest_window() -> None:
+    """It is open which policy was exceeded."""
+    quota = Quota(share=0.5)
+    exchange(quota, 0.0, headers(DEFAULT, BURST))
+
+    refused(quota, 10.0, None)
+
+    assert pauses(quota, 309.0) == set(Priority)
+
+
+def test_the_scarcest_policy_is_that_with_the_smallest_part_left() -> None:
+    """The numbers alone do not compare."""
+    quota = Quota(share=0.5)
+    left = (QuotaLeft("default", 100, 100.0), QuotaLeft("burst", 40, 1.0))
+    exchange(quota, 0.0, QuotaHeaders((DEFAULT, BURST), left))
+
+    state = quota.state(0.5)
+
+    assert state is not None
+    assert state.limit == 1200
+
+
+def test_an_answer_that_names_no_remaining_quota_keeps_what_is_known() -> None:
+    """Not every answer has the header."""
+    quota = Quota(share=0.5)
+    exchange(quota, 0.0, headers(DEFAULT, left=60))
+
+    exchange(quota, 1.0, headers(DEFAULT))
+
+    assert pauses(quota, 2.0) == set(Priority)

@@ -49,3 +49,20 @@ def test_replaced_priorities_do_not_accumulate() -> None:
 
     assert len(priorities._heap) <= 1_000
     assert priorities.first() == (-1.0, "b")
+
+
+def test_compaction_keeps_the_order_of_the_remaining_priorities() -> None:
+    """The users are added in another order than that of their priorities."""
+    priorities: PriorityMap[float] = PriorityMap()
+    for number in range(700):
+        priorities.put(f"user-{number}", float(number * 7919 % 1009))
+    for priority in range(1_000):
+        priorities.put("user-0", 2_000.0 + priority)
+
+    order = []
+    while (first := priorities.first()) is not None:
+        order.append(first[0])
+        priorities.discard(first[1])
+
+    assert order == sorted(order)
+    assert len(order) == 700

@@ -142,3 +142,22 @@ def test_a_message_of_the_greatest_length_is_kept_whole() -> None:
     assert safe_message(ResourceName.SUMMARY, NetworkError(longest)) == longest
     shortened = safe_message(ResourceName.SUMMARY, NetworkError(longest + "x"))
     assert shortened == longest[:-1] + "…"
+
+
+def test_unreadable_rows_of_all_answers_are_added() -> None:
+    """The part of unreadable rows is that of all rows so far."""
+    resource = users_resource()
+
+    for _ in range(2):
+        resource.note_rows(rows=10, unreadable=1, operation="get_user")
+
+    assert (resource.rows, resource.unreadable_rows) == (20, 2)
+
+
+async def test_the_history_contains_no_email() -> None:
+    """The status page shows it without authentication on loopback."""
+    resource = users_resource()
+
+    await poll(resource, NetworkError("refused for ann@example.com"))
+
+    assert [one.message for one in resource.history.failures()] == ["refused for …"]
