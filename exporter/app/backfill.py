@@ -1,4 +1,4 @@
-"""From settings to every account's past."""
+"""Reads the past events of every account in the settings."""
 
 import asyncio
 
@@ -20,11 +20,11 @@ from exporter.settings import MemoryState, Settings, UsersMinLevel
 async def read_past(
     settings: Settings, timeline: Timeline, *, clock: Clock, progress: Progress
 ) -> tuple[AccountReading, ...]:
-    """Read what the API still holds of every account, all at the same time.
+    """Read the events that the API still holds, of all accounts concurrently.
 
-    The state is left alone, so that an exporter may be running, except for pseudonyms, whose key
-    is in it. Raises ConfigurationError for a token that cannot be read, and for pseudonyms of a
-    state that is forgotten; StateError where the state is needed and cannot be opened.
+    The state is opened only for pseudonyms, whose key it holds. Otherwise an exporter may be
+    running. Raises ConfigurationError if a token cannot be read, or if pseudonyms are wanted and
+    the state is in memory; StateError if the state is needed and cannot be opened.
     """
     async with open_runtime(_with_state_needed(settings), clock=clock) as runtime:
         disclosure = build_disclosure(settings, await runtime.store.pseudonym_key())

@@ -1,4 +1,4 @@
-"""Checks, without changing anything, whether an exporter with given settings would work."""
+"""Checks whether an exporter with given settings would work. Changes nothing."""
 
 import asyncio
 from collections import Counter, defaultdict
@@ -33,7 +33,7 @@ __all__ = ["Finding", "Verdict", "check", "configuration_finding"]
 
 
 async def check(settings: Settings, *, clock: Clock) -> Sequence[Finding]:
-    """Ask for each resource of each account once, and look at the files; never fails itself."""
+    """Read each resource of each account once and examine the files. Failures become findings."""
     async with asyncio.TaskGroup() as tasks:
         probing = [
             tasks.create_task(probe_account(settings, account, clock=clock))
@@ -51,7 +51,10 @@ async def check(settings: Settings, *, clock: Clock) -> Sequence[Finding]:
 
 
 def _by_token(probes: Sequence[Probe]) -> Sequence[Sequence[Probe]]:
-    """Those with the same token share its quota; one whose token cannot be read has none."""
+    """Group the probes by token, because accounts with the same token share its quota.
+
+    Accounts whose token cannot be read are left out.
+    """
     sharing: dict[str, list[Probe]] = defaultdict(list)
     for probe in probes:
         with suppress(ConfigurationError):
@@ -60,10 +63,10 @@ def _by_token(probes: Sequence[Probe]) -> Sequence[Sequence[Probe]]:
 
 
 def budget_finding(probes: Sequence[Probe], settings: Settings) -> Finding:
-    """Compare what the accounts of one token need with what may be spent for them.
+    """Compare the requests that the accounts of one token need with their share of the quota.
 
-    Needs are requests in a window while nobody changes: each change is one more. Refreshing
-    details for their age counts as evenly spread, as it is.
+    The need is the number of requests in one window of the quota while no user changes. Each
+    change takes one more request. Refreshes of old details are spread evenly.
     """
     policy = _narrowest(probes)
     window = policy.window_seconds
@@ -74,9 +77,9 @@ def budget_finding(probes: Sequence[Probe], settings: Settings) -> Finding:
     spare = floor((available - min(polls, available // 2)) * RELAXED_SHARE)
     advice = ""
     if polls > available:
-        advice = "; too little for the polls: lengthen the intervals or raise api_share"
+        advice = "; not enough for the polls: lengthen the intervals or raise api_share"
     elif refreshes > spare:
-        advice = "; too little for the refreshes: lengthen detail_max_age or raise api_share"
+        advice = "; not enough for the refreshes: lengthen detail_max_age or raise api_share"
     return Finding(
         "budget",
         Verdict.WRONG if advice else Verdict.OK,
@@ -94,14 +97,14 @@ def budget_finding(probes: Sequence[Probe], settings: Settings) -> Finding:
 
 
 def _polls_per_second(probe: Probe, settings: Settings) -> float:
-    """A summary of several pages is as many requests each time."""
+    """Return the rate of poll requests. Each page of a summary is a request of its own."""
     pages = sum(one.operation == Operation.LIST_SUMMARY for one in probe.exchanges)
     return max(pages, 1) / settings.poll_interval + 2 / settings.config_interval
 
 
 def _narrowest(probes: Iterable[Probe]) -> QuotaPolicy:
-    """The policy that allows least in the long run, or the documented one where none was told."""
-    told = (
+    """Return the policy with the lowest rate, or the documented one if no answer stated any."""
+    stated = (
         policy
         for probe in probes
         for exchange in probe.exchanges
@@ -109,19 +112,19 @@ def _narrowest(probes: Iterable[Probe]) -> QuotaPolicy:
         for policy in exchange.quota.policies
         if policy.limit > 0 and policy.window_seconds > 0
     )
-    return min(told, key=lambda one: one.limit / one.window_seconds, default=DEFAULT_POLICY)
+    return min(stated, key=lambda one: one.limit / one.window_seconds, default=DEFAULT_POLICY)
 
 
 def _unknown(probes: Iterable[Probe]) -> str:
     names = ", ".join(probe.account.name for probe in probes if probe.users is None)
-    return f" (without the users of {names}, who could not be read)" if names else ""
+    return f" (without the users of {names}, which could not be read)" if names else ""
 
 
 def series_finding(probe: Probe, disclosure: Disclosure) -> Finding | None:
-    """What Prometheus will get to store of the account; None where its users are not known.
+    """Predict the number of series of the account, or return None if its users are not known.
 
-    Of a user's events it is not known which behaviors they are of: each is taken for another
-    one, so that there will be fewer series at first, and more after a long history.
+    The behaviors of a user's events are not known, so each event counts as one of another
+    behavior. There are fewer series at first, and more after a long history.
     """
     if probe.users is None:
         return None
@@ -134,8 +137,8 @@ def series_finding(probe: Probe, disclosure: Disclosure) -> Finding | None:
     return Finding(
         "series",
         Verdict.OK,
-        f"about {of_account + of_users}: {of_account} of the account, and up to {of_users} of "
-        f"{len(shown)} of its {len(probe.users)} users ({levels or 'nobody is listed'})",
+        f"about {of_account + of_users}: {of_account} for the account, and up to {of_users} for "
+        f"{len(shown)} of its {len(probe.users)} users ({levels or 'no user is listed'})",
         account=probe.account.name,
         values={
             "account_series": of_account,

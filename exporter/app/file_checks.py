@@ -1,4 +1,4 @@
-"""Looks at the files an exporter will use, and touches none of them."""
+"""Checks the files that an exporter will use. Changes none of them."""
 
 import fcntl
 import os
@@ -14,7 +14,7 @@ from exporter.web import read_web_config
 
 
 def configuration_finding(flags: Mapping[str, str], environ: Mapping[str, str]) -> Finding:
-    """Where settings that are good came from."""
+    """Return a finding with the sources of settings that are valid."""
     file = flags.get("config") or environ.get("RISK_EXPORTER_CONFIG")
     variables = [option.variable for option in OPTIONS if environ.get(option.variable)]
     given = [option.flag or "" for option in OPTIONS if option.name in flags]
@@ -27,9 +27,9 @@ def configuration_finding(flags: Mapping[str, str], environ: Mapping[str, str]) 
 
 
 def file_findings(settings: Settings) -> Iterator[Finding]:
-    """How the state and, where there is one, the web configuration stand."""
+    """Yield a finding on the state and, if one is set, on the web configuration."""
     if isinstance(settings.state, MemoryState):
-        yield Finding("state", Verdict.NOTE, "memory: counters begin anew with every start")
+        yield Finding("state", Verdict.NOTE, "memory: counters start at 0 with every start")
     else:
         yield _state_finding(Path(os.path.realpath(settings.state.path)))
     if settings.web_config_file is not None:
@@ -39,13 +39,15 @@ def file_findings(settings: Settings) -> Iterator[Finding]:
 def _state_finding(path: Path) -> Finding:
     holder = _holder(path)
     if holder is not None:
-        message = f"{path}: in use by process {holder}, which must be the running exporter"
+        message = f"{path}: in use by process {holder}, presumably a running exporter"
         return Finding("state", Verdict.NOTE, message)
     folder = next(one for one in path.parents if one.exists())
     if not (folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)):
-        return Finding("state", Verdict.WRONG, f"{path}: nobody may write to {folder} as this user")
+        return Finding("state", Verdict.WRONG, f"{path}: this user may not write to {folder}")
     if not path.exists():
-        return Finding("state", Verdict.OK, f"{path}: will be made at the first start")
+        return Finding(
+            "state", Verdict.OK, f"{path}: does not exist yet; the first start creates it"
+        )
     return _existing_state_finding(path)
 
 
@@ -58,16 +60,18 @@ def _existing_state_finding(path: Path) -> Finding:
         return Finding("state", Verdict.WRONG, str(error))
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        message = f"{path}: open to other users (mode {mode:04o}); the next start makes it 0600"
+        message = (
+            f"{path}: accessible to other users (mode {mode:04o}); the next start makes it 0600"
+        )
         return Finding("state", Verdict.NOTE, message)
-    return Finding("state", Verdict.OK, f"{path}: there, and not in use")
+    return Finding("state", Verdict.OK, f"{path}: readable and writable, not in use")
 
 
 def _holder(path: Path) -> str | None:
-    """The process that holds the state; None where none does, or where it cannot be seen.
+    """Return the id of the process that holds the state, or None if none is found.
 
-    The lock is the one of `exporter.store`. Sharing it is refused while it is held, and disturbs
-    only an exporter that starts in the very same moment.
+    This takes a shared lock on the lock file of `exporter.store`, which fails while an exporter
+    holds it. Only an exporter that starts at the same moment is affected.
     """
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     try:
@@ -90,4 +94,4 @@ def _web_finding(path: Path) -> Finding:
         read_web_config(path)
     except ConfigurationError as error:
         return Finding("web config", Verdict.WRONG, str(error))
-    return Finding("web config", Verdict.OK, f"{path}: good")
+    return Finding("web config", Verdict.OK, f"{path}: valid")

@@ -1,4 +1,4 @@
-"""One full poll of every account, and what `/metrics` would show then."""
+"""Polls every account once and renders what `/metrics` would show then."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from exporter.polling.resource import Resource
 from exporter.settings import Settings
 
 WATCH_SECONDS = 0.5
-"""How often it is looked whether a request waits for the quota."""
+"""The interval at which `on_waiting` is called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class OnceResult:
     """The exposition in the text format, and what failed: `account: resource (reason)`.
 
     A resource of which more than a tenth of the rows could not be read counts as failed. `notes`
-    says which accounts list no user, so that no user's details could be tried.
+    names the accounts that list no user, so that no user's details were read.
     """
 
     exposition: bytes
@@ -33,10 +33,10 @@ class OnceResult:
 
 @dataclass(frozen=True, slots=True)
 class QuotaWait:
-    """A request of an account waits for the quota, for a `reason` of `api_paused_seconds_total`.
+    """A wait of an account for the quota; `reason` is one of `api_paused_seconds_total`.
 
-    `until` is in Unix seconds, None where that depends on an answer; `users` is how many changed
-    users are left to read.
+    `until` is in Unix seconds, or None if the end depends on an answer. `users` is the number of
+    changed users whose details are still to be read.
     """
 
     account: str
@@ -53,8 +53,8 @@ async def poll_once(
 ) -> OnceResult:
     """Poll every account once, all at the same time, details of changed users included.
 
-    At least one listed user's details are read of each account. `on_waiting` is called again and
-    again with the accounts that wait for the quota just then, also where there are none.
+    The details of at least one listed user of each account are read. `on_waiting` is called every
+    WATCH_SECONDS with the accounts that wait for the quota, even if there are none.
     """
     async with open_runtime(settings, clock=clock or SystemClock()) as runtime:
         pollers = await build_pollers(settings, runtime)

@@ -1,4 +1,4 @@
-"""Requests every resource of one account once, to find out what its token may read."""
+"""Reads every resource of one account once, to find out what its token may read."""
 
 from collections import Counter
 from collections.abc import Awaitable, Mapping
@@ -25,7 +25,7 @@ _Value = TypeVar("_Value")
 
 
 class Verdict(StrEnum):
-    """How a thing stands."""
+    """The result of one check."""
 
     OK = "ok"
     NOTE = "note"
@@ -34,9 +34,10 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at. `message` is for people, `values` for programs.
+    """The result of one check, with its details as text in `message` and as numbers in `values`.
 
-    `account` is None where it is about none, and names several, with commas, where they share it.
+    `account` is None if the check concerns no account. If accounts share what is checked, it
+    holds their names, separated by commas.
     """
 
     subject: str
@@ -48,7 +49,7 @@ class Finding:
 
 @dataclass(slots=True)
 class Probe:
-    """What was found and read of one account; None is what could not be read."""
+    """The findings and the data of one account. What could not be read is None."""
 
     account: AccountSettings
     findings: list[Finding] = field(default_factory=list)
@@ -63,14 +64,14 @@ class Probe:
 
 
 async def probe_account(settings: Settings, account: AccountSettings, *, clock: Clock) -> Probe:
-    """Ask for everything an exporter reads; whatever fails becomes a finding."""
+    """Read each resource of the account. Failures become findings."""
     probe = Probe(account)
     try:
         async with open_client(
             settings, account, clock=clock, on_exchange=probe.exchanges.append
         ) as client:
             probe.note("token", *_origin(account))
-            await _ask_everything(client, probe)
+            await _read_resources(client, probe)
     except ConfigurationError as error:
         probe.note("token", Verdict.WRONG, str(error))
     _note_unreadable_rows(probe)
@@ -78,7 +79,7 @@ async def probe_account(settings: Settings, account: AccountSettings, *, clock: 
 
 
 def _note_unreadable_rows(probe: Probe) -> None:
-    """Note how many rows of which operation could not be read, and fail where they are many."""
+    """Add a finding on unreadable rows by operation. It is wrong if they are a large part."""
     rows: Counter[str] = Counter()
     unreadable: Counter[str] = Counter()
     for exchange in probe.exchanges:
@@ -93,7 +94,7 @@ def _note_unreadable_rows(probe: Probe) -> None:
     probe.note("answers", verdict, f"rows that could not be read: {listed}")
 
 
-async def _ask_everything(client: CloudflareClient, probe: Probe) -> None:
+async def _read_resources(client: CloudflareClient, probe: Probe) -> None:
     account_id = probe.account.account_id
     summary: SummaryReading | None = await _attempt(
         probe, ResourceName.SUMMARY, client.read_summary(account_id)
@@ -104,7 +105,7 @@ async def _ask_everything(client: CloudflareClient, probe: Probe) -> None:
             probe, ResourceName.USERS, client.read_user(account_id, probe.users[0].user_id)
         )
     else:
-        probe.note("users", Verdict.NOTE, "not asked for: no listed user is known")
+        probe.note("users", Verdict.NOTE, "not checked: no user is listed")
     probe.behaviors = await _attempt(
         probe, ResourceName.BEHAVIORS, client.read_behaviors(account_id)
     )
@@ -119,20 +120,20 @@ async def _attempt(
     try:
         value = await answer
     except NotFoundError as error:
-        # Of a user: who was listed a moment ago may be gone, and the permission is there.
+        # The user may have left the list since it was read; a 404 still proves the permission.
         is_gone = resource is ResourceName.USERS
         verdict = Verdict.OK if is_gone else Verdict.WRONG
         probe.note(resource, verdict, _explanation(resource, error))
     except PollError as error:
         probe.note(resource, Verdict.WRONG, _explanation(resource, error))
     else:
-        probe.note(resource, Verdict.OK, f"readable, by {PERMISSIONS[resource]}")
+        probe.note(resource, Verdict.OK, f"readable, with the permission {PERMISSIONS[resource]}")
         return value
     return None
 
 
 def _explanation(resource: ResourceName, error: PollError) -> str:
-    """Return what failed and what may help. What the API says of one user may name that user."""
+    """Return the reason and a remedy. Omit the API's text about a user, which may name the user."""
     is_private = resource is ResourceName.USERS and isinstance(error, StatusError)
     said = error.reason if is_private else f"{error.reason} ({error})"
     if isinstance(error, NotFoundError) and resource is ResourceName.USERS:
@@ -144,7 +145,7 @@ def _explanation(resource: ResourceName, error: PollError) -> str:
 def _origin(account: AccountSettings) -> tuple[Verdict, str]:
     path = account.api_token_file
     if path is None:
-        return Verdict.OK, "given as a value"
+        return Verdict.OK, "set as a value"
     problem = exposure(path)
     if problem is not None:
         return Verdict.NOTE, f"readable in {path}, which {problem}"

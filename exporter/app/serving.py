@@ -1,4 +1,4 @@
-"""`serve`: pollers and web server together, until a signal or a bug ends them."""
+"""`serve`: runs pollers and web server until a signal or a bug ends them."""
 
 import asyncio
 import signal
@@ -36,10 +36,10 @@ FIXED_AT_START = ("listen", "state")
 """Settings that need a restart."""
 
 WEB_CONFIG_CHECK_SECONDS = 5.0
-"""How often the files of the web configuration are looked at."""
+"""The interval at which the files of the web configuration are checked for changes."""
 
 _RECORDING_SECONDS = 10.0
-"""Beside the timeout of a request, how long a reload waits for the polls under way to end."""
+"""A reload waits this long beyond the timeout of a request for running polls to end."""
 
 _log = get_logger(__name__)
 
@@ -53,15 +53,14 @@ async def serve(
     on_reloaded: Callable[[Settings], None] | None = None,
     on_stopping: Callable[[], None] | None = None,
 ) -> signal.Signals:
-    """Poll and serve until SIGTERM or SIGINT, and return which of them ended it.
+    """Poll and serve until SIGTERM or SIGINT, and return that signal.
 
-    Any other exception than those below is a bug and ends it, too.
-
-    `on_ready` gets the base URL as soon as `/metrics` answers, which is before anything was
-    polled. `load` reads the settings again, on SIGHUP and on request; without it they stay.
-    `on_reloaded` gets those that are in force from then on, and none that were refused.
+    `on_ready` gets the base URL as soon as `/metrics` answers, before the first poll. `load`
+    reads the settings again, on SIGHUP and on request; without it they stay. `on_reloaded` gets
+    the new settings after a successful reload.
     `on_stopping` is called when a signal asks to stop.
-    Raises ConfigurationError, StateError and ListenError before it serves.
+    Raises ConfigurationError, StateError and ListenError before it serves. Any other exception is
+    a bug and also ends it.
     """
     return_large_blocks()
     async with open_runtime(settings, clock=clock or SystemClock()) as runtime:
@@ -85,7 +84,7 @@ class _Run:
 
 
 class _Exporter:
-    """One run of `serve`: the settings in force, and the pollers that work by them."""
+    """One run of `serve`: the current settings and their pollers."""
 
     def __init__(
         self,
@@ -120,10 +119,10 @@ class _Exporter:
         )
 
     async def run(self, on_ready: Callable[[str], None]) -> signal.Signals:
-        """Serve what is known, then poll, until a signal; return that signal."""
+        """Serve the stored state, then poll, until a signal. Return that signal."""
         prepared = await prepare_accounts(self._settings, self._runtime)
         await self._build_pollers(prepared)
-        self._tell_loaded(successful=True)
+        self._report_load(successful=True)
         freeze_start()
         self._adopt(await asyncio.to_thread(_web_config, self._settings))
         web = run_web(
@@ -144,15 +143,15 @@ class _Exporter:
         return self._stop_signal
 
     async def reload(self) -> str | None:
-        """Read the configuration again; what is wrong with it, in which case nothing changes."""
+        """Reload the configuration. If it is invalid, change nothing and return what is wrong."""
         async with self._reloading:
             try:
                 await self._switch()
             except ExporterError as error:
-                self._tell_loaded(successful=False)
+                self._report_load(successful=False)
                 _log.warning("config.refused", problem=str(error))
                 return str(error)
-            self._tell_loaded(successful=True)
+            self._report_load(successful=True)
             self._on_reloaded(self._settings)
             _log.info("config.reloaded", accounts=len(self._settings.accounts))
             return None
@@ -189,10 +188,10 @@ class _Exporter:
                 await self._read_changed_web_config()
 
     async def _read_changed_web_config(self) -> None:
-        """Keep the old one while the new one is wrong, such as a new certificate with an old key.
+        """Adopt a changed web configuration, or keep the old one while the new one is invalid.
 
-        What is wrong is logged once. Each check tries again, until the files are good or as they
-        were before.
+        A new certificate with an old key is invalid, for example. The problem is logged once.
+        Each check tries again until the files are valid or as they were before.
         """
         before = self._web_config
         try:
@@ -217,7 +216,7 @@ class _Exporter:
         self._runtime.telemetry.show_certificate_expiry(web_config.certificate_expiry)
 
     async def _switch(self) -> None:
-        """Go over to the settings as they are written now, or raise and stay."""
+        """Load and apply the settings, or raise an ExporterError and keep the old ones."""
         settings = self._load()
         for name in FIXED_AT_START:
             if getattr(settings, name) != getattr(self._settings, name):
@@ -238,13 +237,13 @@ class _Exporter:
         self._web_config_refused = False
 
     def _is_changed(self, prepared: Sequence[PreparedAccount]) -> bool:
-        """Whether any account would be polled in another way, such as with another token."""
+        """Return whether any account would be polled differently, such as with another token."""
         return [run.effective for run in self._runs] != [each.effective for each in prepared]
 
     async def _replace_pollers(
         self, settings: Settings, prepared: Sequence[PreparedAccount]
     ) -> None:
-        """Poll by these settings; accounts for which nothing changed go on undisturbed."""
+        """Poll with these settings. Pollers of unchanged accounts keep running."""
         wanted = [each.effective for each in prepared]
         kept = [run for run in self._runs if run.effective in wanted]
         await self._end_polling([run for run in self._runs if run not in kept])
@@ -259,7 +258,7 @@ class _Exporter:
     async def _build_pollers(
         self, prepared: Sequence[PreparedAccount], kept: Sequence[_Run] = ()
     ) -> None:
-        """Show every account; a kept run stays the one of its account."""
+        """Build a poller for each account that has no kept run."""
         apply_format(self._settings, self._runtime)
         runs = []
         for each in prepared:
@@ -272,7 +271,7 @@ class _Exporter:
         self._sources.pollers = tuple(run.poller for run in runs)
 
     def _start_polling(self) -> None:
-        """Start the pollers that do not run, unless the exporter is about to stop."""
+        """Start the pollers that are not running, unless the exporter is stopping."""
         if self._stop_requested.is_set():
             return
         for position, run in enumerate(self._runs):
@@ -283,7 +282,7 @@ class _Exporter:
                 run.task = self._tasks.create_task(run.poller.run(start_delay=delay))
 
     async def _end_polling(self, runs: Sequence[_Run]) -> None:
-        """Let the polls under way end, for as long as a request may take, then stop."""
+        """Wait for running polls, at most as long as a request may take, then stop the pollers."""
         seconds = self._settings.api_timeout + _RECORDING_SECONDS
         async with asyncio.TaskGroup() as ending:
             for run in runs:
@@ -303,13 +302,13 @@ class _Exporter:
             await asyncio.wait(tasks)
 
     def _forget_accounts(self, *, of: Settings, kept: Settings) -> None:
-        """Show nothing more of accounts that are in the one and not in the other."""
+        """Remove the series of accounts that are in `of` and not in `kept`."""
         gone = {account.name for account in of.accounts}
         for name in gone.difference(account.name for account in kept.accounts):
             self._runtime.exposition.remove(name)
             self._runtime.telemetry.forget_account(name)
 
-    def _tell_loaded(self, *, successful: bool) -> None:
+    def _report_load(self, *, successful: bool) -> None:
         self._settings_accepted = successful
         telemetry = self._runtime.telemetry
         telemetry.config_reload_successful.set(successful)

@@ -1,4 +1,4 @@
-"""Answers the web server from the pollers and the exposition. The status page shows no identity."""
+"""Provides the web server with the status page, scrapes and readiness. Shows no identity."""
 
 import platform
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
@@ -35,7 +35,7 @@ PERMISSIONS: Mapping[ResourceName, str] = {
     ResourceName.BEHAVIORS: "Zero Trust Read",
     ResourceName.INTEGRATIONS: "Zero Trust Read",
 }
-"""What a token needs to read each resource, as Cloudflare's API reference names it."""
+"""The permission a token needs for each resource, by its name in Cloudflare's API reference."""
 
 LONGEST_PACING_SECONDS = 60.0
 """Waiting up to this long for the share of the quota is no pause: a poll interval by default, and
@@ -43,7 +43,7 @@ twice the time over which details are spread in Cloudflare's window of five minu
 
 
 def status_page(pollers: Iterable[AccountPoller]) -> StatusPage:
-    """Everything the page tells now."""
+    """Return the present content of the status page."""
     return StatusPage(
         version=__version__,
         python_version=platform.python_version(),
@@ -76,7 +76,7 @@ def _resources(poller: AccountPoller) -> Iterator[ResourceStatus]:
 
 
 def _resource(resource: Resource, *, known_since: float | None) -> ResourceStatus:
-    """`known_since` is its last success where that was before a reload of the configuration."""
+    """Return one resource. `known_since` is its last success if that precedes a reload."""
     history, last = resource.history, resource.last_success_at
     is_failing = history.failing_since is not None
     return ResourceStatus(
@@ -124,7 +124,7 @@ def _backlog(planner: Planner) -> BacklogStatus:
 
 
 def _is_paced(context: AccountContext) -> bool:
-    """Whether a request waits, but not for a pause worth showing."""
+    """Return whether a request waits without a pause that the page shows."""
     return quota_wait(context) is not None and pause_status(context) is None
 
 
@@ -177,7 +177,7 @@ def scrape_now(
 
 
 class Sources:
-    """What the web server may ask. `pollers` is replaced when the configuration is read again."""
+    """The sources of the web server's answers. A reload replaces `pollers`."""
 
     def __init__(self, runtime: Runtime, *, reload: Callable[[], Awaitable[str | None]]) -> None:
         self.pollers: tuple[AccountPoller, ...] = ()
@@ -185,21 +185,21 @@ class Sources:
         self._reload = reload
 
     def scrape(self, *, openmetrics: bool, gzip: bool, names: frozenset[str] | None) -> Scrape:
-        """Join what lies ready with the exporter's own telemetry."""
+        """Join the exposition with the exporter's own telemetry."""
         return scrape_now(self._runtime, openmetrics=openmetrics, gzip=gzip, names=names)
 
     def healthy(self) -> bool:
-        """True while anything answers: a task that ends takes the whole process with it."""
+        """Return True: a task that fails ends the process, so one that answers is healthy."""
         return True
 
     def ready(self) -> bool:
-        """Whether every account's first poll has ended, well or badly."""
+        """Return whether the first poll of every account has ended, in success or failure."""
         return all(poller.first_poll_ended.is_set() for poller in self.pollers)
 
     def status(self) -> StatusPage:
-        """What the status page tells now."""
+        """Return the present content of the status page."""
         return status_page(self.pollers)
 
     async def reload(self) -> str | None:
-        """Read the configuration again; what is wrong with it, if anything."""
+        """Reload the configuration. Return what is wrong with it, or None."""
         return await self._reload()

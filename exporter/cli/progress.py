@@ -1,4 +1,4 @@
-"""How far long work is: bars or a line on a terminal, log lines or nothing elsewhere."""
+"""Shows the progress of long commands: on a terminal as bars or a line, elsewhere in the log."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,7 +23,7 @@ _log = get_logger(__name__)
 
 _SHORTEST_WAIT_SECONDS = 1.0
 _SAME_END_SECONDS = 2.0
-"""Two waits that end this close to each other are one: the API counts in whole seconds."""
+"""Waits whose ends differ by less are the same wait, because the API counts whole seconds."""
 
 _AWAITED = {
     "budget": "the share of the quota",
@@ -31,24 +31,24 @@ _AWAITED = {
 }
 
 
-class UsersAsked:
-    """A bar for each account: how many of its users were asked about."""
+class UserBars:
+    """A progress bar for each account, which counts the users that were read."""
 
     def __init__(self, bars: Progress) -> None:
         self._bars = bars
         self._tasks: dict[str, TaskID] = {}
 
     def begin(self, account: str, *, users: int) -> None:
-        """So many users of the account will be asked about."""
+        """Add a bar for an account of which this number of users will be read."""
         self._tasks[account] = self._bars.add_task(account, total=users)
 
     def advance(self, account: str) -> None:
-        """One of them was."""
+        """Count one more user of the account as read."""
         self._bars.advance(self._tasks[account])
 
 
 @contextmanager
-def shown_progress() -> Iterator[UsersAsked]:
+def shown_progress() -> Iterator[UserBars]:
     """Show bars on standard error while the block lasts."""
     console = Console(stderr=True)
     bars = Progress(
@@ -64,14 +64,14 @@ def shown_progress() -> Iterator[UsersAsked]:
         transient=True,
     )
     with bars:
-        yield UsersAsked(bars)
+        yield UserBars(bars)
 
 
 @contextmanager
 def shown_waits(clock: Clock) -> Iterator[Callable[[Sequence[QuotaWait]], None]]:
-    """Show what is waited for, and until when: a line on a terminal, log events elsewhere.
+    """Show waits for the quota and their ends: as a line on a terminal, elsewhere as log events.
 
-    Both go to standard error. The function that is yielded is to be called again and again.
+    Both go to standard error. Call the yielded function repeatedly with the present waits.
     """
     console = Console(stderr=True)
     if not console.is_terminal:
@@ -89,7 +89,7 @@ class _LoggedWaits:
         self._logged: dict[str, QuotaWait] = {}
 
     def note(self, waits: Sequence[QuotaWait]) -> None:
-        """Log the waits that are new or end at another time than was logged."""
+        """Log each wait that is new, or whose end has changed since it was logged."""
         now = self._clock.time()
         for wait in waits:
             is_short = wait.until is not None and wait.until - now < _SHORTEST_WAIT_SECONDS
