@@ -1,7 +1,7 @@
 """Run long work in chunks, so that other tasks run in between.
 
-A function that may visit a hundred thousand users is a generator: it yields wherever it can be
-interrupted, and returns its result. It stays pure; its caller decides what happens between two
+A function that may visit a hundred thousand users is a generator: it yields at every point
+where it may be interrupted, and returns its result. It stays pure; its caller decides what happens between two
 chunks.
 """
 

@@ -1,6 +1,6 @@
 """The errors that this package raises on purpose, as one tree.
 
-What a caller needs to know of an error stands on its class. No message contains a token, an email
+The class of an error states its scope, its `reason` label and its retry delay. No message contains a token, an email
 or the body of an answer.
 """
 
@@ -78,7 +78,7 @@ class PollError(ExporterError):
         return DENIED_RETRY_SECONDS if self.denies_access else 0.0
 
     def remedy(self, permission: str) -> str:  # noqa: ARG002 - subclasses use it
-        """Return what a person can do about it, or "" if the message says so already.
+        """Return what the operator can do about it, or "" if the message already contains it.
 
         `permission` is the permission that the request needs.
         """

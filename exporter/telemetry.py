@@ -111,7 +111,7 @@ class Telemetry:
         self.detection_delay.labels(account)
 
     def forget_oldest_pending(self, account: str) -> None:
-        """Show no instant while nobody waits: any would be wrong."""
+        """Remove the series of the oldest pending user, because no user is pending."""
         self.oldest_pending.remove(account)
 
     def note_token(self, account: str, token: str) -> None:

@@ -1,6 +1,6 @@
 """Write the tables that README.md and docs/ take from the code: `python -m tools.generate_docs`.
 
-A table stands between `<!-- generated: NAME -->` and `<!-- end -->`. With `--check` no file is
+Each table is between `<!-- generated: NAME -->` and `<!-- end -->`. With `--check` no file is
 written, and the exit status is 1 if a file differs from the code.
 """
 

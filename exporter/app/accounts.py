@@ -125,7 +125,7 @@ def build_accesses(settings: Settings, runtime: Runtime) -> tuple[Access, ...]:
     for account, token in zip(settings.accounts, tokens, strict=True):
         names.setdefault(token, []).append(account.name)
     governors = {}
-    runtime.report_refusals()
+    runtime.report_rate_limiteds()
     for token, accounts in names.items():
         quota = runtime.quota(
             token, share=settings.api_share, reserved_per_second=per_account * len(accounts)

@@ -62,10 +62,10 @@ class Runtime:
         """Return the state of one account."""
         return self.account_states.setdefault(account_id, AccountState())
 
-    def report_refusals(self) -> None:
+    def report_rate_limiteds(self) -> None:
         """Update `api_paused_seconds_total` with the current rate-limit pauses."""
         for governor in self.governors.values():
-            governor.report_refusal()
+            governor.report_rate_limited()
 
     def quota(self, token: str, *, share: float, reserved_per_second: float) -> Quota:
         """Return the quota of a token, with this share and reservation from now on."""

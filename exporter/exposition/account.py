@@ -190,8 +190,8 @@ async def _render_chunks(
 
 async def _user_runs(chunks: Iterable[Chunk], *, pause: Pause) -> Mapping[str, Formats[Run]]:
     runs = {}
-    for place, family in enumerate(USER_FAMILIES):
-        runs[family.metric.name] = run_both([chunk.parts[place] for chunk in chunks])
+    for index, family in enumerate(USER_FAMILIES):
+        runs[family.metric.name] = run_both([chunk.parts[index] for chunk in chunks])
         await pause()
     return runs
 

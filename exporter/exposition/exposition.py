@@ -56,21 +56,20 @@ class _Whole:
     series: int
 
 
-async def _next_turn() -> None:
+async def _yield_once() -> None:
     await asyncio.sleep(0)
 
 
 class Exposition:
     """The rendered accounts.
 
-    `pause` is awaited between pieces of work of about a millisecond; it may return late to let
-    more urgent work run first. `chunk_users` is the approximate number of users that are rendered
+    `pause` is awaited between pieces of work of about a millisecond; it returns late while scrapes are in progress. `chunk_users` is the approximate number of users that are rendered
     together: a smaller number makes changes cheaper and compression worse. `created_shown` sets
     whether counters have `_created` series in OpenMetrics, from the next publication of each
     account on.
     """
 
-    def __init__(self, *, pause: Pause = _next_turn, chunk_users: int = CHUNK_USERS) -> None:
+    def __init__(self, *, pause: Pause = _yield_once, chunk_users: int = CHUNK_USERS) -> None:
         self.created_shown = True
         self._pause = pause
         self._chunk_users = chunk_users
@@ -125,7 +124,7 @@ class Exposition:
             await self._release(replaced)
 
     async def _release(self, chunks: list[Chunk]) -> None:
-        """Free chunks a few at a time: to free the rows of all at once would hold the loop."""
+        """Free the chunks a few at a time, because freeing all at once blocks the event loop."""
         while chunks:
             del chunks[-_CHUNKS_FREED_AT_ONCE:]
             await self._pause()

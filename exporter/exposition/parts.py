@@ -99,7 +99,7 @@ class Run:
 
 
 def _grouped(parts: Iterable[Part]) -> Iterator[Part]:
-    """Join parts until their plain text is worth a write."""
+    """Join parts until their plain text is long enough for one write."""
     group: list[Part] = []
     length = 0
     for part in parts:
@@ -159,7 +159,7 @@ def _gzip_member(runs: Iterable[Run]) -> Iterator[bytes]:
 
 
 def _gathered(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Join small chunks into pieces that are worth a write."""
+    """Join small chunks into pieces that are long enough for one write."""
     waiting: list[bytes] = []
     size = 0
     for chunk in chunks:

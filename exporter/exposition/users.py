@@ -1,7 +1,7 @@
 """Users in chunks: which users are rendered together, and what is rendered again of a chunk.
 
 The chunk of a user follows from the user id alone, so other users coming and going do not move
-it. Chunks are laid out anew only when the number of users has doubled or halved.
+it. The number of chunks changes only when the number of users has doubled or halved.
 
 A change of a few users edits the compressed part: inflating it, replacing lines and deflating it
 again takes a tenth of the time of rendering all users of the chunk.
@@ -95,26 +95,26 @@ class ChunkRenderer:
 
     def __init__(self, account: str, *, identity_shown: bool, created_shown: bool) -> None:
         self._families = [
-            (place, _FamilyRenderer(family, account, created_shown=created_shown))
-            for place, family in enumerate(USER_FAMILIES)
+            (index, _FamilyRenderer(family, account, created_shown=created_shown))
+            for index, family in enumerate(USER_FAMILIES)
             if identity_shown or not family.is_identity
         ]
 
     def edits(self, chunk: Chunk, users: Users) -> Mapping[int, Formats[Edit]]:
         """Return the edits after which the chunk shows exactly `users`, by index in `USER_FAMILIES`."""
         changes = _changes(chunk.users, users)
-        edits = ((place, family.edit(changes, users)) for place, family in self._families)
-        return {place: edit for place, edit in edits if edit}
+        edits = ((index, family.edit(changes, users)) for index, family in self._families)
+        return {index: edit for index, edit in edits if edit}
 
 
 def _changes(before: Users, after: Users) -> list[Change]:
-    came_or_changed = [
+    added_or_changed = [
         (before.get(user_id), row)
         for user_id, row in after.items()
         if row is not before.get(user_id)
     ]
-    went = [(row, None) for user_id, row in before.items() if user_id not in after]
-    return [*came_or_changed, *went]
+    removed = [(row, None) for user_id, row in before.items() if user_id not in after]
+    return [*added_or_changed, *removed]
 
 
 class _FamilyRenderer:
@@ -151,7 +151,7 @@ class _FamilyRenderer:
 def apply_edits(chunk: Chunk, users: Users, edits: Mapping[int, Formats[Edit]]) -> Chunk:
     """Return the chunk with these edits applied, after which it shows `users`."""
     parts = (
-        apply_both(edits[place], kept) if place in edits else kept
-        for place, kept in enumerate(chunk.parts)
+        apply_both(edits[index], kept) if index in edits else kept
+        for index, kept in enumerate(chunk.parts)
     )
     return Chunk(users, tuple(parts))

@@ -26,8 +26,8 @@ def delay_after_failure(
 ) -> float:
     """Return the seconds to wait after the `failures`-th failed poll in a row, counting from 1.
 
-    Spread from `interval` up to a bound that doubles with each failure until it is
-    `CEILING_INTERVALS` intervals; `jitter`, from 0 to 1, says where in between. Never
+    The delay lies between `interval` and a bound that doubles with each failure, up to
+    `CEILING_INTERVALS` intervals; `jitter`, from 0 to 1, is its position in this range. It is never
     less than `error.retry_delay_seconds`.
     """
     bound = min(2.0 ** min(failures, 16), CEILING_INTERVALS)
@@ -116,8 +116,8 @@ async def repeat(
 ) -> Never:
     """Poll until cancelled, one poll at a time; `poll` returns the error it failed with.
 
-    `jitter` gives a number from 0 to 1, another one each time. `on_due` gets the instant of each
-    next poll, by the monotonic clock.
+    `jitter` returns a random number from 0 to 1. `on_due` is called with the instant of the next
+    poll, by the monotonic clock.
     """
     failures = 0
     while True:

@@ -26,9 +26,9 @@ class PollIntervals:
 
 
 class Work:
-    """The polls of one account that are under way, and a way to wait for them.
+    """Counts the polls of one account in progress, and waits for them.
 
-    A poll is under way from its admission until its answer is recorded.
+    A poll is in progress from its admission until its response is recorded.
     """
 
     def __init__(self) -> None:
@@ -39,7 +39,7 @@ class Work:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Count one poll as under way until the block ends."""
+        """Count one poll as in progress until the block ends."""
         self._running += 1
         self._is_idle.clear()
         try:
@@ -50,7 +50,7 @@ class Work:
                 self._is_idle.set()
 
     async def end(self, clock: Clock, *, within_seconds: float) -> None:
-        """Admit no further request, and wait until no poll is under way."""
+        """Admit no further request, and wait until no poll is in progress."""
         self.is_ending = True
         await clock.wait(self._is_idle, within_seconds)
 
@@ -84,6 +84,6 @@ class AccountContext:
             self.state.waiting_requests -= 1
         if self.work.is_ending:
             with admission:
-                """Nothing is sent: the pollers are about to be cancelled."""
+                """Release the admission unused: the pollers are about to be cancelled."""
             await asyncio.get_running_loop().create_future()
         return admission

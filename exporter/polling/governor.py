@@ -24,7 +24,7 @@ REPORT_INTERVAL_SECONDS = 1.0
 class Admission:
     """Permission to send one request, as a context manager; the block need not send it.
 
-    A block left by an exception, which is a cancellation, counts as a request sent.
+    If the block is left by an exception, which is always a cancellation, the request counts as sent.
     """
 
     def __init__(self, governor: "Governor", *, spent_at: float) -> None:
@@ -56,8 +56,9 @@ class Governor:
     """Admits requests of all accounts and tasks that share a token.
 
     `on_paused(account, reason, seconds)` is called with the seconds in which an account's requests
-    were held back. For the budget: while a request waits, each second once however many wait. For
-    a refusal by the API: by `report_refusal`, every second for each of `accounts`.
+    were held back. A budget pause is reported while a request of the account waits, and once for
+    all its waiting requests. `report_rate_limited` reports a rate-limit pause for each of
+    `accounts`, whether or not a request waits.
     """
 
     def __init__(
@@ -111,18 +112,18 @@ class Governor:
             )
         self._wake_first()
 
-    def report_refusal(self) -> None:
-        """Report the seconds in which the API refused the token since this was last called.
+    def report_rate_limited(self) -> None:
+        """Report for how many seconds the token was rate limited since the last call.
 
-        To be called before the numbers are read: a refusal lasts while nothing happens here.
+        Call it before each scrape, because the seconds pass without an event.
         """
-        seconds = self._quota.take_refused_seconds(self._clock.monotonic())
+        seconds = self._quota.take_rate_limited_seconds(self._clock.monotonic())
         if seconds > 0.0:
             for account in self.accounts:
                 self._on_paused(account, PauseReason.RATE_LIMITED, seconds)
 
     def release(self, spent_at: float, *, is_recorded: bool) -> None:
-        """End what was admitted at that instant; see `Quota.release`."""
+        """End the request admitted at `spent_at`; see `Quota.release`."""
         self._quota.release(spent_at, is_recorded=is_recorded)
         self._wake_first()
 
@@ -157,7 +158,7 @@ class Governor:
             self._waiters[0].turn.set()
 
     def _report_paused(self, reason: PauseReason) -> None:
-        """Report each account's pause since it was last reported for its longest waiting request."""
+        """Report each account's budget pause since the last report, by its longest waiting request."""
         now = self._clock.monotonic()
         since: dict[str, float] = {}
         for waiter in self._waiters:

@@ -31,8 +31,8 @@ _log = get_logger(__name__)
 class Commit:
     """The outcome of one transaction.
 
-    `saved` is what became durable, earlier changes whose commit had failed included; None if the
-    commit failed, for the reason `error`. `seconds` is None if nothing had to be stored.
+    `saved` are the changes that became durable, including earlier ones whose commit had failed; None
+    if this commit failed with `error`. `seconds` is None if nothing had to be stored.
     """
 
     saved: Changes | None
@@ -43,7 +43,8 @@ class Commit:
 class DurableLedger:
     """An account's ledger and the changes in it that are not on disk yet.
 
-    The ledger follows every observation, so that a full disk hides no user. `counters` and
+    Observations are applied to the ledger even if they cannot be committed, so that a full disk
+    hides no user. `counters` and
     `events_of` stay at the last successful commit. `pause` is awaited between the chunks of a
     large change. Only one task at a time may call `apply` and `commit`.
     """
@@ -117,7 +118,7 @@ class DurableLedger:
         return None
 
     def _apply(self, changes: Changes) -> Chunked[None]:
-        """Apply `changes` after saving the counters they replace, which are still to be exposed."""
+        """Apply `changes`, but keep the committed counters: they are exposed until the next commit."""
         if self._committed is None:
             self._committed = self._current()
         for users in in_chunks(changes.users):
@@ -203,7 +204,7 @@ class LedgerWriter:
         return self._durable.ledger
 
     async def submit(self, observe: Observe, *, moves_users: bool = False) -> CommitResult:
-        """Have an observation applied and committed; return once its publication is enqueued.
+        """Apply and commit an observation in the writer's task; return when its publication is enqueued.
 
         Set `moves_users` if users may have come, gone or changed their level. After `close` this
         never returns: the caller is about to be cancelled.
@@ -214,7 +215,7 @@ class LedgerWriter:
         return await submission.result
 
     async def refresh(self, *, moves_users: bool = False) -> None:
-        """Have the account published as it is, for a change beside the ledger."""
+        """Publish the account again, after a change outside the ledger."""
         await self.submit(_observe_nothing, moves_users=moves_users)
 
     async def run(self) -> Never:

@@ -19,9 +19,9 @@ _log = get_logger(__name__)
 
 
 class SummaryPoller:
-    """Reads an account's summary, records it in the ledger and has it published.
+    """Reads an account's summary, records it in the ledger and publishes it.
 
-    `on_recorded` is called once the planner is up to date.
+    `on_recorded` is called after each summary, when the planner knows the changed users.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class SummaryPoller:
             with admission:
                 outcome = await self._resource.attempt(self._read)
             if isinstance(outcome, PollError):
-                await self._show_failure()
+                await self._publish_failure()
                 error: PollError | None = outcome
             else:
                 await self._record(outcome)
@@ -81,7 +81,7 @@ class SummaryPoller:
         await context.publisher.flush()
 
     def _note_departures(self, fold: SummaryFold) -> None:
-        """Count summaries that prove no departure, and log when departures freeze or resume."""
+        """Count the summaries in a row that prove no departure; log when departures freeze or resume."""
         account, state = self._context.account, self._context.state
         was_frozen = state.departures_frozen
         state.unproven_polls = 0 if fold.absence_is_proof else state.unproven_polls + 1
@@ -91,7 +91,7 @@ class SummaryPoller:
             _log.info("departures.resumed", account=account)
 
     def _log_users(self) -> None:
-        """Log the number of listed users by level, at first and whenever one changes."""
+        """Log the number of listed users by level after the first summary and after each change."""
         context, state = self._context, self._context.state
         by_level = context.writer.ledger.listed_by_level
         counts = {level.label: by_level[level] for level in (*LISTED_LEVELS, RiskLevel.UNKNOWN)}
@@ -101,7 +101,7 @@ class SummaryPoller:
         state.logged_users = counts
         _log.info(event, account=context.account, listed=sum(counts.values()), **counts)
 
-    async def _show_failure(self) -> None:
+    async def _publish_failure(self) -> None:
         self._context.state.up = False
         await self._context.writer.refresh()
         await self._context.publisher.flush()
@@ -128,7 +128,7 @@ class SummaryPoller:
 
 
 RELEARN_SECONDS = 60.0
-"""The shortest time between unscheduled polls of the behaviors that find no new name."""
+"""The least delay before an unscheduled poll of the behaviors after one that found no new name."""
 
 
 class BehaviorsPoller:
@@ -138,35 +138,38 @@ class BehaviorsPoller:
         self._context = context
         self._resource = resource
         self._lock = asyncio.Lock()
-        self._asked_at = float("-inf")
-        self._in_vain_at = float("-inf")
+        self._requested_at = float("-inf")
+        self._fruitless_at = float("-inf")
 
     async def poll(self) -> PollError | None:
         """Poll once; polls never overlap."""
         async with self._lock:
-            refusal = self._refusal()
-            return await self._poll() if refusal is None else refusal
+            denial = self._recent_denial()
+            return await self._poll() if denial is None else denial
 
-    async def relearn(self, heard_at: float) -> None:
-        """Poll outside the schedule, because details requested at `heard_at` had an unknown name.
+    async def relearn(self, details_requested_at: float) -> None:
+        """Poll outside the schedule, because details had an event with an unknown name.
 
-        `heard_at` is an instant of the monotonic clock. Do nothing if the behaviors were requested
-        since.
+        `details_requested_at` is when the details were requested, by the monotonic clock. Do nothing
+        if the behaviors were requested later.
         """
         async with self._lock:
             now = self._context.clock.monotonic()
-            if self._asked_at > heard_at or now < self._in_vain_at + RELEARN_SECONDS:
+            if (
+                self._requested_at > details_requested_at
+                or now < self._fruitless_at + RELEARN_SECONDS
+            ):
                 return
             known = len(self._context.writer.ledger.names)
             await self._poll()
             if len(self._context.writer.ledger.names) == known:
-                self._in_vain_at = self._context.clock.monotonic()
+                self._fruitless_at = self._context.clock.monotonic()
 
-    def _refusal(self) -> PollError | None:
-        """Return why access was denied, if that is too recent to try again."""
+    def _recent_denial(self) -> PollError | None:
+        """Return the last error if it denied access too recently for a new attempt, else None."""
         error = self._resource.error
-        rested = self._context.clock.monotonic() - self._asked_at
-        if error is None or not error.denies_access or rested >= error.retry_delay_seconds:
+        elapsed = self._context.clock.monotonic() - self._requested_at
+        if error is None or not error.denies_access or elapsed >= error.retry_delay_seconds:
             return None
         return error
 
@@ -175,12 +178,12 @@ class BehaviorsPoller:
         admission = await context.admit(Priority.CONFIGURATION)
         with context.work.running():
             with admission:
-                self._asked_at = context.clock.monotonic()
+                self._requested_at = context.clock.monotonic()
                 outcome = await self._resource.attempt(
                     lambda: context.client.read_behaviors(context.account_id)
                 )
             if isinstance(outcome, PollError):
-                self._in_vain_at = context.clock.monotonic()
+                self._fruitless_at = context.clock.monotonic()
                 return outcome
             await self._record(outcome)
             return None

@@ -1,6 +1,6 @@
 """Exposes one account: takes its publications from a one-slot mailbox and renders them.
 
-What is enqueued while a publication is being rendered is merged and exposed by the next one.
+Publications that are enqueued during rendering are merged into the next one.
 """
 
 import asyncio
@@ -90,7 +90,7 @@ class NewCounters:
         return len(self._unshown)
 
     def note_shown(self, count: int, *, publication: int, now: float) -> None:
-        """Take the first `count` unshown counters as exposed at 0 since `now`."""
+        """Record that the first `count` unshown counters are exposed at 0 since `now`."""
         if count:
             counters = self._unshown[:count]
             self._shown.append((publication, now + FIRST_ZERO_SECONDS, counters))
@@ -99,8 +99,8 @@ class NewCounters:
     def release(self, *, carried: float = 0, now: float = -inf) -> dict[str, UserRow]:
         """Return the rows to expose next, because fewer of their counters are at 0.
 
-        Released are the counters exposed by publication `carried` or an earlier one, and those
-        whose time is over at `now`.
+        This releases the counters that publication `carried` or an earlier one exposed, and those
+        exposed at 0 for `FIRST_ZERO_SECONDS` at `now`.
         """
         released: dict[str, UserRow] = {}
         while self._shown and (self._shown[0][0] <= carried or self._shown[0][1] <= now):
@@ -117,7 +117,7 @@ class NewCounters:
         return released
 
     def wait_seconds(self, now: float) -> float:
-        """Return for how long no counter's time is over, at most `FIRST_ZERO_SECONDS`."""
+        """Return the seconds until the next counter is due for release, at most `FIRST_ZERO_SECONDS`."""
         return self._shown[0][1] - now if self._shown else FIRST_ZERO_SECONDS
 
 
@@ -159,7 +159,7 @@ class Publisher:
         self._publications = 0
         self._new_counters = NewCounters()
         self._flushes: list[asyncio.Future[None]] = []
-        self._has_news = asyncio.Event()
+        self._has_changes = asyncio.Event()
         self._is_urgent = asyncio.Event()
 
     def enqueue(self, publication: Publication, *, saved: Changes | None = None) -> None:
@@ -176,12 +176,12 @@ class Publisher:
         self._put(_Unpublished(publication.changed, publication.rows, counted))
 
     async def run(self) -> Never:
-        """Publish what is enqueued: at once if nothing was published lately, else together.
+        """Publish what is enqueued, with a pause after each publication.
 
-        No pause follows a flush: flushes are as rare as polls, and details come right after them.
+        No pause follows a flush, because flushes are as rare as polls, and details follow at once.
         """
         while True:
-            await self._wait_for_news()
+            await self._wait_for_changes()
             is_flush = self._is_urgent.is_set()
             began = self._clock.monotonic()
             await self.publish()
@@ -195,7 +195,7 @@ class Publisher:
         """Return when everything enqueued so far is exposed, without the pause in between."""
         flushed = asyncio.get_running_loop().create_future()
         self._flushes.append(flushed)
-        self._has_news.set()
+        self._has_changes.set()
         self._is_urgent.set()
         await flushed
 
@@ -211,7 +211,7 @@ class Publisher:
         If cancelled, nothing is exposed, and the next publication exposes it.
         """
         flushes, self._flushes = self._flushes, []
-        self._has_news.clear()
+        self._has_changes.clear()
         self._is_urgent.clear()
         taken, self._unpublished = self._unpublished, _Unpublished()
         try:
@@ -224,10 +224,10 @@ class Publisher:
             if not flushed.done():
                 flushed.set_result(None)
 
-    async def _wait_for_news(self) -> None:
-        while not self._has_news.is_set():
+    async def _wait_for_changes(self) -> None:
+        while not self._has_changes.is_set():
             wait_seconds = self._new_counters.wait_seconds(self._clock.monotonic())
-            await self._clock.wait(self._has_news, wait_seconds)
+            await self._clock.wait(self._has_changes, wait_seconds)
             self._expose_later(self._new_counters.release(now=self._clock.monotonic()))
 
     async def _expose(self, unpublished: _Unpublished) -> None:
@@ -264,7 +264,7 @@ class Publisher:
             self._unpublished = unpublished
         else:
             self._unpublished.merge(unpublished)
-        self._has_news.set()
+        self._has_changes.set()
 
     def _observe_delays(self, counted: Sequence[CountedEvent]) -> None:
         now = self._clock.time()

@@ -1,4 +1,4 @@
-"""Decide when the quota of one token admits a request. Pure: instants in, a wait out.
+"""Decide when the quota of one token admits a request. Pure: the caller passes the time.
 
 Instants are those of a monotonic clock. The quota is shared with people and their other tools, so
 there are two bounds: the exporter's own requests in any window, and the remaining quota that the
@@ -43,7 +43,7 @@ BURST_PARTS = {
 }
 """The part of their budget that details may use in one short window. Users at high risk come in
 bursts. Other changes, which may exceed the budget permanently, are spread evenly, so that urgent
-requests are admitted at any time. Refreshes, which use all they get, leave room for changes."""
+requests are admitted at any time. Refreshes use their whole part, which is the smallest, so that changes still fit."""
 
 
 class Quota:
@@ -62,14 +62,14 @@ class Quota:
         self._reserved_per_second = reserved_per_second
         self._policies: tuple[QuotaPolicy, ...] = (DEFAULT_POLICY,)
         self._left: dict[str, RemainingQuota] = {}
-        self._learnt_from = float("-inf")
+        self._learned_from = float("-inf")
         self._requests = RequestLog(kept_seconds=LONGEST_WINDOW_SECONDS)
         self._in_flight = 0
         self._pause = RateLimitPause()
-        self._refused_taken = 0.0
+        self._rate_limited_taken = 0.0
 
     def set_share(self, *, share: float, reserved_per_second: float) -> None:
-        """Use another share from now on; what is known of the quota is kept."""
+        """Set another share and reservation. The known state of the quota is kept."""
         self._share = share
         self._reserved_per_second = reserved_per_second
 
@@ -112,10 +112,10 @@ class Quota:
         seconds = window if retry_after_seconds is None else retry_after_seconds
         self._pause.begin(now, until=now + seconds)
 
-    def take_refused_seconds(self, now: float) -> float:
+    def take_rate_limited_seconds(self, now: float) -> float:
         """Return for how many seconds the token was rate limited since the last call."""
-        total = self._pause.refused_seconds(now)
-        seconds, self._refused_taken = total - self._refused_taken, total
+        total = self._pause.rate_limited_seconds(now)
+        seconds, self._rate_limited_taken = total - self._rate_limited_taken, total
         return seconds
 
     def release(self, spent_at: float, *, is_recorded: bool) -> None:
@@ -140,12 +140,12 @@ class Quota:
     def _note_exchange(self, now: float, *, sent_at: float, headers: QuotaHeaders | None) -> None:
         self._requests.add(sent_at)
         # A response to an earlier request is outdated, however late it comes.
-        if headers is not None and sent_at >= self._learnt_from:
-            self._learnt_from = sent_at
+        if headers is not None and sent_at >= self._learned_from:
+            self._learned_from = sent_at
             self._learn(headers, now)
 
     def _learn(self, headers: QuotaHeaders, now: float) -> None:
-        policies = tuple(policy for policy in headers.policies if _is_believable(policy))
+        policies = tuple(policy for policy in headers.policies if _is_plausible(policy))
         if policies:
             self._policies = policies
         by_name = {policy.name: policy for policy in self._policies}
@@ -162,7 +162,7 @@ class Quota:
         said = QuotaState(policy.limit, item.remaining, resets_at)
         before = self._left.get(item.name)
         pace = Pace(policy.window_seconds) if before is None else before.pace
-        sent_at = self._learnt_from
+        sent_at = self._learned_from
         pace.note(sent_at, said, partial(self._count_answered, until=sent_at))
         return RemainingQuota(said, item.remaining - max(self._in_flight - 1, 0), pace)
 
@@ -219,5 +219,5 @@ class Quota:
         return min(needed, self._whole(policy) // 2)
 
 
-def _is_believable(policy: QuotaPolicy) -> bool:
+def _is_plausible(policy: QuotaPolicy) -> bool:
     return policy.limit > 0 and 0 < policy.window_seconds <= LONGEST_WINDOW_SECONDS

@@ -9,7 +9,7 @@ from exporter.status import PauseReason
 
 
 class Priority(IntEnum):
-    """What a request is for; a lower number goes first."""
+    """The purpose of a request; a lower number is admitted first."""
 
     SUMMARY = 0
     CONFIGURATION = 1
@@ -85,7 +85,7 @@ class Pace:
 
 @dataclass(slots=True)
 class RemainingQuota:
-    """The remaining quota as last reported, and less the requests sent since."""
+    """The remaining quota: `said` as last reported, `remaining` less the requests sent since."""
 
     said: QuotaState
     remaining: int
@@ -99,8 +99,9 @@ class RemainingQuota:
     def others_until(self, now: float, *, reserved_per_second: float) -> float:
         """Return until when only summaries may be sent; `now` or earlier if others may, too.
 
-        A fifth of the quota is left to other clients, and what they need at their pace until the
-        window resets, besides the `reserved_per_second` of the exporter's own polls.
+        The last fifth of the quota is left to other clients and summaries. Above it, the quota must
+        last until the window resets at the pace of other clients and `reserved_per_second`, which
+        the exporter's own polls need.
         """
         if self.remaining <= self.said.limit * SUMMARIES_ONLY_BELOW:
             return self.said.resets_at
@@ -134,7 +135,7 @@ class RequestLog:
         return bisect_right(self._instants, until) - bisect_right(self._instants, since)
 
     def fits_at(self, now: float, *, budget: int, window_seconds: float) -> float:
-        """Return from when on the window ending then holds fewer than `budget` requests.
+        """Return the first instant at which the window that ends then has fewer than `budget` requests.
 
         `now` or earlier if one more request fits already.
         """
@@ -156,7 +157,7 @@ class RateLimitPause:
     def __init__(self) -> None:
         self._until: float | None = None
         self._probe: float | None = None
-        self._refused_before = 0.0
+        self._rate_limited_before = 0.0
         self._began = self._ends = 0.0
 
     def pause(self, now: float) -> Pause | None:
@@ -167,18 +168,18 @@ class RateLimitPause:
             return Pause(float("inf"), PauseReason.RATE_LIMITED)
         return Pause(self._until, PauseReason.RATE_LIMITED) if now < self._until else None
 
-    def refused_seconds(self, now: float) -> float:
+    def rate_limited_seconds(self, now: float) -> float:
         """Return for how many seconds the API has rate limited the token so far.
 
         They run from the 429 to the instant it named, whether or not a request waits; overlapping
         429s count once.
         """
-        return self._refused_before + max(min(now, self._ends) - self._began, 0.0)
+        return self._rate_limited_before + max(min(now, self._ends) - self._began, 0.0)
 
     def begin(self, now: float, *, until: float) -> None:
         """Record a 429. Of several, the longest pause holds."""
         if now >= self._ends:
-            self._refused_before = self.refused_seconds(now)
+            self._rate_limited_before = self.rate_limited_seconds(now)
             self._began = now
         self._ends = max(self._ends, until)
         self._until = until if self._until is None else max(until, self._until)

@@ -17,9 +17,10 @@ from exporter.telemetry import Telemetry
 class PollHistory:
     """The outcomes of one resource's polls since the start, in constant space.
 
-    `failing_since` is when the first of the present row of failures was, None while all is well.
-    `denied` is the scope for which the API last denied access (token or account), or None if it
-    last accepted the token or never answered. Other failures prove nothing about the token.
+    `failing_since` is when the first of the current failures in a row happened, None after a
+    success.
+    `denied` is the scope (token or account) of the last denial of access, None after a success and
+    before the first denial. Other failures do not change it.
     """
 
     def __init__(self, resource: ResourceName) -> None:
@@ -111,12 +112,12 @@ class AccountState:
 
     @property
     def departures_frozen(self) -> bool:
-        """Whether users who left stay listed for longer than an odd answer would explain."""
+        """Whether users who left stay listed, because too many summaries in a row prove no departure."""
         return self.unproven_polls >= FROZEN_AFTER_POLLS
 
     @property
     def has_fresh_data(self) -> bool:
-        """Whether there are gauges to show at all."""
+        """Whether gauges are exposed; False before the first summary and after a withdrawal."""
         return self.read_at is not None
 
 
@@ -126,7 +127,7 @@ _log = get_logger(__name__)
 
 
 UNREADABLE_PART = 0.1
-"""Above this part of unreadable rows, the API has probably changed."""
+"""If a larger part of the rows is unreadable, the API has probably changed."""
 
 
 class Resource:
@@ -158,7 +159,7 @@ class Resource:
 
     @property
     def error(self) -> PollError | None:
-        """The error of the last failed poll whose subject has not succeeded since, or None."""
+        """The latest error of a subject that has not succeeded since, or None."""
         return next(reversed(self._failing.values()), None)
 
     @property
@@ -186,7 +187,9 @@ class Resource:
             unreadable=unreadable,
         )
 
-    async def attempt(self, ask: Callable[[], Awaitable[T]], *, subject: str = "") -> T | PollError:
+    async def attempt(
+        self, request: Callable[[], Awaitable[T]], *, subject: str = ""
+    ) -> T | PollError:
         """Poll once. Return the result, or the error, which is counted and logged if it is new.
 
         `subject` is the user, if the resource has one response per user.
@@ -195,7 +198,7 @@ class Resource:
         self._telemetry.polls.labels(*labels).inc()
         began = self._clock.monotonic()
         try:
-            result: T | PollError = await ask()
+            result: T | PollError = await request()
         except PollError as error:
             result = error
         self._telemetry.poll_duration.labels(*labels).set(self._clock.monotonic() - began)
@@ -233,6 +236,6 @@ class Resource:
 
 
 def _without_traceback(error: PollError) -> PollError:
-    """Drop the traceback and the causes: their frames hold the answer that was being read."""
+    """Drop the traceback and the causes, because their frames keep the response in memory."""
     error.__cause__ = error.__context__ = None
     return error.with_traceback(None)

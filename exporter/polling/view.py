@@ -133,7 +133,7 @@ class AccountView:
         return rows
 
     def _select(self, changed: Collection[str], *, is_fresh: bool) -> Chunked[set[str]]:
-        """Select anew; return the users who entered or left the selection."""
+        """Update the selection; return the users who entered or left the selection."""
         if not is_fresh:
             return self._selection.clear()
         return (yield from self._selection.update_in_steps(changed, now=self._clock.monotonic()))

@@ -1,9 +1,9 @@
-"""The words of risk scoring, as values.
+"""The values of risk scoring: users, events, levels, behaviors and snapshots.
 
-Everything is frozen; nobody writes to the collections inside. Instants are Unix seconds. The
-values that exist once per user are msgspec structs, because a hundred thousand of them are
-built in one poll, and because the garbage collector need not walk over them (`gc=False`: a
-collection would hold the event loop for tens of milliseconds); the others are dataclasses.
+All values are frozen, and the collections in them are never changed. Instants are Unix seconds.
+Values that exist once per user are msgspec structs, because one poll builds a hundred thousand of
+them. With `gc=False` the garbage collector does not visit them; a collection would otherwise block
+the event loop for tens of milliseconds. The other values are dataclasses.
 """
 
 from collections.abc import Mapping, Sequence

@@ -297,7 +297,7 @@ def _open_everywhere(port: int) -> socket.socket:
         except OSError as error:
             if error.errno != errno.EADDRNOTAVAIL:
                 raise
-    return socket.create_server(("0.0.0.0", port), backlog=_BACKLOG)  # noqa: S104  # the address says so
+    return socket.create_server(("0.0.0.0", port), backlog=_BACKLOG)  # noqa: S104  # all addresses is the user's choice
 
 
 def _addresses(host: str) -> list[tuple[socket.AddressFamily, str]]:

@@ -1,4 +1,4 @@
-"""Freshness: whether what is shown can be believed, by account and resource."""
+"""Freshness: whether the data are current, by account and resource."""
 
 from typing import Final
 

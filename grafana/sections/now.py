@@ -1,4 +1,4 @@
-"""Now: how many users are at risk, what was new in the time range, how far to believe it."""
+"""Now: how many users are at risk, what was new in the time range, and whether the data are current."""
 
 from collections.abc import Iterator
 from typing import Final

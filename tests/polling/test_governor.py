@@ -156,7 +156,7 @@ async def test_a_pause_for_the_budget_is_reported_while_it_lasts() -> None:
 
 def refused(office: Office) -> dict[str, int]:
     """Report the refusal; return the milliseconds of each account so far."""
-    office.governor.report_refusal()
+    office.governor.report_rate_limited()
     return {
         account: milliseconds
         for (account, reason), milliseconds in office.paused.items()
@@ -218,7 +218,7 @@ async def test_a_refusal_of_no_seconds_is_not_reported() -> None:
     """A counter of an account begins with the first second of a pause."""
     office = Office()
 
-    office.governor.report_refusal()
+    office.governor.report_rate_limited()
 
     assert not office.paused
 

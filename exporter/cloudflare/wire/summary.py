@@ -23,7 +23,7 @@ Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 UserId = Annotated[str, Meta(max_length=256)]
 Text = Annotated[str, Meta(max_length=1024)]
-"""A bounded text. An email has at most 320 characters; an unbounded one would occupy memory for days."""
+"""A bounded text. An email has at most 320 characters. A longer text would stay in memory."""
 
 
 class _Row(Struct, frozen=True, gc=False):
@@ -84,11 +84,11 @@ def read_rows(array: bytes | Raw) -> SummaryReading:
 
 
 def recall_rows(rows: bytes, known: KnownRows) -> SummaryReading | None:
-    """Read rows that are separated by commas alone, decoding only those that are not in `known`.
+    """Read rows separated only by commas, and decode only those that are not in `known`.
 
-    Return None if that does not prove that `rows` are whole rows, each as documented. It proves it
-    if every stretch between two separators is one: a known stretch was decoded as a row before.
-    A row that changed is taken for a known one with a probability of about `len(known)` / 2^64.
+    Return None unless every stretch between two separators is a whole row as documented. A stretch
+    whose hash is in `known` was decoded as a row before. The probability that a changed row has a
+    known hash is about `len(known)` / 2^64.
     """
     if not (rows.startswith(b"{") and rows.endswith(b"}")):
         return None

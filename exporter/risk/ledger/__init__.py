@@ -1,7 +1,8 @@
-"""The ledger: an observation of the API gives changes. Counters grow here and nowhere else.
+"""The ledger turns observations of the API into changes. Counters grow only here.
 
-It performs no I/O and reads no clock. Functions that observe only read the ledger. A store commits
-the changes that they return before they are applied.
+It performs no I/O and reads no clock. The `observe_…` functions and `SummaryFold` read the ledger
+and return changes. The caller applies the changes in memory and commits them to a store, and
+exposes counters only once they are committed.
 """
 
 from exporter.risk.ledger.details import MARKS_KEPT_SECONDS, observe_details, observe_missing

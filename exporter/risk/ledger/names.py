@@ -73,7 +73,7 @@ def _learn(
 
 
 def _meanings(behaviors: tuple[Behavior, ...]) -> dict[str, str]:
-    """Return the behavior that each name, and each key that is not also a name, stands for."""
+    """Return the key of the behavior by each name, and by each key that is not also a name."""
     meanings = {behavior.name: behavior.key for behavior in behaviors if behavior.name}
     for behavior in behaviors:
         meanings.setdefault(behavior.key, behavior.key)

@@ -14,8 +14,8 @@ from exporter.risk.model import EventCount, RiskEvent, RiskLevel, UserSummary
 class AccountRecord:
     """The record of an account, without its totals.
 
-    `created` is when counting began, `baseline_at` when the first summary was read (None: not
-    yet), `resets` the number of resets.
+    `created` is when counting began. `baseline_at` is when the first summary was read, None before
+    that. `resets` is the number of resets.
     """
 
     created: float
@@ -29,8 +29,8 @@ class UserRecord(msgspec.Struct, frozen=True, gc=False):
     - `summary`: their last row; None while they are not listed.
     - `counted_after`: events at or before this instant belong to the baseline and do not count;
       None if every event counts.
-    - `last_reset`: the latest one known; None: none known.
-    - `details_at`: when their details were last read; None: never.
+    - `last_reset`: when the last known reset happened; None if none is known.
+    - `details_at`: when their details were last read; None if never.
     - `due_since`: since when a fetch of their details is due because of a change; None: they are
       up to date.
     - `stale_answers`: how often in a row the details lacked the last event of the summary.
@@ -117,7 +117,11 @@ class Changes:
         marks = dict(self.marks)
         for user_id, keys in later.marks.items():
             marks[user_id] = {**marks.get(user_id, {}), **keys}
-        renamed = {who: record for who, record in self.renamed.items() if who not in later.users}
+        renamed = {
+            user_id: record
+            for user_id, record in self.renamed.items()
+            if user_id not in later.users
+        }
         return type(self)(
             account=later.account or self.account,
             users={**self.users, **later.users},
@@ -153,16 +157,16 @@ class Ledger:
         run_sync(self.apply_in_steps(changes))
 
     def apply_in_steps(self, changes: Changes) -> Chunked[None]:
-        """Apply them in steps. Between two steps only a part of the users has changed."""
+        """Apply `changes` in steps. Between two steps only some of the users are updated."""
         self.account = changes.account or self.account
         self.totals.update(changes.totals)
         self.level_changes.update(changes.level_changes)
         self.names.update(changes.names)
         for records in (changes.users, changes.renamed):
-            for some in in_chunks(records.items()):
-                for user_id, record in some:
+            for chunk in in_chunks(records.items()):
+                for user_id, record in chunk:
                     self._put(user_id, record)
-                if was_full_chunk(some):
+                if was_full_chunk(chunk):
                     yield
 
     def _put(self, user_id: str, record: UserRecord) -> None:

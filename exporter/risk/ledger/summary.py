@@ -1,4 +1,4 @@
-"""Summaries: which users are listed, at which level, and whose details are due for a fetch."""
+"""Compare a summary with the ledger: who is listed, at which level, and which details are due."""
 
 import dataclasses
 from collections import Counter
@@ -11,7 +11,7 @@ from exporter.risk.ledger.records import Changes, Ledger, UserRecord
 from exporter.risk.model import KnownRows, RiskLevel, SummaryReading, UserSummary
 
 _FEW_KNOWN_ROWS = 1000
-"""So many rows of earlier summaries are not worth forgetting."""
+"""Up to this many rows of earlier summaries are kept."""
 
 
 class SummaryFold:
@@ -23,14 +23,16 @@ class SummaryFold:
       to their `last_event` do not count, and no level changes. If the row of a user cannot be
       read, all their events until now belong to the baseline, and the first level that is read
       later is no change.
-    - If a user's event count, last event or level differs, their details are due, since the first
-      such difference. If only email or name differ, only the exposition changes.
-    - A user who is no longer listed has the level none, and their details are due once more.
-    - If a user is listed twice, the row with the later event counts, then the higher level.
+    - If a user's event count, last event or level differs, their details are due. `due_since` is
+      the time of the first such difference. If only email or name differ, only the exposition
+      changes.
+    - A user who is no longer listed gets the level none, and their details are due once more.
+    - If a user is listed twice, the row with the later event is used; if equal, the higher level.
     - If a row cannot be read, its user stays unchanged. If not even its user id can be read,
       `absence_is_proof` is False and all listed users stay listed.
 
-    Rows in `known` are those of earlier summaries; the fold adds rows that equal the ledger's.
+    `known` maps fingerprints to rows of earlier summaries. The fold adds the rows that equal the
+    ledger's.
     """
 
     def __init__(self, ledger: Ledger, *, now: float, known: KnownRows | None = None) -> None:
@@ -68,7 +70,7 @@ class SummaryFold:
         return run_sync(self.finish_in_steps())
 
     def finish_in_steps(self) -> Chunked[Changes]:
-        """Do the same in steps, between which the ledger must not change."""
+        """Do the same as `finish` in steps, between which the ledger must not change."""
         yield from self._forget_rows()
         if self._ledger.account.baseline_at is None:
             return (yield from self._baseline())
@@ -113,8 +115,8 @@ class SummaryFold:
             user_id: UserRecord(counted_after=self._now)
             for user_id in self._kept - self._different.keys()
         }
-        for some in in_chunks(self._different.items()):
-            for user_id, row in some:
+        for chunk in in_chunks(self._different.items()):
+            for user_id, row in chunk:
                 users[user_id] = UserRecord(summary=row, counted_after=row.last_event)
             yield
         account = dataclasses.replace(self._ledger.account, baseline_at=self._now)
@@ -125,13 +127,13 @@ class SummaryFold:
         renamed: dict[str, UserRecord] = {}
         moved: Counter[tuple[RiskLevel, RiskLevel]] = Counter()
         vanished = dict.fromkeys(self._vanished())
-        for some in in_chunks(chain(self._different.items(), vanished.items())):
-            for user_id, row in some:
+        for chunk in in_chunks(chain(self._different.items(), vanished.items())):
+            for user_id, row in chunk:
                 record = self._ledger.users.get(user_id)
                 if record is not None and _is_renamed(record, row):
                     renamed[user_id] = replace(record, summary=row)
                     continue
-                users[user_id] = self._wanted(record or UserRecord(), row)
+                users[user_id] = self._with_details_due(record or UserRecord(), row)
                 was = _level_before(record)
                 if was is not None and was is not users[user_id].level:
                     moved[was, users[user_id].level] += 1
@@ -143,7 +145,7 @@ class SummaryFold:
     def _vanished(self) -> set[str]:
         return self._unseen - self._kept if self.absence_is_proof else set()
 
-    def _wanted(self, record: UserRecord, row: UserSummary | None) -> UserRecord:
+    def _with_details_due(self, record: UserRecord, row: UserSummary | None) -> UserRecord:
         due_since = self._now if record.due_since is None else record.due_since
         return replace(record, summary=row, due_since=due_since, stale_answers=0)
 
@@ -151,8 +153,8 @@ class SummaryFold:
 def _level_before(record: UserRecord | None) -> RiskLevel | None:
     """Return the level in the previous summary; None if it was never known.
 
-    It is not known for a user whose row in the baseline could not be read, until it can. For all
-    other users without a row, details are due or have been read since they left.
+    It is unknown for a user whose row could not be read in the baseline or since. Such a user is
+    the only one who has neither a row, nor due details, nor details that were read.
     """
     if record is None:
         return RiskLevel.NONE
