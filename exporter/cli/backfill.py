@@ -19,7 +19,7 @@ from exporter.backfill import (
     openmetrics,
     write_elsewhere,
 )
-from exporter.cli.flags import add_setting_flags, flag_options, given_flags
+from exporter.cli.flags import SERVER_SETTINGS, add_setting_flags, flag_options, given_flags
 from exporter.cli.output import print_bytes, print_error
 from exporter.cli.parser import CommandParser
 from exporter.cli.progress import shown_progress
@@ -30,16 +30,13 @@ from exporter.logs import configure_logging
 from exporter.settings import load_settings
 from exporter.settings.values import read_duration
 
-_UNUSED_SETTINGS = frozenset(
-    {
-        "config_interval",
-        "data_max_age",
-        "detail_max_age",
-        "listen",
-        "poll_interval",
-        "web_config_file",
-    }
-)
+_UNUSED_SETTINGS = SERVER_SETTINGS | {
+    "config_interval",
+    "created_series",
+    "data_max_age",
+    "detail_max_age",
+    "poll_interval",
+}
 """Settings of continuous polling and serving."""
 
 _DEFAULT_SINCE = "15d"

@@ -6,6 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from exporter.cli.parser import CREDENTIALS_HELP
 from exporter.settings import OPTIONS, Option
 
+SERVER_SETTINGS = frozenset({"allowed_hosts", "enable_lifecycle", "listen", "web_config_file"})
+"""Settings of the web server, without effect in a command that serves nothing."""
+
 
 def flag_options(*, without: Collection[str] = ()) -> Sequence[Option]:
     """Return the options that have a flag, except those named in `without`."""

@@ -5,7 +5,7 @@ import os
 
 from exporter.app.once import poll_once
 from exporter.app.serving import serve
-from exporter.cli.flags import add_setting_flags, flag_options, given_flags
+from exporter.cli.flags import SERVER_SETTINGS, add_setting_flags, flag_options, given_flags
 from exporter.cli.output import print_bytes, print_error
 from exporter.cli.parser import CommandParser
 from exporter.cli.running import ending_status, run, stop_deadline
@@ -30,7 +30,7 @@ def add_once_arguments(parser: CommandParser) -> None:
         "Poll every account once and print the metrics. Fails if a resource of an account, or more "
         "than a tenth of its rows, cannot be read."
     )
-    add_setting_flags(parser, flag_options(without={"listen", "web_config_file"}))
+    add_setting_flags(parser, flag_options(without=SERVER_SETTINGS))
     parser.set_defaults(run=_once)
 
 

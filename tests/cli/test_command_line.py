@@ -1,4 +1,4 @@
-"""The laws of the command line: what can be typed, and what the endings mean."""
+"""The command line: accepted arguments and exit statuses."""
 
 import argparse
 from pathlib import Path
@@ -44,6 +44,17 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     """The help is where people look first."""
     text = printed(["--help"], capsys)
     assert all(f"\n    {command} " in text for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", ["once", "backfill"])
+@pytest.mark.parametrize(
+    "flag", ["--listen", "--web-config-file", "--allowed-hosts", "--enable-lifecycle"]
+)
+def test_a_command_without_a_web_server_offers_none_of_its_flags(
+    command: str, flag: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A flag without effect misleads."""
+    assert flag not in printed([command, "--help"], capsys)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
