@@ -112,20 +112,28 @@ def _digest(token: str) -> bytes:
     return sha256(token.encode()).digest()
 
 
+def polls_per_second(settings: Settings, *, summary_pages: int = 1) -> float:
+    """Return the rate of the requests that poll one account's summary and configuration."""
+    configuration_resources = 2  # behaviors and integrations
+    return (
+        summary_pages / settings.poll_interval + configuration_resources / settings.config_interval
+    )
+
+
 def build_accesses(settings: Settings, runtime: Runtime) -> tuple[Access, ...]:
-    """One an account, with one governor for each distinct token wherever it is written.
+    """Return the access of each account, with one governor for each distinct token.
 
     Each quota reserves what its accounts' summaries and configuration need.
     """
     sources = [token_source(account) for account in settings.accounts]
     _warn_of_exposed_files(settings.accounts)
     tokens = [source.current() for source in sources]
-    per_account = 1 / settings.poll_interval + 2 / settings.config_interval
+    per_account = polls_per_second(settings)
     names: dict[str, list[str]] = {}
     for account, token in zip(settings.accounts, tokens, strict=True):
         names.setdefault(token, []).append(account.name)
     governors = {}
-    runtime.report_rate_limiteds()
+    runtime.report_rate_limit_pauses()
     for token, accounts in names.items():
         quota = runtime.quota(
             token, share=settings.api_share, reserved_per_second=per_account * len(accounts)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from math import ceil, floor
 
-from exporter.app.accounts import build_disclosure, token_source
+from exporter.app.accounts import build_disclosure, polls_per_second, token_source
 from exporter.app.file_checks import configuration_finding, file_findings
 from exporter.app.probe import Finding, Probe, Verdict, probe_account
 from exporter.catalogue import USER_FAMILIES, account_families
@@ -99,7 +99,7 @@ def budget_finding(probes: Sequence[Probe], settings: Settings) -> Finding:
 def _polls_per_second(probe: Probe, settings: Settings) -> float:
     """Return the rate of poll requests. Each page of a summary is a request of its own."""
     pages = sum(one.operation == Operation.LIST_SUMMARY for one in probe.exchanges)
-    return max(pages, 1) / settings.poll_interval + 2 / settings.config_interval
+    return polls_per_second(settings, summary_pages=max(pages, 1))
 
 
 def _narrowest(probes: Iterable[Probe]) -> QuotaPolicy:

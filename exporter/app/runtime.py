@@ -62,7 +62,7 @@ class Runtime:
         """Return the state of one account."""
         return self.account_states.setdefault(account_id, AccountState())
 
-    def report_rate_limiteds(self) -> None:
+    def report_rate_limit_pauses(self) -> None:
         """Update `api_paused_seconds_total` with the current rate-limit pauses."""
         for governor in self.governors.values():
             governor.report_rate_limited()

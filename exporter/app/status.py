@@ -168,7 +168,7 @@ def scrape_now(
     The sizes it states are those of a whole OpenMetrics scrape, whatever this scrape is.
     """
     exposition, telemetry = runtime.exposition, runtime.telemetry
-    runtime.report_rate_limiteds()
+    runtime.report_rate_limit_pauses()
     telemetry.exposition_series.set(exposition.series)
     text = telemetry.render_whole(beside_bytes=exposition.size_bytes)
     if names is not None or not openmetrics:
